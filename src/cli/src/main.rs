@@ -1,0 +1,4 @@
+//! The `ettan` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Remembers. The logger helper.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Reads. Unit files: text in, table and diagnostics out.
+#![forbid(unsafe_code)]

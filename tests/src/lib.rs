@@ -1,0 +1,2 @@
+//! Scenarios on real machinery.
+#![forbid(unsafe_code)]
