@@ -1,4 +1,8 @@
 //! Decides. Every state of every unit, and what to do about each event.
+//!
+//! Three verbs of `Supervisor`: `handle` takes an event in, `next_action` hands actions out,
+//! `next_deadline` says when to wake up. Nothing in here reads a clock, touches the kernel,
+//! allocates, or can fail.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
@@ -9,3 +13,17 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm
 )]
+
+mod action;
+mod event;
+mod ids;
+mod notice;
+mod state;
+mod unit;
+
+pub use action::{Action, Whom};
+pub use event::{Ask, Event, ExitStatus, Power, SpawnFault, Step};
+pub use ids::{Millis, Pid, UnitId};
+pub use notice::Notice;
+pub use state::{Goal, Phase, Reason, State};
+pub use unit::{Catalog, Kind, MAX_UNITS, Name, Need, NeedKind, On, Restart, Unit};

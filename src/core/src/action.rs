@@ -1,0 +1,61 @@
+//! What to do: everything the core ever asks for. Performing one never returns a value into
+//! the core; the outcome is a later event.
+
+use crate::{Notice, Power, UnitId};
+
+/// One thing for `init` to perform.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Action {
+    /// Execute the unit's program. Leads to `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Send a signal (a stop signal is followed by CONT by whoever performs it).
+    Signal {
+        /// The unit.
+        unit: UnitId,
+        /// The signal's number.
+        signal: u8,
+        /// To whom.
+        whom: Whom,
+    },
+    /// KILL every process that is left of the unit, new ones too, until none is. Leads to
+    /// `Emptied`, at once when there is none.
+    Sweep {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Find the main process of a forking unit, and keep looking until `Forget`. Leads to
+    /// `MainFound` or `MainLost`.
+    SeekMain {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Stop looking for the main process. Its PID file goes if it names a process we reaped.
+    Forget {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Tell the log and whoever listens.
+    Publish(Notice),
+    /// Shutdown: `signal` to every process that is neither ours nor a built-in unit's. Leads to `StraysGone`.
+    KillStrays {
+        /// TERM first, KILL later.
+        signal: u8,
+    },
+    /// Shutdown: sync, unmount, remount read-only, each bounded. Leads to `FilesystemsClosed`.
+    CloseFilesystems,
+    /// reboot(2). Comes exactly once and last.
+    Power(Power),
+}
+
+/// Which processes of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The main process only.
+    Main,
+    /// Every process of the unit.
+    All,
+}

@@ -1,0 +1,151 @@
+//! What happened: everything the core ever learns.
+
+use crate::{Pid, UnitId};
+
+/// One thing that happened, as `init` translates it from the kernel, a client or a helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Somebody asked for something (an operator, or PID 1 itself at boot).
+    Ask {
+        /// Of which unit.
+        unit: UnitId,
+        /// For what.
+        ask: Ask,
+    },
+    /// `Action::Spawn` succeeded: the program was executed.
+    Spawned {
+        /// The unit.
+        unit: UnitId,
+        /// Its process: the main one, or for a forking unit the launcher.
+        pid: Pid,
+    },
+    /// `Action::Spawn` failed before or at exec.
+    SpawnFailed {
+        /// The unit.
+        unit: UnitId,
+        /// At which step, with which errno.
+        fault: SpawnFault,
+    },
+    /// A child was reaped. Sent for every child; the core knows which are its own.
+    Exited {
+        /// The process that is gone.
+        pid: Pid,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// No process of the unit is left (answer to `Action::Sweep`, sent once it is true).
+    Emptied {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// The main process of a forking unit is proven (answer to `Action::SeekMain`; again when it moves).
+    MainFound {
+        /// The unit.
+        unit: UnitId,
+        /// Its main process: a child of ours, or one that the unit's cgroup holds.
+        pid: Pid,
+    },
+    /// The claimed main process is known to have died already, with its status where we reaped it.
+    MainLost {
+        /// The unit.
+        unit: UnitId,
+        /// How it ended, if it was ours to reap.
+        status: Option<ExitStatus>,
+    },
+    /// A condition was published.
+    Condition {
+        /// Its name.
+        name: &'a str,
+        /// Whether it holds now.
+        holds: bool,
+    },
+    /// Orderly end of the machine. The first decision wins, unless `force`.
+    Shutdown {
+        /// What comes at the end.
+        power: Power,
+        /// Skip all waiting: sync and go.
+        force: bool,
+    },
+    /// During shutdown: no process but ours and the built-in units' is left (answer to `Action::KillStrays`).
+    StraysGone,
+    /// During shutdown: file systems are synced, unmounted or read-only (answer to `Action::CloseFilesystems`).
+    FilesystemsClosed,
+    /// A deadline may have passed; nothing else happened.
+    Tick,
+}
+
+/// What can be asked of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Be up. Clears counters and a failed state, cancels a back-off.
+    Start,
+    /// Be down.
+    Stop,
+    /// Stop if not down, then be up.
+    Restart,
+    /// Send this signal to the main process; changes no goal.
+    Signal(u8),
+}
+
+/// The last thing PID 1 does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// Start again.
+    Reboot,
+    /// Switch off.
+    PowerOff,
+    /// Stop and stay on.
+    Halt,
+}
+
+/// How a process ended (wait(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It called exit with this code.
+    Code(u8),
+    /// A signal ended it.
+    Signal {
+        /// The signal's number.
+        signal: u8,
+        /// Whether a core was dumped.
+        core: bool,
+    },
+}
+
+/// Why a program could not be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpawnFault {
+    /// What was being done.
+    pub step: Step,
+    /// The kernel's answer, a Linux errno.
+    pub errno: i32,
+}
+
+/// The steps between "start this" and the first instruction of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// No such unit in the table, or one that was removed.
+    Table,
+    /// Making the log pipe.
+    Pipe,
+    /// Making the unit's cgroup.
+    Cgroup,
+    /// clone(2). Temporary by nature (EAGAIN, ENOMEM): retried with back-off, never final.
+    Fork,
+    /// Opening tty-path.
+    Tty,
+    /// Placing descriptors 0 to 2.
+    Descriptors,
+    /// setrlimit.
+    Limits,
+    /// setgid, setgroups.
+    Group,
+    /// setuid.
+    User,
+    /// chdir.
+    WorkingDirectory,
+    /// The program file itself.
+    Exec,
+    /// The program is there, its interpreter (`#!` or ELF loader) is not.
+    Interpreter,
+}

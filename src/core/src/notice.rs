@@ -1,0 +1,58 @@
+//! What the world is told. Assertions of tests and the lines of the log are made of these.
+
+use crate::{Goal, Reason, State, UnitId};
+
+/// One line of news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A unit changed its state.
+    State {
+        /// The unit.
+        unit: UnitId,
+        /// Its goal now.
+        goal: Goal,
+        /// What it was.
+        from: State,
+        /// What it is.
+        to: State,
+        /// Why.
+        reason: Reason,
+    },
+    /// A unit ended `in_a_row` times quickly; the next start is `delay_ms` away.
+    CrashLooping {
+        /// The unit.
+        unit: UnitId,
+        /// Short runs one after the other.
+        in_a_row: u32,
+        /// Until the next start.
+        delay_ms: u32,
+    },
+    /// A unit still has processes although KILL was sent `for_ms` ago (state D, or traced).
+    Unkillable {
+        /// The unit.
+        unit: UnitId,
+        /// Since the first KILL.
+        for_ms: u64,
+    },
+    /// Dependencies went in a circle; the order of this unit after that one was dropped.
+    CycleBroken {
+        /// The unit that no longer waits.
+        unit: UnitId,
+        /// The one it would have waited for.
+        after: UnitId,
+    },
+    /// Shutdown reached its next phase.
+    Shutdown {
+        /// Which.
+        phase: crate::Phase,
+    },
+    /// An event met a state it cannot meet; nothing was changed. A bug, reported and survived.
+    Unexpected {
+        /// The unit, if one was concerned.
+        unit: Option<UnitId>,
+        /// The event's name.
+        event: &'static str,
+        /// The state's name.
+        state: &'static str,
+    },
+}
