@@ -1,0 +1,39 @@
+# The boards that QEMU emulates, one function each. Sourced after lib.sh.
+# board NAME sets: machine (QEMU options), arch (Debian's), cross (ours), kernel
+# (package), dtb (file of the kernel package, or empty), modules (loaded before
+# the root can be mounted), disk (the root's device), append (kernel command
+# line), tty (the console), net (QEMU options of the network card), iface.
+
+boards="pi-zero pi-1 pi-2 virt"
+
+board() {
+    name=$1 dtb="" cross=armv6
+    # ext4 is a module in Debian's kernels; the rest is what reaches card and net.
+    modules="ext4 usbnet cdc_ether"
+    disk=/dev/mmcblk0 iface=usb0 tty=ttyAMA0
+    net="-device usb-net,netdev=n0"
+    case $name in
+    pi-zero)
+        machine="-M raspi0"
+        arch=armel kernel=linux-image-rpi dtb=bcm2835-rpi-zero.dtb
+        ;;
+    pi-1)
+        machine="-M raspi1ap"
+        arch=armel kernel=linux-image-rpi dtb=bcm2835-rpi-a-plus.dtb
+        ;;
+    pi-2)
+        machine="-M raspi2b"
+        arch=armhf kernel=linux-image-armmp dtb=bcm2836-rpi-2-b.dtb
+        ;;
+    virt)
+        machine="-M virt -cpu cortex-a7 -smp 2 -m 512"
+        arch=armhf kernel=linux-image-armmp
+        modules="ext4 virtio_mmio virtio_blk virtio_net"
+        disk=/dev/vda iface=eth0
+        net="-device virtio-net-device,netdev=n0"
+        ;;
+    *) die "$name: no such board; one of $boards" ;;
+    esac
+    # raspi0's emulated power block lacks registers; the kernel oopses without this.
+    append="console=$tty,115200 initcall_blacklist=bcm2835_power_driver_init panic=5 net.ifnames=0"
+}

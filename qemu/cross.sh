@@ -1,0 +1,62 @@
+#!/bin/bash
+# Builds static musl programs: cross.sh ARCH [PACKAGE…]
+# ARCH is armv6, aarch64 or x86_64; the packages default to ettan-init and ettan.
+# The programs land in target/musl/ARCH, after the gate below has looked at them.
+. "$(dirname "$0")/lib.sh"
+
+arch=${1:?usage: cross.sh armv6|aarch64|x86_64 [PACKAGE…]}
+shift
+packages=("${@:-ettan-init}")
+[ $# = 0 ] && packages+=(ettan)
+
+flags="-C link-self-contained=no"
+case $arch in
+# The processor of Pi 1 and Zero. Every other Pi runs this too.
+armv6) triple=arm-unknown-linux-musleabihf flags+=" -C target-cpu=arm1176jzf-s" ;;
+aarch64) triple=aarch64-unknown-linux-musl ;;
+x86_64) triple=x86_64-unknown-linux-musl ;;
+*) die "$arch: no such architecture; armv6, aarch64 or x86_64" ;;
+esac
+
+# gate FILE: refuses what would not run on the smallest board of this kind.
+gate() {
+    local file=$1 attributes
+    if readelf -lW "$file" | grep -q INTERP; then
+        die "$file: asks for an interpreter, so it is not static"
+    fi
+    if [ "$arch" = armv6 ]; then
+        attributes=$(readelf -A "$file")
+        grep -qE 'Tag_CPU_arch: v(4|4T|5T|5TE|5TEJ|6|6KZ|6K)$' <<<"$attributes" ||
+            die "$file: $(grep Tag_CPU_arch: <<<"$attributes"), newer than a Pi Zero"
+        if grep -q Tag_Advanced_SIMD <<<"$attributes"; then
+            die "$file: uses NEON, which a Pi Zero has not"
+        fi
+        grep -q 'Tag_ABI_VFP_args: VFP registers' <<<"$attributes" ||
+            die "$file: not hard-float"
+    fi
+    printf '        %s: %d bytes (%d KiB), static%s\n' "${file#"$root"/}" \
+        "$(stat -c %s "$file")" "$((($(stat -c %s "$file") + 1023) / 1024))" \
+        "$([ "$arch" = armv6 ] && sed -n 's/ *Tag_CPU_arch: \(.*\)/, \1/p;s/ *Tag_FP_arch: \(.*\)/, \1/p' <<<"$attributes" | tr -d '\n')"
+}
+
+need_rust
+need_zig
+say "build ${packages[*]} for $triple"
+arguments=()
+for package in "${packages[@]}"; do arguments+=(-p "$package"); done
+cd "$root"
+# -Zbuild-std is the one thing here that wants RUSTC_BOOTSTRAP.
+messages=$target/cross-$arch.json
+RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
+    ZIG_GLOBAL_CACHE_DIR=$cache/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zigbuild \
+    cargo zigbuild --release --locked --target "$triple" \
+    -Zbuild-std=std,panic_abort ${ETTAN_STD_FEATURES:+-Zbuild-std-features=$ETTAN_STD_FEATURES} \
+    --message-format=json-render-diagnostics "${arguments[@]}" >"$messages"
+
+out=$target/musl/$arch
+mkdir -p "$out"
+sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$messages" | while read -r file; do
+    gate "$file"
+    # A new name moved into place: a running program is not disturbed.
+    cp "$file" "$out/.new" && mv "$out/.new" "$out/$(basename "$file")"
+done
