@@ -1,4 +1,8 @@
 //! Carries. The compiled unit table: written by the loader, read by PID 1.
+//!
+//! Reading needs no allocator and trusts nothing: `Table::read` checks every offset once, and
+//! every access checks again, so that hostile bytes are a `Fault` or an absent value and never
+//! a panic. Writing (feature `write`) needs an allocator and belongs to the loader.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
@@ -9,3 +13,16 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm
 )]
+
+mod check;
+mod crc;
+mod format;
+mod launch;
+mod table;
+#[cfg(feature = "write")]
+pub mod write;
+
+pub use check::Fault;
+pub use format::{MAX_ARGUMENTS, MAX_GROUPS, MAX_NAME, MAX_VARIABLES, is_name};
+pub use launch::{Launch, LogPolicy, Numbers, Strings};
+pub use table::{Message, Table};

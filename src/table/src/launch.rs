@@ -1,0 +1,109 @@
+//! What to execute: the mechanism half of a unit, as PID 1's spawn wants it.
+
+use core::ffi::CStr;
+
+use crate::format::Word;
+
+/// How to execute one unit's program. Borrows from the table; nothing is copied.
+#[derive(Clone, Debug)]
+pub struct Launch<'a> {
+    /// The unit's name.
+    pub name: &'a str,
+    /// The unit's description, possibly empty.
+    pub description: &'a str,
+    /// The file to execute, an absolute path.
+    pub program: &'a CStr,
+    /// The arguments, the first being the program; 1 to `MAX_ARGUMENTS`.
+    pub argv: Strings<'a>,
+    /// The whole environment as `KEY=value`; at most `MAX_VARIABLES`. ETTAN_COOKIE is not in it.
+    pub envp: Strings<'a>,
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Supplementary groups; at most `MAX_GROUPS`.
+    pub groups: Numbers<'a>,
+    /// Where it starts, an absolute path.
+    pub working_directory: &'a CStr,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// Where a forking daemon writes its process id, an absolute path.
+    pub pid_file: Option<&'a CStr>,
+    /// The terminal that becomes descriptors 0 to 2 and the controlling terminal.
+    pub tty_path: Option<&'a CStr>,
+    /// How much of its output to keep.
+    pub log: LogPolicy,
+}
+
+/// How much log a unit keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPolicy {
+    /// A log file is rotated at this size.
+    pub max_size_bytes: u32,
+    /// So many rotated files stay.
+    pub max_files: u16,
+}
+
+impl Default for LogPolicy {
+    fn default() -> Self {
+        Self { max_size_bytes: 256 * 1024, max_files: 4 }
+    }
+}
+
+/// The strings of one list, in order.
+#[derive(Clone, Debug)]
+pub struct Strings<'a> {
+    places: core::slice::Iter<'a, Word>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Strings<'a> {
+    pub(crate) fn new(places: &'a [Word], bytes: &'a [u8]) -> Self {
+        Self { places: places.iter(), bytes }
+    }
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a CStr;
+
+    fn next(&mut self) -> Option<&'a CStr> {
+        let place = u32::from_le_bytes(*self.places.next()?);
+        string(self.bytes, place)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.places.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Strings<'_> {}
+
+/// The numbers of one list, in order.
+#[derive(Clone, Debug)]
+pub struct Numbers<'a>(core::slice::Iter<'a, Word>);
+
+impl<'a> Numbers<'a> {
+    pub(crate) fn new(words: &'a [Word]) -> Self {
+        Self(words.iter())
+    }
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.0.next().map(|word| u32::from_le_bytes(*word))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Numbers<'_> {}
+
+/// The string at `place`, up to its NUL.
+pub(crate) fn string(bytes: &[u8], place: u32) -> Option<&CStr> {
+    let rest = bytes.get(usize::try_from(place).ok()?..)?;
+    CStr::from_bytes_until_nul(rest).ok()
+}

@@ -1,0 +1,376 @@
+//! Writes the table. For the loader, on the loader's heap; not for PID 1.
+
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ettan_core::{Kind, MAX_UNITS, NeedKind, Unit};
+
+use crate::LogPolicy;
+use crate::crc::crc32;
+use crate::format::{
+    HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NEED_VALUE, NEED_VALUE_BITS,
+    NONE, VERSION, is_name, kind_to_byte, restart_to_byte,
+};
+use crate::table::executes;
+
+/// One unit to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The policy. `builtin` is not carried; `fingerprint` is computed here.
+    pub unit: Unit,
+    /// Shown by status.
+    pub description: String,
+    /// What it needs, by name.
+    pub needs: Vec<EntryNeed>,
+    /// What to execute; None for a target.
+    pub launch: Option<EntryLaunch>,
+}
+
+/// One need to write.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryNeed {
+    /// How strongly.
+    pub kind: EntryNeedKind,
+    /// The name of a unit or of a condition.
+    pub name: String,
+    /// Whether the name is a condition's.
+    pub condition: bool,
+}
+
+/// `ettan_core::NeedKind` with an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryNeedKind {
+    /// Order only.
+    After,
+    /// Start it too.
+    Wants,
+    /// Start it first, fail with it.
+    Requires,
+}
+
+impl From<EntryNeedKind> for NeedKind {
+    fn from(kind: EntryNeedKind) -> Self {
+        match kind {
+            EntryNeedKind::After => Self::After,
+            EntryNeedKind::Wants => Self::Wants,
+            EntryNeedKind::Requires => Self::Requires,
+        }
+    }
+}
+
+/// What to execute, to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryLaunch {
+    /// The program and its arguments.
+    pub argv: Vec<CString>,
+    /// The whole environment, `KEY=value`.
+    pub envp: Vec<CString>,
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// An absolute path.
+    pub working_directory: CString,
+    /// At most 0777.
+    pub umask: u32,
+    /// An absolute path.
+    pub pid_file: Option<CString>,
+    /// An absolute path.
+    pub tty_path: Option<CString>,
+    /// How much log to keep.
+    pub log: LogPolicy,
+}
+
+/// What cannot be written: one of the limits that `Table::read` checks is exceeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// More than `MAX_UNITS`, or two of one name.
+    Units,
+    /// This unit has too much of something, a bad name, or nothing to execute.
+    Unit(String),
+    /// The whole is too long for its offsets.
+    Length,
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Units => write!(f, "more than {MAX_UNITS} units, or two of one name"),
+            Self::Unit(name) => write!(f, "{name}: does not fit a unit table"),
+            Self::Length => f.write_str("units do not fit a unit table"),
+        }
+    }
+}
+
+/// A table of `entries`, which may come in any order, and of `messages` (unit or "", text).
+///
+/// # Errors
+/// `Overflow` when a limit is exceeded; nothing is left out silently.
+pub fn encode(entries: &[Entry], messages: &[(String, String)]) -> Result<Vec<u8>, Overflow> {
+    let mut sorted: Vec<&Entry> = entries.iter().collect();
+    sorted.sort_by(|a, b| a.unit.name.as_str().cmp(b.unit.name.as_str()));
+    let indices: BTreeMap<&str, u32> =
+        sorted.iter().map(|entry| entry.unit.name.as_str()).zip(0..).collect();
+    if indices.len() != entries.len() || entries.len() > MAX_UNITS {
+        return Err(Overflow::Units);
+    }
+    let mut writer = Writer::new();
+    for entry in sorted {
+        let name = || Overflow::Unit(String::from(entry.unit.name.as_str()));
+        check(entry).ok_or_else(name)?;
+        let record = writer.unit(entry, &indices).ok_or_else(name)?;
+        writer.units.extend(record);
+    }
+    let mut pairs = Vec::new();
+    for (unit, text) in messages {
+        pairs.push(writer.text(unit).ok_or(Overflow::Length)?);
+        pairs.push(writer.text(text).ok_or(Overflow::Length)?);
+    }
+    let messages = writer.list(pairs).ok_or(Overflow::Length)?;
+    writer.finish(messages).ok_or(Overflow::Length)
+}
+
+fn check(entry: &Entry) -> Option<()> {
+    let fits = |launch: &EntryLaunch| {
+        launch.argv.first().is_some_and(|program| program.to_bytes().starts_with(b"/"))
+            && launch.working_directory.to_bytes().starts_with(b"/")
+            && launch.umask <= 0o777
+            && launch.argv.len() <= MAX_ARGUMENTS
+            && launch.envp.len() <= MAX_VARIABLES
+            && launch.groups.len() <= MAX_GROUPS
+    };
+    let whole = is_name(&entry.unit.name)
+        && executes(entry.unit.kind) == entry.launch.is_some()
+        && entry.launch.as_ref().is_none_or(fits);
+    whole.then_some(())
+}
+
+/// The sections as they grow; each shared thing is written once.
+#[derive(Default)]
+struct Writer {
+    units: Vec<u32>,
+    policies: Shared<[u32; 6]>,
+    settings: Shared<[u32; 8]>,
+    lists: BTreeMap<Vec<u32>, u32>,
+    words: Vec<u32>,
+    places: BTreeMap<Vec<u8>, u32>,
+    strings: Vec<u8>,
+}
+
+impl Writer {
+    fn new() -> Self {
+        let mut writer = Self::default();
+        // Place 0 is the empty string.
+        writer.strings.push(0);
+        writer.places.insert(Vec::new(), 0);
+        writer
+    }
+
+    fn unit(&mut self, entry: &Entry, indices: &BTreeMap<&str, u32>) -> Option<[u32; 10]> {
+        let unit = &entry.unit;
+        let packed = [
+            kind_to_byte(unit.kind),
+            restart_to_byte(unit.restart),
+            unit.kill_signal,
+            u8::from(unit.autostart),
+        ];
+        let policy = self.policies.place([
+            unit.restart_delay_ms,
+            unit.restart_delay_max_ms,
+            unit.min_uptime_ms,
+            unit.start_timeout_ms,
+            unit.stop_timeout_ms,
+            u32::from_le_bytes(packed),
+        ])?;
+        let needs = entry.needs.iter().map(|need| self.need(need, indices));
+        let needs = needs.collect::<Option<Vec<u32>>>()?;
+        let needs = self.list(needs)?;
+        let name = self.text(&unit.name)?;
+        let description = self.text(&entry.description)?;
+        let print = fingerprint(unit.kind, entry.launch.as_ref()).to_le_bytes();
+        let [a, b, c, d, e, f, g, h] = print;
+        let (low, high) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let Some(launch) = &entry.launch else {
+            let none = self.list(Vec::new())?;
+            return Some([name, description, policy, NONE, none, needs, 0, 0, low, high]);
+        };
+        let settings = self.settings_of(launch)?;
+        let argv = self.list_of_strings(&launch.argv)?;
+        let pid_file = self.optional(launch.pid_file.as_ref())?;
+        let tty = self.optional(launch.tty_path.as_ref())?;
+        Some([name, description, policy, settings, argv, needs, pid_file, tty, low, high])
+    }
+
+    fn settings_of(&mut self, launch: &EntryLaunch) -> Option<u32> {
+        let groups = self.list(launch.groups.clone())?;
+        let directory = self.string(launch.working_directory.to_bytes())?;
+        let envp = self.list_of_strings(&launch.envp)?;
+        let log = launch.log;
+        self.settings.place([
+            launch.uid,
+            launch.gid,
+            groups,
+            directory,
+            launch.umask,
+            envp,
+            log.max_size_bytes,
+            u32::from(log.max_files),
+        ])
+    }
+
+    fn need(&mut self, need: &EntryNeed, indices: &BTreeMap<&str, u32>) -> Option<u32> {
+        let kind: u32 = match need.kind {
+            EntryNeedKind::After => 0,
+            EntryNeedKind::Wants => 1,
+            EntryNeedKind::Requires => 2,
+        };
+        let (sort, value): (u32, u32) = if need.condition {
+            (1, self.text(&need.name)?)
+        } else if let Some(index) = indices.get(need.name.as_str()) {
+            (0, *index)
+        } else {
+            (2, self.text(&need.name)?)
+        };
+        (value <= NEED_VALUE).then_some((kind << 30) | (sort << NEED_VALUE_BITS) | value)
+    }
+
+    fn list_of_strings(&mut self, strings: &[CString]) -> Option<u32> {
+        let places = strings.iter().map(|string| self.string(string.to_bytes()));
+        let places = places.collect::<Option<Vec<u32>>>()?;
+        self.list(places)
+    }
+
+    fn list(&mut self, items: Vec<u32>) -> Option<u32> {
+        if let Some(place) = self.lists.get(&items) {
+            return Some(*place);
+        }
+        let place = u32::try_from(self.words.len()).ok()?;
+        self.words.push(u32::try_from(items.len()).ok()?);
+        self.words.extend(&items);
+        self.lists.insert(items, place);
+        Some(place)
+    }
+
+    fn optional(&mut self, string: Option<&CString>) -> Option<u32> {
+        string.map_or(Some(0), |string| self.string(string.to_bytes()))
+    }
+
+    /// Text of our own may hold a NUL that came from a file; it ends there.
+    fn text(&mut self, text: &str) -> Option<u32> {
+        self.string(text.split('\0').next().unwrap_or("").as_bytes())
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> Option<u32> {
+        if let Some(place) = self.places.get(bytes) {
+            return Some(*place);
+        }
+        let place = u32::try_from(self.strings.len()).ok()?;
+        self.strings.extend(bytes);
+        self.strings.push(0);
+        self.places.insert(bytes.into(), place);
+        Some(place)
+    }
+
+    fn finish(mut self, messages: u32) -> Option<Vec<u8>> {
+        while !self.strings.len().is_multiple_of(4) {
+            self.strings.push(0);
+        }
+        let units = u32::try_from(self.units.len()).ok()?.checked_div(10)?;
+        let mut body: Vec<u32> = alloc::vec![
+            units,
+            u32::try_from(self.policies.records.len()).ok()?,
+            u32::try_from(self.settings.records.len()).ok()?,
+            u32::try_from(self.words.len()).ok()?,
+            u32::try_from(self.strings.len()).ok()?,
+            messages,
+        ];
+        body.extend(self.units);
+        body.extend(self.policies.records.as_flattened());
+        body.extend(self.settings.records.as_flattened());
+        body.extend(self.words);
+        let mut checked: Vec<u8> = body.iter().flat_map(|word| word.to_le_bytes()).collect();
+        checked.extend(self.strings);
+        let front = HEADER_WORDS.checked_sub(6)?.checked_mul(4)?;
+        let length = u32::try_from(checked.len().checked_add(front)?).ok()?;
+        let mut blob = Vec::from(MAGIC);
+        for word in [VERSION, length, crc32(&checked)] {
+            blob.extend(word.to_le_bytes());
+        }
+        blob.extend(checked);
+        Some(blob)
+    }
+}
+
+/// Records that many units share, each written once.
+struct Shared<R> {
+    records: Vec<R>,
+    places: BTreeMap<R, u32>,
+}
+
+impl<R> Default for Shared<R> {
+    fn default() -> Self {
+        Self { records: Vec::new(), places: BTreeMap::new() }
+    }
+}
+
+impl<R: Ord + Copy> Shared<R> {
+    fn place(&mut self, record: R) -> Option<u32> {
+        if let Some(place) = self.places.get(&record) {
+            return Some(*place);
+        }
+        let place = u32::try_from(self.records.len()).ok()?;
+        self.records.push(record);
+        self.places.insert(record, place);
+        Some(place)
+    }
+}
+
+/// A number that changes when what is executed changes, and only then: the kind, the program
+/// with its arguments and environment, ids, directory, umask, PID file, terminal. FNV-1a over
+/// the parts, each with its length in front so that no two sequences look the same.
+#[must_use]
+pub fn fingerprint(kind: Kind, launch: Option<&EntryLaunch>) -> u64 {
+    let mut hash = Hash(0xCBF2_9CE4_8422_2325);
+    hash.part(&[kind_to_byte(kind)]);
+    if let Some(launch) = launch {
+        for list in [&launch.argv, &launch.envp] {
+            hash.number(list.len());
+            list.iter().for_each(|string| hash.part(string.to_bytes()));
+        }
+        let ids = [launch.uid, launch.gid, launch.umask];
+        hash.number(launch.groups.len());
+        ids.iter().chain(&launch.groups).for_each(|id| hash.part(&id.to_le_bytes()));
+        hash.part(launch.working_directory.to_bytes());
+        for path in [&launch.pid_file, &launch.tty_path] {
+            hash.part(path.as_ref().map_or(&[][..], |path| path.to_bytes()));
+        }
+    }
+    hash.0
+}
+
+struct Hash(u64);
+
+impl Hash {
+    fn part(&mut self, bytes: &[u8]) {
+        self.number(bytes.len());
+        self.bytes(bytes);
+    }
+
+    /// 64 bits wide everywhere: the hash must not depend on the machine's word.
+    fn number(&mut self, number: usize) {
+        self.bytes(&u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+}

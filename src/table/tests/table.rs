@@ -1,0 +1,302 @@
+//! The table end to end: what is written is read back, and nothing hostile is believed.
+
+use std::ffi::{CStr, CString};
+use std::time::{Duration, Instant};
+
+use ettan_core::{Catalog, Kind, MAX_UNITS, Name, NeedKind, On, Restart, Unit};
+use ettan_table::write::{
+    Entry, EntryLaunch, EntryNeed, EntryNeedKind, Overflow, encode, fingerprint,
+};
+use ettan_table::{Fault, LogPolicy, Table};
+
+fn unit(name: &str, kind: Kind) -> Unit {
+    Unit {
+        name: Name::try_from(name).expect("a short name"),
+        kind,
+        restart: Restart::OnFailure,
+        restart_delay_ms: 250,
+        restart_delay_max_ms: 30_000,
+        min_uptime_ms: 1_000,
+        start_timeout_ms: 30_000,
+        stop_timeout_ms: 10_000,
+        kill_signal: 15,
+        autostart: true,
+        builtin: false,
+        fingerprint: 0,
+    }
+}
+
+fn strings(list: &[&str]) -> Vec<CString> {
+    list.iter().map(|item| CString::new(*item).expect("no NUL")).collect()
+}
+
+fn launch() -> EntryLaunch {
+    EntryLaunch {
+        argv: strings(&["/bin/sleep", "1000", ""]),
+        envp: strings(&["PATH=/bin", "HOME=/root"]),
+        uid: 7,
+        gid: 8,
+        groups: vec![20, 44],
+        working_directory: c"/srv".into(),
+        umask: 0o027,
+        pid_file: Some(c"/run/a.pid".into()),
+        tty_path: None,
+        log: LogPolicy { max_size_bytes: 1000, max_files: 2 },
+    }
+}
+
+fn entry(name: &str) -> Entry {
+    let kind = Kind::Simple;
+    Entry {
+        unit: unit(name, kind),
+        description: String::new(),
+        needs: vec![],
+        launch: Some(launch()),
+    }
+}
+
+fn need(kind: EntryNeedKind, name: &str, condition: bool) -> EntryNeed {
+    EntryNeed { kind, name: name.into(), condition }
+}
+
+fn sample() -> Vec<u8> {
+    let mut web = entry("web");
+    web.description = "Serves pages — ä".into();
+    web.needs = vec![
+        need(EntryNeedKind::Requires, "db", false),
+        need(EntryNeedKind::After, "network:eth0:address", true),
+        need(EntryNeedKind::Wants, "ghost", false),
+    ];
+    let target = Entry {
+        unit: unit("all", Kind::Target),
+        description: "everything".into(),
+        needs: vec![need(EntryNeedKind::Wants, "web", false)],
+        launch: None,
+    };
+    let mut db = entry("db");
+    db.unit.kind = Kind::Oneshot { remain_after_exit: true };
+    let messages = [("bad".to_string(), "bad.toml:1:1: error: no".to_string())];
+    encode(&[web, target, db], &messages).expect("fits")
+}
+
+fn texts<'a>(list: impl Iterator<Item = &'a CStr>) -> Vec<&'a str> {
+    list.map(|item| item.to_str().expect("UTF-8")).collect()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let blob = sample();
+    let table = Table::read(&blob).expect("a table");
+    assert_eq!(table.len(), 3);
+    assert_eq!((0..3).filter_map(|i| table.name(i)).collect::<Vec<_>>(), ["all", "db", "web"]);
+    let web = table.index_of("web").expect("web");
+    assert_eq!(web, 2);
+    assert_eq!(table.index_of("wek"), None);
+    assert_eq!(table.description(web), "Serves pages — ä");
+    let mut expected = unit("web", Kind::Simple);
+    expected.fingerprint = fingerprint(Kind::Simple, Some(&launch()));
+    assert_eq!(table.unit(web), Some(expected));
+    let needs: Vec<_> = (0..).map_while(|nth| table.need(web, nth)).collect();
+    assert_eq!(
+        needs.iter().map(|n| n.kind).collect::<Vec<_>>(),
+        [NeedKind::Requires, NeedKind::After, NeedKind::Wants]
+    );
+    assert_eq!(
+        needs.iter().map(|n| n.on).collect::<Vec<_>>(),
+        [On::Unit(1), On::Condition("network:eth0:address"), On::Missing("ghost")]
+    );
+    assert_eq!(table.unit(1).map(|u| u.kind), Some(Kind::Oneshot { remain_after_exit: true }));
+    let message = table.messages().next().expect("one");
+    assert_eq!((message.unit, message.text), (Some("bad"), "bad.toml:1:1: error: no"));
+    assert_eq!(table.diagnostics().count(), 1);
+}
+
+#[test]
+fn a_launch_is_complete() {
+    let blob = sample();
+    let table = Table::read(&blob).expect("a table");
+    assert!(table.launch(0).is_none(), "a target executes nothing");
+    assert!(table.launch(3).is_none());
+    let launch = table.launch(2).expect("web");
+    assert_eq!(launch.name, "web");
+    assert_eq!(launch.program, c"/bin/sleep");
+    assert_eq!(launch.argv.len(), 3);
+    assert_eq!(texts(launch.argv), ["/bin/sleep", "1000", ""]);
+    assert_eq!(texts(launch.envp), ["PATH=/bin", "HOME=/root"]);
+    assert_eq!((launch.uid, launch.gid, launch.umask), (7, 8, 0o027));
+    assert_eq!(launch.groups.collect::<Vec<_>>(), [20, 44]);
+    assert_eq!(launch.working_directory, c"/srv");
+    assert_eq!(launch.pid_file, Some(c"/run/a.pid"));
+    assert_eq!(launch.tty_path, None);
+    assert_eq!(launch.log, LogPolicy { max_size_bytes: 1000, max_files: 2 });
+}
+
+#[test]
+fn the_fingerprint_is_of_what_is_executed() {
+    let base = fingerprint(Kind::Simple, Some(&launch()));
+    assert_ne!(base, fingerprint(Kind::Forking, Some(&launch())));
+    let changes: [fn(&mut EntryLaunch); 9] = [
+        |l| l.argv.push(c"x".into()),
+        |l| l.argv = vec![c"/bin/sleep1000".into(), c"".into(), c"".into()],
+        |l| l.envp.push(c"A=b".into()),
+        |l| l.uid = 9,
+        |l| l.groups.push(1),
+        |l| l.working_directory = c"/".into(),
+        |l| l.umask = 0,
+        |l| l.pid_file = None,
+        |l| (l.pid_file, l.tty_path) = (None, l.pid_file.take()),
+    ];
+    for change in changes {
+        let mut changed = launch();
+        change(&mut changed);
+        assert_ne!(base, fingerprint(Kind::Simple, Some(&changed)));
+    }
+    let mut changed = launch();
+    changed.log.max_files = 99;
+    assert_eq!(base, fingerprint(Kind::Simple, Some(&changed)), "a log's size restarts nothing");
+}
+
+#[test]
+fn limits_are_refused_when_writing() {
+    let names = (0..=MAX_UNITS).map(|n| entry(&format!("u{n}"))).collect::<Vec<_>>();
+    assert_eq!(encode(&names, &[]), Err(Overflow::Units));
+    assert_eq!(encode(&[entry("a"), entry("a")], &[]), Err(Overflow::Units));
+    let bad: [fn(&mut Entry); 8] = [
+        |e| e.launch.iter_mut().for_each(|l| l.argv = vec![c"sleep".into()]),
+        |e| e.launch.iter_mut().for_each(|l| l.working_directory = c"srv".into()),
+        |e| e.launch.iter_mut().for_each(|l| l.umask = 0o1000),
+        |e| e.unit.name = Name::try_from("a/b").expect("short"),
+        |e| e.launch = None,
+        |e| e.unit.kind = Kind::Target,
+        |e| e.launch.iter_mut().for_each(|l| l.argv = vec![c"/x".into(); 257]),
+        |e| e.launch.iter_mut().for_each(|l| l.groups = vec![1; 33]),
+    ];
+    for break_it in bad {
+        let mut broken = entry("a");
+        break_it(&mut broken);
+        assert!(matches!(encode(&[broken], &[]), Err(Overflow::Unit(_))));
+    }
+}
+
+#[test]
+fn a_trivial_unit_is_small_and_a_thousand_are_fast() {
+    let units = (0..1000).map(|n| entry(&format!("unit-{n:04}"))).collect::<Vec<_>>();
+    let blob = encode(&units, &[]).expect("fits");
+    assert!(blob.len() < 1000 * 64, "{} bytes", blob.len());
+    let began = Instant::now();
+    let table = Table::read(&blob).expect("a table");
+    let walked = walk(&table);
+    let took = began.elapsed();
+    assert!(walked > 1000);
+    // Generous: unoptimised, on a loaded machine. Optimised it is some hundred microseconds.
+    assert!(took < Duration::from_millis(250), "{took:?}");
+}
+
+#[test]
+fn an_empty_set_is_a_table() {
+    let blob = encode(&[], &[]).expect("fits");
+    assert!(Table::read(&blob).expect("a table").is_empty());
+}
+
+#[test]
+fn each_kind_of_damage_has_its_fault() {
+    let blob = sample();
+    let fault = |bytes: &[u8]| Table::read(bytes).err();
+    assert_eq!(fault(b""), Some(Fault::Magic));
+    assert_eq!(fault(b"ettantbl"), Some(Fault::Magic));
+    assert_eq!(fault(&blob[..blob.len() - 1]), Some(Fault::Length));
+    assert_eq!(fault(&[&blob[..], b"\0\0\0\0"].concat()), Some(Fault::Length));
+    let mut version = blob.clone();
+    version[8] = 9;
+    assert_eq!(fault(&version), Some(Fault::Version(9)));
+    for at in 20..blob.len() {
+        let mut flipped = blob.clone();
+        flipped[at] ^= 1;
+        assert_eq!(fault(&flipped), Some(Fault::Checksum), "byte {at}");
+    }
+}
+
+/// Everything a reader could ask, of every unit; returns how many answers there were.
+fn walk(table: &Table<'_>) -> usize {
+    let mut answers = table.messages().count() + table.diagnostics().count();
+    for index in 0..table.len() + 2 {
+        answers += usize::from(table.unit(index).is_some());
+        answers += (0..5000).map_while(|nth| table.need(index, nth)).count();
+        answers += table.description(index).len();
+        answers += usize::from(table.name(index).is_some_and(|n| table.index_of(n) == Some(index)));
+        if let Some(launch) = table.launch(index) {
+            answers += launch.argv.count() + launch.envp.count() + launch.groups.count();
+        }
+    }
+    answers
+}
+
+/// CRC-32 bit by bit: independent of the crate's own.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |c, _| (c >> 1) ^ (0xEDB8_8320 * (c & 1)))
+    })
+}
+
+/// A small generator of numbers, good enough to vary tests (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit.max(1)
+    }
+}
+
+#[test]
+fn mutated_tables_with_a_right_checksum_never_panic() {
+    let blob = sample();
+    let mut accepted = 0;
+    for seed in 1..=6_000_u64 {
+        let mut dice = Dice(seed);
+        let mut bytes = blob.clone();
+        for _ in 0..=dice.below(3) {
+            let words = bytes.len() / 4;
+            // Not the magic and version; length and all else may be wrong.
+            let at = 12 + 4 * dice.below(words - 3);
+            let value = match dice.below(4) {
+                0 => dice.below(64) as u32,
+                1 => u32::MAX - dice.below(8) as u32,
+                2 => 1 << dice.below(32),
+                _ => dice.below(usize::MAX) as u32,
+            };
+            match dice.below(8) {
+                0 => bytes.truncate(at.max(44)),
+                1 => bytes[at + dice.below(4)] = value as u8,
+                _ => bytes[at..at + 4].copy_from_slice(&value.to_le_bytes()),
+            }
+            bytes.resize(bytes.len() / 4 * 4, 0);
+        }
+        let length = (bytes.len() as u32).to_le_bytes();
+        bytes[12..16].copy_from_slice(&length);
+        let sum = crc(&bytes[20..]).to_le_bytes();
+        bytes[16..20].copy_from_slice(&sum);
+        if let Ok(table) = Table::read(&bytes) {
+            accepted += 1;
+            walk(&table);
+            assert!((0..table.len()).all(|index| table.unit(index).is_some()), "seed {seed}");
+        }
+    }
+    assert!(accepted > 100, "mutations that leave a valid table: {accepted}");
+}
+
+#[test]
+fn arbitrary_bytes_never_panic() {
+    for seed in 1..=4_000_u64 {
+        let mut dice = Dice(seed);
+        let length = dice.below(400);
+        let mut bytes: Vec<u8> = (0..length).map(|_| dice.below(256) as u8).collect();
+        if dice.below(2) == 0 && bytes.len() >= 12 {
+            bytes[..8].copy_from_slice(b"ettantbl");
+            bytes[8..12].copy_from_slice(&[1, 0, 0, 0]);
+        }
+        assert!(Table::read(&bytes).is_err(), "seed {seed}");
+    }
+}
