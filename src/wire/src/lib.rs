@@ -1,4 +1,7 @@
-//! Speaks. The messages of the control socket.
+//! Speaks. The messages of the control socket, and the words for signals and errors that PID 1's
+//! log, the command and the web page share. Opens no socket, decides nothing.
+//!
+//! One packet is one JSON object of at most [`MAX_PACKET`] bytes; see docs/protocol.md.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(
@@ -9,3 +12,30 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm
 )]
+
+mod codec;
+mod reply;
+mod request;
+mod text;
+mod words;
+
+pub use codec::{Fault, decode_reply, decode_request, encode_reply, encode_request};
+pub use reply::{
+    Active, Blocked, Diagnostic, End, ErrorCode, EventLine, Finished, GoalWord, KindWord, Lost,
+    PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Welcome,
+};
+pub use request::{
+    Change, Condition, Follow, Hello, Kill, Power, PowerWord, Reload, Request, Which,
+};
+pub use text::Text;
+pub use words::{Signal, error_name, error_text, signal_name, signal_number};
+
+/// The version of the protocol; a client that says another one is refused politely.
+pub const VERSION: u32 = 1;
+
+/// The most bytes of one packet: one page, so that a packet never needs more than one buffer of
+/// PID 1 and no reassembly exists.
+pub const MAX_PACKET: usize = 4096;
+
+/// Where PID 1 listens.
+pub const SOCKET: &str = "/run/ettan/control.sock";

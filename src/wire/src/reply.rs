@@ -1,0 +1,315 @@
+//! What PID 1 answers. One variant is one kind of packet; the payload's fields are the packet's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Text;
+
+/// One packet from PID 1: `{"reply":"done","text":"web: up (pid 212)"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "no heap to put the large one in")]
+pub enum Reply {
+    /// To `hello`.
+    Welcome(Welcome),
+    /// To `status`, and one of many to `list`.
+    Unit(UnitStatus),
+    /// Part of a `list`: what the loader had to say about a unit file.
+    Diagnostic(Diagnostic),
+    /// The last packet of a `list`.
+    End(End),
+    /// To `is-active`.
+    Active(Active),
+    /// The request was taken. When it asked to wait, `done` or `failed` follows.
+    Accepted,
+    /// What was asked for is so.
+    Done(Finished),
+    /// What was asked for did not come about.
+    Failed(Finished),
+    /// To `events`: one notice.
+    Event(EventLine),
+    /// To `events`: the client read too slowly; the connection ends here.
+    Lost(Lost),
+    /// To `stats`.
+    Stats(Stats),
+    /// The request was not taken.
+    Error(Refusal),
+}
+
+/// The answer to `hello`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The protocol's version.
+    pub version: u32,
+    /// The program's version.
+    pub program: Text<32>,
+}
+
+/// Everything PID 1 knows of one unit. Times are milliseconds of PID 1's monotonic clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitStatus {
+    /// Its name.
+    pub unit: Text<64>,
+    /// What the file says it is.
+    pub description: Text<256>,
+    /// Simple, forking, oneshot, target.
+    pub kind: KindWord,
+    /// What it should be.
+    pub goal: GoalWord,
+    /// What it is.
+    pub state: StateWord,
+    /// PID 1's clock when this was written: ages are differences to it.
+    pub now_ms: u64,
+    /// When the state began, where the state remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// When the next start is due (state backoff), or KILL follows (state stopping).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// The main process, or the launcher while it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main_pid: Option<i32>,
+    /// Starts that nobody asked for, since boot or the last manual start.
+    pub restarts: u32,
+    /// Short runs one after the other.
+    pub in_a_row: u32,
+    /// Whether it keeps ending quickly.
+    pub crash_looping: bool,
+    /// Its definition is gone; it runs until it is stopped.
+    pub orphaned: bool,
+    /// Part of Ettan itself.
+    pub builtin: bool,
+    /// Why it is where it is, in words; empty when nothing happened yet.
+    pub reason: Text<192>,
+    /// How its last process ended, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<Text<64>>,
+    /// What kind of thing it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Blocked>,
+    /// The name of the unit or condition it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<Text<64>>,
+    /// The restart policy in words.
+    pub restart: Text<96>,
+}
+
+/// What keeps a unit from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blocked {
+    /// Another unit, not up yet.
+    Unit,
+    /// A condition that does not hold.
+    Condition,
+    /// A unit that does not exist.
+    Missing,
+}
+
+/// The variants of the core's `State`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "ettan-core's State says what each one means")]
+pub enum StateWord {
+    Down,
+    Starting,
+    Seeking,
+    Up,
+    Stopping,
+    Sweeping,
+    Backoff,
+    Failed,
+}
+
+impl StateWord {
+    /// The word itself.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Starting => "starting",
+            Self::Seeking => "seeking",
+            Self::Up => "up",
+            Self::Stopping => "stopping",
+            Self::Sweeping => "sweeping",
+            Self::Backoff => "backoff",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a unit should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "ettan-core's Goal says what each one means")]
+pub enum GoalWord {
+    Up,
+    Down,
+}
+
+/// How a unit behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "ettan-core's Kind says what each one means")]
+pub enum KindWord {
+    Simple,
+    Forking,
+    Oneshot,
+    Target,
+}
+
+impl KindWord {
+    /// The word itself.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Simple => "simple",
+            Self::Forking => "forking",
+            Self::Oneshot => "oneshot",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// How far the end of the machine has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "ettan-core's Phase says what each one means")]
+pub enum PhaseWord {
+    Running,
+    StoppingUnits,
+    KillingStrays,
+    StoppingBuiltins,
+    ClosingFilesystems,
+    Off,
+}
+
+/// What the loader said: one message, of one file or about several units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// The message as rendered by the loader; it may have several lines.
+    pub text: Text<1024>,
+}
+
+/// The end of a `list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How many `unit` packets came before.
+    pub units: u32,
+    /// How many `diagnostic` packets came before.
+    pub diagnostics: u32,
+}
+
+/// The answer to `is-active`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Active {
+    /// The unit's name.
+    pub unit: Text<64>,
+    /// Whether it is up.
+    pub active: bool,
+    /// What it is.
+    pub state: StateWord,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// One line: what, which, why, next.
+    pub text: Text<512>,
+}
+
+/// One notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Counts notices since PID 1 started; gaps are losses.
+    pub sequence: u64,
+    /// When, on PID 1's monotonic clock.
+    pub at_ms: u64,
+    /// The unit concerned, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Text<64>>,
+    /// Its state now, if that is what changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateWord>,
+    /// The same line as in the log.
+    pub text: Text<512>,
+}
+
+/// A follower that fell behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// How many notices it missed.
+    pub missed: u64,
+}
+
+/// About PID 1 itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The program's version.
+    pub version: Text<32>,
+    /// The protocol's version.
+    pub protocol: u32,
+    /// PID 1's monotonic clock: time since the kernel started.
+    pub uptime_ms: u64,
+    /// When every unit that starts at boot had been dealt with; absent until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_ms: Option<u64>,
+    /// How far the end of the machine has come.
+    pub phase: PhaseWord,
+    /// How many units there are, built-in ones not counted.
+    pub units: u32,
+    /// Of them, up.
+    pub up: u32,
+    /// Of them, on their way: starting, seeking, stopping, sweeping, backoff.
+    pub changing: u32,
+    /// Of them, wanted but waiting for a unit or a condition.
+    pub waiting: u32,
+    /// Of them, failed.
+    pub failed: u32,
+    /// Of them, down because nobody wants them up.
+    pub down: u32,
+    /// Messages of the loader about unit files.
+    pub diagnostics: u32,
+    /// Heap allocations after boot: 0 by design.
+    pub allocations_after_boot: u64,
+    /// What the kernel lacks and is done another way, in words; empty when nothing.
+    pub fallbacks: Text<256>,
+    /// Clients of the control socket at this moment.
+    pub clients: u32,
+}
+
+/// Why a request was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people.
+    pub text: Text<256>,
+    /// The protocol's version, so that a client of another one can say which it met.
+    pub version: u32,
+}
+
+/// The kinds of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// Not a request: no JSON, a field missing or of the wrong type, too long. Ends the connection.
+    BadRequest,
+    /// A verb PID 1 does not know.
+    UnknownVerb,
+    /// Another version of the protocol. Ends the connection.
+    Version,
+    /// No unit of that name.
+    UnknownUnit,
+    /// The peer may not ask for that.
+    NotPermitted,
+    /// The unit has no process to send a signal to.
+    NotRunning,
+    /// No signal of that number.
+    NoSuchSignal,
+    /// All slots are taken, or a second request came before the first was answered. Ends the connection.
+    Busy,
+    /// The machine goes down; nothing is started any more.
+    ShuttingDown,
+    /// The connection said nothing for too long.
+    Idle,
+}

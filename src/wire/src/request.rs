@@ -1,0 +1,139 @@
+//! What a client may ask. One variant is one verb; the payload's fields are the packet's fields.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Text;
+
+/// One packet to PID 1: `{"verb":"start","unit":"web","wait":true}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Request {
+    /// Which version do you speak? Not needed before other verbs.
+    Hello(Hello),
+    /// One `unit` packet for each unit, `diagnostic` packets, then `end`.
+    List,
+    /// One `unit` packet.
+    Status(Which),
+    /// One `active` packet.
+    IsActive(Which),
+    /// Be up.
+    Start(Change),
+    /// Be down.
+    Stop(Change),
+    /// Be down once, then up.
+    Restart(Change),
+    /// Send a signal to the main process.
+    Kill(Kill),
+    /// One `event` packet for each notice, until the client goes.
+    Events(Follow),
+    /// Read the unit files again.
+    ReloadUnits(Reload),
+    /// Publish a fact. Root only, as are all verbs that change something.
+    Condition(Condition),
+    /// End of the machine.
+    Power(Power),
+    /// One `stats` packet about PID 1 itself.
+    Stats,
+}
+
+impl Request {
+    /// True for the verbs that change nothing: all that a viewer may say.
+    #[must_use]
+    pub const fn only_looks(&self) -> bool {
+        match self {
+            Self::Hello(_)
+            | Self::List
+            | Self::Status(_)
+            | Self::IsActive(_)
+            | Self::Events(_)
+            | Self::Stats => true,
+            Self::Start(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Kill(_)
+            | Self::ReloadUnits(_)
+            | Self::Condition(_)
+            | Self::Power(_) => false,
+        }
+    }
+}
+
+/// The client's version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// See [`crate::VERSION`].
+    pub version: u32,
+}
+
+/// One unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Which {
+    /// Its name.
+    pub unit: Text<64>,
+}
+
+/// A change of one unit's goal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The unit's name.
+    pub unit: Text<64>,
+    /// Answer `accepted` at once, and `done` or `failed` when it is so; without, only `accepted`.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+/// A signal for one unit's main process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// The unit's name.
+    pub unit: Text<64>,
+    /// The signal's number, 1 to 64.
+    pub signal: u8,
+}
+
+/// From where on to follow the notices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// True: first the ones PID 1 still has (at most 256). False: only new ones.
+    #[serde(default)]
+    pub recent: bool,
+}
+
+/// Reading the unit files again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// As in [`Change`].
+    #[serde(default)]
+    pub wait: bool,
+}
+
+/// A fact, as the watcher or an administrator states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// `network`, `network:eth0:address`, …
+    pub name: Text<64>,
+    /// Whether it holds now.
+    pub holds: bool,
+}
+
+/// The end of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Power {
+    /// What comes at the end.
+    pub action: PowerWord,
+    /// Sync and go, without stopping units.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// The last thing PID 1 does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PowerWord {
+    /// Start again.
+    Reboot,
+    /// Switch off.
+    PowerOff,
+    /// Stop and stay on.
+    Halt,
+}

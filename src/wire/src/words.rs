@@ -1,0 +1,120 @@
+//! Words for the kernel's numbers. One table for PID 1's log, the command and the web page.
+
+use core::fmt;
+
+/// Signals by number; the same on every architecture Ettan runs on.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+/// The first real-time signal that the C libraries leave to programs.
+const RTMIN: u8 = 34;
+/// The last signal.
+const MAX: u8 = 64;
+
+/// The name of a signal without `SIG`; None for numbers without one (real-time signals have a
+/// number only).
+#[must_use]
+pub fn signal_name(number: u8) -> Option<&'static str> {
+    SIGNALS.get(usize::from(number.checked_sub(1)?)).copied()
+}
+
+/// The number of a signal given as `TERM`, `SIGTERM`, `term`, `15` or `RTMIN+3`.
+#[must_use]
+pub fn signal_number(text: &str) -> Option<u8> {
+    if let Ok(number) = text.parse::<u8>() {
+        return (text.bytes().all(|b| b.is_ascii_digit()) && (1..=MAX).contains(&number))
+            .then_some(number);
+    }
+    let name = match text.get(..3) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("SIG") => text.get(3..)?,
+        _ => text,
+    };
+    if let Some((base, offset)) = name.split_once('+') {
+        let number = RTMIN.checked_add(offset.parse().ok()?)?;
+        return (base.eq_ignore_ascii_case("RTMIN") && number <= MAX).then_some(number);
+    }
+    if name.eq_ignore_ascii_case("RTMIN") {
+        return Some(RTMIN);
+    }
+    let index = SIGNALS.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+    u8::try_from(index).ok()?.checked_add(1)
+}
+
+/// Shows a signal as `9 (KILL)`, or as its number alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal(pub u8);
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match signal_name(self.0) {
+            Some(name) => write!(f, "{} ({name})", self.0),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// What an errno of Linux means, in the words of strerror(3) but lower case; None for rare ones.
+#[must_use]
+pub fn error_text(errno: i32) -> Option<&'static str> {
+    error(errno).map(|(_, text)| text)
+}
+
+/// The C name of an errno (`ENOENT`); None for rare ones.
+#[must_use]
+pub fn error_name(errno: i32) -> Option<&'static str> {
+    error(errno).map(|(name, _)| name)
+}
+
+/// The errors that system calls of PID 1 can give; numbers of asm-generic, as on x86 and ARM.
+const fn error(errno: i32) -> Option<(&'static str, &'static str)> {
+    Some(match errno {
+        1 => ("EPERM", "operation not permitted"),
+        2 => ("ENOENT", "no such file or directory"),
+        3 => ("ESRCH", "no such process"),
+        4 => ("EINTR", "interrupted system call"),
+        5 => ("EIO", "input/output error"),
+        6 => ("ENXIO", "no such device or address"),
+        7 => ("E2BIG", "argument list too long"),
+        8 => ("ENOEXEC", "exec format error"),
+        9 => ("EBADF", "bad file descriptor"),
+        10 => ("ECHILD", "no child processes"),
+        11 => ("EAGAIN", "resource temporarily unavailable"),
+        12 => ("ENOMEM", "cannot allocate memory"),
+        13 => ("EACCES", "permission denied"),
+        14 => ("EFAULT", "bad address"),
+        15 => ("ENOTBLK", "block device required"),
+        16 => ("EBUSY", "device or resource busy"),
+        17 => ("EEXIST", "file exists"),
+        18 => ("EXDEV", "invalid cross-device link"),
+        19 => ("ENODEV", "no such device"),
+        20 => ("ENOTDIR", "not a directory"),
+        21 => ("EISDIR", "is a directory"),
+        22 => ("EINVAL", "invalid argument"),
+        23 => ("ENFILE", "too many open files in system"),
+        24 => ("EMFILE", "too many open files"),
+        25 => ("ENOTTY", "inappropriate ioctl for device"),
+        26 => ("ETXTBSY", "text file busy"),
+        27 => ("EFBIG", "file too large"),
+        28 => ("ENOSPC", "no space left on device"),
+        29 => ("ESPIPE", "illegal seek"),
+        30 => ("EROFS", "read-only file system"),
+        31 => ("EMLINK", "too many links"),
+        32 => ("EPIPE", "broken pipe"),
+        36 => ("ENAMETOOLONG", "file name too long"),
+        38 => ("ENOSYS", "function not implemented"),
+        39 => ("ENOTEMPTY", "directory not empty"),
+        40 => ("ELOOP", "too many levels of symbolic links"),
+        80 => ("ELIBBAD", "accessing a corrupted shared library"),
+        90 => ("EMSGSIZE", "message too long"),
+        95 => ("EOPNOTSUPP", "operation not supported"),
+        104 => ("ECONNRESET", "connection reset by peer"),
+        110 => ("ETIMEDOUT", "connection timed out"),
+        111 => ("ECONNREFUSED", "connection refused"),
+        116 => ("ESTALE", "stale file handle"),
+        122 => ("EDQUOT", "disk quota exceeded"),
+        _ => return None,
+    })
+}
