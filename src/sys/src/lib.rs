@@ -1,4 +1,8 @@
 //! Acts. One file per kernel facility; the only unsafe code of the project.
+//!
+//! Every wrapper returns [`Result`] with the kernel's [`Errno`], retries what a signal
+//! interrupted, takes and gives [`OwnedFd`] and [`BorrowedFd`], and decides nothing. What PID 1
+//! calls after boot allocates nothing: buffers are fixed and their sizes have names.
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,3 +11,32 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm
 )]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod clock;
+pub mod heap;
+pub mod kmsg;
+pub mod memory;
+pub mod pipe;
+pub mod poll;
+pub mod process;
+pub mod random;
+pub mod reap;
+pub mod signals;
+
+mod raw;
+
+pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use rustix::io::Errno;
+
+/// What every wrapper returns: the kernel's answer.
+pub type Result<T> = core::result::Result<T, Errno>;

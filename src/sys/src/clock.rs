@@ -1,0 +1,53 @@
+//! Reads clocks. Sets none.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// Milliseconds since boot, suspended time included. Never goes back (`CLOCK_BOOTTIME`); field
+/// 22 of `/proc/PID/stat` counts on the same clock.
+#[must_use]
+pub fn now() -> u64 {
+    let (secs, nanos) = split(clock_gettime(ClockId::Boottime));
+    secs.saturating_mul(1000).saturating_add(nanos / 1_000_000)
+}
+
+/// Hundredths of a second since boot: the unit of `/proc/PID/stat` (`USER_HZ` is 100 on every
+/// Linux architecture this runs on).
+#[must_use]
+pub fn now_ticks() -> u64 {
+    now() / 10
+}
+
+/// Milliseconds since 1970 by the wall clock; may jump. For log lines only.
+#[must_use]
+pub fn wall() -> i64 {
+    let time = clock_gettime(ClockId::Realtime);
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec as i64 / 1_000_000)
+}
+
+fn split(time: Timespec) -> (u64, u64) {
+    (u64::try_from(time.tv_sec).unwrap_or(0), time.tv_nsec as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_since_boot_never_goes_back() {
+        let mut before = now();
+        for _ in 0..10_000 {
+            let after = now();
+            assert!(after >= before);
+            before = after;
+        }
+        assert!(now_ticks() <= now() / 10 + 1);
+    }
+
+    #[test]
+    fn wall_time_is_the_systems() {
+        let std =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
+                as i64;
+        assert!((wall() - std).abs() < 5_000);
+    }
+}

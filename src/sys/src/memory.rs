@@ -1,0 +1,100 @@
+//! Memory that travels between processes as a descriptor. Does not know what is in it.
+
+use crate::raw::retry;
+use crate::{Errno, OwnedFd, Result};
+use core::ffi::CStr;
+use core::ptr::NonNull;
+use rustix::fd::AsFd;
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// The most bytes that are mapped from a helper: 16 MiB, more than 1,024 units of 64 KiB could
+/// compile to with any sense, and less than the smallest Pi can spare.
+pub const MAX_MAP: usize = 16 * 1024 * 1024;
+
+/// All that make a descriptor's content stand still for ever.
+const SEALS: SealFlags =
+    SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
+
+/// An empty piece of memory that can be sealed. `name` shows up in /proc only.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn memfd_create(name: &CStr) -> Result<OwnedFd> {
+    rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+}
+
+/// Writes all of `bytes` at the descriptor's position.
+///
+/// # Errors
+/// What write(2) gives; EIO when the kernel takes nothing more.
+pub fn write_all(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let taken = retry(|| rustix::io::write(&fd, rest))?;
+        if taken == 0 {
+            return Err(Errno::IO);
+        }
+        rest = rest.get(taken..).unwrap_or(&[]);
+    }
+    Ok(())
+}
+
+/// Makes the content stand still: no write, no other length, no unsealing.
+///
+/// # Errors
+/// EPERM when it was sealed already, EBUSY when it is mapped for writing.
+pub fn seal(fd: impl AsFd) -> Result<()> {
+    rustix::fs::fcntl_add_seals(fd, SEALS)
+}
+
+/// Maps what was sealed, read only.
+///
+/// # Errors
+/// EPERM unless it is sealed, ENODATA when empty, EFBIG above [`MAX_MAP`], ENOMEM.
+pub fn map_sealed(fd: impl AsFd) -> Result<Map> {
+    if !rustix::fs::fcntl_get_seals(&fd)?.contains(SEALS) {
+        return Err(Errno::PERM);
+    }
+    let len = usize::try_from(rustix::fs::fstat(&fd)?.st_size).map_err(|_| Errno::FBIG)?;
+    match len {
+        0 => return Err(Errno::NODATA),
+        1..=MAX_MAP => {}
+        _ => return Err(Errno::FBIG),
+    }
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
+    let start = unsafe {
+        rustix::mm::mmap(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, fd, 0)
+    }?;
+    let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
+    Ok(Map { start, len })
+}
+
+/// Sealed memory, readable until dropped.
+#[derive(Debug)]
+pub struct Map {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Map {
+    /// The content; it cannot change.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping is `len` bytes long, readable until drop, and the seals keep
+        // everybody from writing or shrinking it.
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+// SAFETY: the memory is read only for everybody and belongs to no thread.
+unsafe impl Send for Map {}
+// SAFETY: as above.
+unsafe impl Sync for Map {}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: exactly what mmap gave; no reference outlives the borrow of `self`.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}

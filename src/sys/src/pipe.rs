@@ -1,0 +1,68 @@
+//! Makes pipes and moves bytes through descriptors.
+
+use crate::raw::retry;
+use crate::{OwnedFd, Result};
+use rustix::fd::AsFd;
+use rustix::pipe::PipeFlags;
+
+/// Both ends of a pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    /// Where bytes come out.
+    pub read: OwnedFd,
+    /// Where bytes go in.
+    pub write: OwnedFd,
+}
+
+/// A pipe that no child inherits by accident. Both ends block.
+///
+/// # Errors
+/// EMFILE, ENFILE.
+pub fn pipe() -> Result<Pipe> {
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    Ok(Pipe { read, write })
+}
+
+/// Asks for a buffer of `bytes`; gives what the kernel made of it (a power of two of pages).
+///
+/// # Errors
+/// EPERM above `fs.pipe-max-size`, EBUSY when more is in it than would fit.
+pub fn set_size(end: impl AsFd, bytes: usize) -> Result<usize> {
+    rustix::pipe::fcntl_setpipe_size(&end, bytes)?;
+    rustix::pipe::fcntl_getpipe_size(&end)
+}
+
+/// Whether reading and writing wait (the default) or give EAGAIN. Counts for every copy of the
+/// descriptor, in other processes too.
+///
+/// # Errors
+/// None are known.
+pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<()> {
+    let mut flags = rustix::fs::fcntl_getfl(&fd)?;
+    flags.set(rustix::fs::OFlags::NONBLOCK, nonblocking);
+    rustix::fs::fcntl_setfl(&fd, flags)
+}
+
+/// Reads once; 0 is end of file.
+///
+/// # Errors
+/// EAGAIN when nothing is there and the descriptor does not block.
+pub fn read(fd: impl AsFd, into: &mut [u8]) -> Result<usize> {
+    retry(|| rustix::io::read(&fd, &mut *into))
+}
+
+/// Writes once; gives how much was taken.
+///
+/// # Errors
+/// EAGAIN when there is no room and the descriptor does not block, EPIPE when nobody can read.
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    retry(|| rustix::io::write(&fd, bytes))
+}
+
+/// A second descriptor for the same thing, closed on exec.
+///
+/// # Errors
+/// EMFILE.
+pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 3)
+}

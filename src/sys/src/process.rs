@@ -1,0 +1,103 @@
+//! Signals processes and names them. Does not decide which.
+
+use crate::raw::check;
+use crate::{Errno, OwnedFd, Result};
+use core::sync::atomic::{AtomicBool, Ordering};
+use rustix::fd::{AsFd, AsRawFd};
+use rustix::process::{Pid, PidfdFlags};
+
+/// Whether the kernel has pidfds (5.3): true until it says no (ENOSYS, or EPERM by seccomp).
+static PIDFD: AtomicBool = AtomicBool::new(true);
+
+/// This process.
+#[must_use]
+pub fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// Sends a signal to one process. Only to a child of ours that is not reaped: nothing else
+/// keeps its number from being another's.
+///
+/// # Errors
+/// EINVAL for numbers that name no single process or no signal (nothing is sent), ESRCH, EPERM.
+pub fn kill(pid: i32, signal: u8) -> Result<()> {
+    if pid <= 0 || signal == 0 {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::kill(pid, i32::from(signal)) }.into()).map(drop)
+}
+
+/// Sends a signal to a process group. Only to one whose leader is an unreaped child of ours.
+///
+/// # Errors
+/// EINVAL for 0, 1 and negative numbers (nothing is sent), ESRCH, EPERM.
+pub fn kill_group(group: i32, signal: u8) -> Result<()> {
+    if group <= 1 || signal == 0 {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::kill(group.saturating_neg(), i32::from(signal)) }.into()).map(drop)
+}
+
+/// Sends a signal to every process but ourselves that we may signal: the end of the machine.
+///
+/// # Errors
+/// EPERM unless we are process 1; ESRCH when there is nobody.
+pub fn kill_everybody(signal: u8) -> Result<()> {
+    if own_pid() != 1 || signal == 0 {
+        return Err(Errno::PERM);
+    }
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::kill(-1, i32::from(signal)) }.into()).map(drop)
+}
+
+/// Whether a process of this number is there: alive, or a zombie.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    Pid::from_raw(pid)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// A descriptor that means this process and never another one of the same number. Readable once
+/// it has ended.
+///
+/// # Errors
+/// ENOSYS on kernels before 5.3 (and when seccomp refuses), ESRCH, EMFILE.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    if !PIDFD.load(Ordering::Relaxed) {
+        return Err(Errno::NOSYS);
+    }
+    match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::NOSYS | Errno::PERM) => {
+            PIDFD.store(false, Ordering::Relaxed);
+            Err(Errno::NOSYS)
+        }
+        other => other,
+    }
+}
+
+/// Sends a signal to the process that `pidfd` means.
+///
+/// # Errors
+/// ESRCH when it has been reaped, EINVAL for no signal, EPERM.
+pub fn pidfd_send_signal(pidfd: impl AsFd, signal: u8) -> Result<()> {
+    if signal == 0 {
+        return Err(Errno::INVAL);
+    }
+    let info = core::ptr::null::<libc::siginfo_t>();
+    let fd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: a null siginfo means "as kill(2) would".
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, i32::from(signal), info, 0_u32) })
+        .map(drop)
+}
+
+/// Makes orphans of our descendants our children, as they are process 1's. For tests and for
+/// running supervised without being process 1.
+///
+/// # Errors
+/// None are known.
+pub fn become_subreaper() -> Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+}

@@ -1,0 +1,175 @@
+//! Receives signals through a descriptor. Handles none, installs no handlers.
+
+use crate::raw::{check, retry};
+use crate::{Errno, OwnedFd, Result};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU64, Ordering};
+use rustix::fd::{AsFd, BorrowedFd, FromRawFd};
+
+/// The highest signal number of Linux.
+pub const HIGHEST: u8 = 64;
+
+/// Faults of this very program. Blocking them is no use (the kernel kills at once), and a crash
+/// handler needs them.
+const FAULTS: u64 = bit(libc::SIGSEGV)
+    | bit(libc::SIGBUS)
+    | bit(libc::SIGILL)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGABRT)
+    | bit(libc::SIGTRAP)
+    | bit(libc::SIGSYS);
+
+/// A size of `sigset_t` that the kernel takes on every architecture here, in bytes.
+const SET_BYTES: usize = 8;
+
+/// Which signals this process ignores, once somebody looked; `UNKNOWN` before.
+static IGNORED: AtomicU64 = AtomicU64::new(UNKNOWN);
+const UNKNOWN: u64 = u64::MAX;
+
+/// One signal as it arrived. Signals of one kind that arrive together are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalInfo {
+    /// Its number, 1 to 64.
+    pub number: u8,
+    /// Who sent it; 0 when the kernel or a process outside our PID namespace did.
+    pub sender_pid: i32,
+}
+
+/// The descriptor that signals arrive on. Level-triggered readable as long as one is pending.
+#[derive(Debug)]
+pub struct Signals {
+    fd: OwnedFd,
+}
+
+impl Signals {
+    /// The next pending signal, or none. Never blocks.
+    ///
+    /// # Errors
+    /// None are known once the descriptor exists.
+    pub fn read(&mut self) -> Result<Option<SignalInfo>> {
+        let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
+        // SAFETY: the pointer and the length describe `info`, which nothing else refers to; any
+        // byte is fine as a `MaybeUninit<u8>`.
+        let bytes = unsafe {
+            core::slice::from_raw_parts_mut(
+                info.as_mut_ptr().cast::<MaybeUninit<u8>>(),
+                size_of::<libc::signalfd_siginfo>(),
+            )
+        };
+        let filled = match retry(|| rustix::io::read(&self.fd, &mut *bytes).map(|r| r.0.len())) {
+            Ok(filled) => filled,
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(errno) => return Err(errno),
+        };
+        if filled < size_of::<libc::signalfd_siginfo>() {
+            return Ok(None);
+        }
+        // SAFETY: all of it was zeroed, then filled by the kernel; it is plain old data.
+        let info = unsafe { info.assume_init() };
+        Ok(Some(SignalInfo {
+            number: u8::try_from(info.ssi_signo).unwrap_or(0),
+            sender_pid: i32::try_from(info.ssi_pid).unwrap_or(0),
+        }))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Blocks every signal but the faults of this program (SEGV, BUS, ILL, FPE, ABRT, TRAP, SYS) in
+/// this thread, and gives the descriptor they arrive on instead.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn block_all() -> Result<Signals> {
+    block(!FAULTS)
+}
+
+/// As [`block_all`], for the signals of `numbers` only.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn block_these(numbers: &[u8]) -> Result<Signals> {
+    block(numbers.iter().fold(0, |set, &number| set | bit(i32::from(number))))
+}
+
+/// Gives every signal its default meaning again, the ignored ones too (std ignores PIPE).
+pub fn reset_dispositions() {
+    for number in 1..=i32::from(HIGHEST) {
+        // KILL and STOP are refused, and so are the few that libc keeps for itself.
+        reset(number);
+    }
+    IGNORED.store(UNKNOWN, Ordering::Relaxed);
+}
+
+/// Which signals are ignored: what a child has to undo before exec. Looks once.
+#[allow(dead_code)] // spawn follows
+pub(crate) fn ignored() -> u64 {
+    let known = IGNORED.load(Ordering::Relaxed);
+    if known != UNKNOWN {
+        return known;
+    }
+    let found = (1..=i32::from(HIGHEST)).filter(|&n| is_ignored(n)).fold(0, |set, n| set | bit(n));
+    IGNORED.store(found, Ordering::Relaxed);
+    found
+}
+
+/// In a child before exec: default meaning for the signals of `set`, and none blocked.
+#[allow(dead_code)] // spawn follows
+pub(crate) fn clear_in_child(set: u64) {
+    let mut left = set;
+    while left != 0 {
+        let lowest = left.trailing_zeros();
+        reset(i32::try_from(lowest).unwrap_or(0).saturating_add(1));
+        left &= left.wrapping_sub(1);
+    }
+    let _ = set_mask(0);
+}
+
+/// Blocks exactly `mask`; gives what was blocked before.
+#[allow(dead_code)] // spawn follows
+pub(crate) fn set_mask(mask: u64) -> Result<u64> {
+    change_mask(libc::SIG_SETMASK, mask)
+}
+
+fn block(set: u64) -> Result<Signals> {
+    change_mask(libc::SIG_BLOCK, set)?;
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: `set` outlives the call and is as long as the size says.
+    let fd =
+        check(unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SET_BYTES, flags) })?;
+    // SAFETY: the kernel just made this descriptor for us.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    Ok(Signals { fd })
+}
+
+fn change_mask(how: i32, set: u64) -> Result<u64> {
+    let mut before = 0_u64;
+    // SAFETY: both sets outlive the call and are as long as the size says.
+    check(unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, SET_BYTES)
+    })?;
+    Ok(before)
+}
+
+fn reset(number: i32) {
+    // SAFETY: the default action runs no code of ours.
+    unsafe { libc::signal(number, libc::SIG_DFL) };
+}
+
+fn is_ignored(number: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: asks only; `action` is valid for writing, and zeroes are a valid sigaction if the
+    // call fails.
+    unsafe {
+        libc::sigaction(number, core::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+const fn bit(number: i32) -> u64 {
+    if number < 1 || number > HIGHEST as i32 { 0 } else { 1_u64 << (number.wrapping_sub(1)) }
+}
