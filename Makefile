@@ -2,8 +2,12 @@
 BOARD ?= pi-zero
 
 help:           ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\): .*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 	@echo "BOARD is pi-zero (the default), pi-1, pi-2 or virt."
+
+image:          ## an SD-card image for BOARD, in target/image/BOARD
+	qemu/cross.sh armv6 ettan-init ettan ettan-fakes
+	qemu/image.sh $(BOARD)
 
 cross:          ## static programs for ARMv6 and aarch64, in target/musl
 	qemu/cross.sh armv6
@@ -15,4 +19,4 @@ host-musl:      ## static programs for this machine, in target/musl/x86_64
 clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help cross host-musl clean
+.PHONY: help image cross host-musl clean

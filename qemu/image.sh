@@ -1,0 +1,149 @@
+#!/bin/bash
+# Makes what a board boots from: image.sh BOARD [OVERLAY]
+# Result: target/image/BOARD/{vmlinuz,board.dtb,initramfs,sd.img}. The folder OVERLAY,
+# if given, is laid over the card's root last; the result is then in OVERLAY.image.
+. "$(dirname "$0")/lib.sh"
+. "$root/qemu/boards.sh"
+
+board "${1:?usage: image.sh BOARD [OVERLAY]}"
+overlay=${2:-}
+out=${overlay:+${overlay%/}.image}
+out=${out:-$target/image/$name}
+packages="libc6,busybox-static,python3-cherrypy3"
+
+need mmdebstrap e2fsprogs kmod cpio python3.11 ca-certificates
+mkdir -p "$out" "$cache"
+
+# The mirror is the one this machine's own apt uses.
+mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
+    awk '$2 == "bookworm" { print $1; exit }')
+[ -n "$mirror" ] || die "apt on this machine knows no bookworm; see sources.list(5)"
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+source_line="deb $([ -e $keyring ] && echo "[signed-by=$keyring]") $mirror bookworm main"
+
+# An apt of its own for the board's architecture; the machine's is left alone.
+private_apt() {
+    local home=$cache/apt-$arch
+    mkdir -p "$home/lists/partial" "$home/archives/partial"
+    echo "$source_line" >"$home/sources.list"
+    cat >"$home/apt.conf" <<CONF
+Dir::State "$home";
+Dir::State::status "/dev/null";
+Dir::Cache "$home";
+Dir::Etc::sourcelist "$home/sources.list";
+Dir::Etc::sourceparts "-";
+APT::Architecture "$arch";
+APT::Architectures { "$arch"; };
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+CONF
+    export APT_CONFIG=$home/apt.conf
+    [ -e "$home/.ready" ] || apt-get -qq update
+    touch "$home/.ready"
+}
+
+# Kernel, device trees, modules and a static busybox, unpacked and not installed.
+fetch_kernel() {
+    unpacked=$cache/kernel-$arch
+    [ -e "$unpacked/.ready" ] && return
+    say "download $kernel for $arch"
+    rm -rf "$unpacked" && mkdir -p "$unpacked/debs"
+    (
+        private_apt
+        image=$(apt-cache depends --no-recommends --no-suggests "$kernel" |
+            sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
+        cd "$unpacked/debs" && apt-get -qq download "$image" busybox-static
+    )
+    for deb in "$unpacked"/debs/*.deb; do dpkg -x "$deb" "$unpacked"; done
+    rm -r "$unpacked/debs"
+    /sbin/depmod -b "$unpacked" "$(basename "$unpacked"/lib/modules/*)"
+    touch "$unpacked/.ready"
+}
+
+make_initramfs() {
+    local work=$out/initramfs.dir version file
+    version=$(basename "$unpacked"/lib/modules/*)
+    rm -rf "$work" && mkdir -p "$work"/{bin,dev,modules,root}
+    cp "$unpacked/bin/busybox" "$work/bin/busybox" 2>/dev/null ||
+        cp "$unpacked/usr/bin/busybox" "$work/bin/busybox"
+    install -m 755 "$root/qemu/initramfs-init" "$work/init"
+    echo "$disk" >"$work/disk"
+    for module in $modules; do
+        /sbin/modprobe -d "$unpacked" -S "$version" --show-depends "$module"
+    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' |
+        while read -r file; do
+            cp "$file" "$work/modules/" && basename "$file"
+        done >"$work/modules/order"
+    (cd "$work" && find . | cpio --quiet -o -H newc --owner 0:0 | gzip -1) >"$out/initramfs"
+    rm -r "$work"
+    cp "$unpacked"/boot/vmlinuz-* "$out/vmlinuz"
+    if [ -n "$dtb" ]; then cp "$unpacked"/usr/lib/linux-image-*/"$dtb" "$out/board.dtb"; fi
+}
+
+# Debian's part of the root. CherryPy's byte code is compiled here: on an emulated
+# Pi Zero that saves most of a minute at the first start.
+fetch_root() {
+    debian=$cache/root-$arch-$(printf %s "$packages" | sha256sum | cut -c1-8)
+    [ -e "$debian/.ready" ] && return
+    say "download Debian $arch root: $packages"
+    as_root rm -rf "$debian"
+    as_root env -u APT_CONFIG mmdebstrap --quiet --variant=extract --architectures="$arch" \
+        --include="$packages" bookworm "$debian" "$source_line"
+    for junk in usr/share/doc usr/share/man usr/share/locale usr/share/info \
+        usr/share/lintian var/cache/apt var/lib/apt; do
+        as_root rm -rf "${debian:?}/$junk"
+    done
+    say "compile Python byte code on this machine"
+    as_root /usr/bin/python3.11 -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -s "$debian" -p / "$debian/usr/lib/python3.11" "$debian/usr/lib/python3" || true
+    as_root touch "$debian/.ready"
+}
+
+# Ettan's part: programs, units, the application, and what a root must have.
+fill_root() {
+    local card=$1 applet
+    mkdir -p "$card"/{bin,sbin,dev,proc,sys,run,root,tmp,mnt,etc/units,usr/bin,usr/sbin,var/log}
+    chmod 1777 "$card/tmp" && rm -rf "$card/var/run" && ln -s /run "$card/var/run"
+    for applet in sh ls cat ps ip kill mount umount dmesg grep sed sleep usleep echo cut \
+        head tail wc mkdir rm ln cp mv chmod chown stat stty sync id date awk find tr env \
+        true false touch logger hostname free df vi less pidof sort uniq test seq; do
+        [ -e "$card/bin/$applet" ] || [ -e "$card/usr/bin/$applet" ] ||
+            ln -s /bin/busybox "$card/bin/$applet"
+    done
+    cp -R "$root/qemu/rootfs/." "$card/"
+    cp "$root"/units/*.toml "$card/etc/units/"
+    /usr/bin/python3.11 -m compileall -q --invalidation-mode unchecked-hash \
+        -s "$card" -p / "$card/usr/local/bin/setup"
+    install -m 755 "$target/musl/$cross/ettan-init" "$card/sbin/init"
+    install -m 755 "$target/musl/$cross/ettan" "$card/usr/bin/ettan"
+    install -m 755 "$target/musl/$cross/telldusd" "$card/usr/sbin/telldusd"
+    install -m 755 "$target/musl/$cross/fake-daemon" "$card/usr/bin/fake-daemon"
+    for applet in reboot poweroff halt shutdown; do
+        ln -sf ../usr/bin/ettan "$card/sbin/$applet"
+    done
+    [ -z "$overlay" ] || cp -R "$overlay/." "$card/"
+    chown -R -h 0:0 "$card"
+}
+
+make_card() {
+    local card=$out/card size
+    say "fill the card"
+    rm -rf "$card" && cp -a "$debian" "$card" && rm "$card/.ready"
+    fill_root "$card"
+    # An SD card's size is a power of two, or QEMU refuses it.
+    size=134217728
+    while [ "$(du -sB1 "$card" | cut -f1)" -gt $((size * 3 / 4)) ]; do size=$((size * 2)); done
+    rm -f "$out/sd.img" && truncate -s $size "$out/sd.img"
+    mke2fs -q -t ext4 -L ettan -d "$card" "$out/sd.img"
+    rm -rf "$card"
+}
+
+fetch_kernel
+fetch_root
+make_initramfs
+export -f make_card fill_root say
+export card root target cross overlay debian out
+# Files on the card belong to root and others, so root lays them out.
+as_root env PATH="$PATH" bash -euo pipefail -c make_card
+as_root chown "$(id -u):$(id -g)" "$out/sd.img"
+say "image: ${out#"$root"/}/sd.img ($(du -sh --apparent-size "$out/sd.img" | cut -f1))"
