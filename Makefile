@@ -16,6 +16,9 @@ cross:          ## static programs for ARMv6 and aarch64, in target/musl
 host-musl:      ## static programs for this machine, in target/musl/x86_64
 	qemu/cross.sh x86_64 ettan-init ettan ettan-fakes
 
+bench: host-musl ## against a bare C floor and other supervisors, in ten minutes
+	tests/bench/run
+
 clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target)
 
