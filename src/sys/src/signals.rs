@@ -9,6 +9,27 @@ use rustix::fd::{AsFd, BorrowedFd, FromRawFd};
 /// The highest signal number of Linux.
 pub const HIGHEST: u8 = 64;
 
+/// Hang-up: read the units again.
+pub const HUP: u8 = 1;
+/// Interrupt; to PID 1, Ctrl-Alt-Del.
+pub const INT: u8 = 2;
+/// Quit.
+pub const QUIT: u8 = 3;
+/// Ends a process for certain, unless it is stuck in the kernel.
+pub const KILL: u8 = 9;
+/// User-defined 1; to PID 1, halt.
+pub const USR1: u8 = 10;
+/// User-defined 2; to PID 1, power off.
+pub const USR2: u8 = 12;
+/// Asks a process to end; to PID 1, reboot.
+pub const TERM: u8 = 15;
+/// A child ended.
+pub const CHLD: u8 = 17;
+/// Continues a stopped process.
+pub const CONT: u8 = 18;
+/// The power is failing.
+pub const PWR: u8 = 30;
+
 /// Faults of this very program. Blocking them is no use (the kernel kills at once), and a crash
 /// handler needs them.
 const FAULTS: u64 = bit(libc::SIGSEGV)
