@@ -25,6 +25,7 @@
 pub mod clock;
 pub mod heap;
 pub mod kmsg;
+pub mod limits;
 pub mod memory;
 pub mod pipe;
 pub mod poll;
@@ -32,6 +33,7 @@ pub mod process;
 pub mod random;
 pub mod reap;
 pub mod signals;
+pub mod spawn;
 
 mod raw;
 

@@ -127,7 +127,6 @@ pub fn reset_dispositions() {
 }
 
 /// Which signals are ignored: what a child has to undo before exec. Looks once.
-#[allow(dead_code)] // spawn follows
 pub(crate) fn ignored() -> u64 {
     let known = IGNORED.load(Ordering::Relaxed);
     if known != UNKNOWN {
@@ -139,7 +138,6 @@ pub(crate) fn ignored() -> u64 {
 }
 
 /// In a child before exec: default meaning for the signals of `set`, and none blocked.
-#[allow(dead_code)] // spawn follows
 pub(crate) fn clear_in_child(set: u64) {
     let mut left = set;
     while left != 0 {
@@ -151,7 +149,6 @@ pub(crate) fn clear_in_child(set: u64) {
 }
 
 /// Blocks exactly `mask`; gives what was blocked before.
-#[allow(dead_code)] // spawn follows
 pub(crate) fn set_mask(mask: u64) -> Result<u64> {
     change_mask(libc::SIG_SETMASK, mask)
 }

@@ -1,0 +1,125 @@
+//! This process's own limits, and what its children must not inherit of them.
+
+use crate::raw::retry;
+use crate::{Errno, Result};
+use core::sync::atomic::{AtomicI32, Ordering};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::sync::{Mutex, PoisonError};
+
+/// What the limit on descriptors was before we raised it; children get it back.
+static BOOT_NOFILE: Mutex<Option<Rlimit>> = Mutex::new(None);
+
+/// Our own score, or `UNKNOWN` until somebody looked.
+static OOM_SCORE_ADJ: AtomicI32 = AtomicI32::new(UNKNOWN);
+const UNKNOWN: i32 = i32::MIN;
+
+/// Lets this process have up to `wanted` descriptors: a pipe for each of 1,024 units is two
+/// each. Gives what it may have now. Children get the limit of before.
+///
+/// # Errors
+/// EPERM when the hard limit is lower and we may not raise it (the soft one is raised up to it).
+pub fn raise_nofile(wanted: u64) -> Result<u64> {
+    let before = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+    if enough(before.current) {
+        return Ok(before.current.unwrap_or(u64::MAX));
+    }
+    let maximum = if enough(before.maximum) { before.maximum } else { Some(wanted) };
+    let asked = Rlimit { current: Some(wanted), maximum };
+    let now = match setrlimit(Resource::Nofile, asked) {
+        Ok(()) => asked,
+        Err(Errno::PERM) => {
+            let all = Rlimit { current: before.maximum, maximum: before.maximum };
+            setrlimit(Resource::Nofile, all)?;
+            all
+        }
+        Err(errno) => return Err(errno),
+    };
+    BOOT_NOFILE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(before);
+    Ok(now.current.unwrap_or(u64::MAX))
+}
+
+/// Sets our own out-of-memory score, -1000 (never killed) to 1000. Children get what their plan
+/// says.
+///
+/// # Errors
+/// EACCES when it is lowered without the right to, EINVAL, ENOENT without /proc.
+pub fn set_own_oom_score_adj(score: i16) -> Result<()> {
+    OOM_SCORE_ADJ.store(UNKNOWN, Ordering::Relaxed);
+    write_oom_score_adj(score)?;
+    OOM_SCORE_ADJ.store(i32::from(score), Ordering::Relaxed);
+    Ok(())
+}
+
+pub(crate) fn boot_nofile() -> Option<Rlimit> {
+    *BOOT_NOFILE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks once; without /proc it counts as 0, the kernel's default.
+pub(crate) fn own_oom_score_adj() -> i16 {
+    let known = OOM_SCORE_ADJ.load(Ordering::Relaxed);
+    if known != UNKNOWN {
+        return i16::try_from(known).unwrap_or(0);
+    }
+    let Ok(found) = read_oom_score_adj() else { return 0 };
+    OOM_SCORE_ADJ.store(i32::from(found), Ordering::Relaxed);
+    found
+}
+
+/// Of the calling process; also called between vfork and execve.
+pub(crate) fn write_oom_score_adj(score: i16) -> Result<()> {
+    let mut text = [0_u8; 6];
+    let len = decimal(score, &mut text);
+    let fd = open(OFlags::WRONLY)?;
+    retry(|| rustix::io::write(&fd, text.get(..len).unwrap_or(&[]))).map(drop)
+}
+
+fn read_oom_score_adj() -> Result<i16> {
+    let mut text = [0_u8; 16];
+    let fd = open(OFlags::RDONLY)?;
+    let len = retry(|| rustix::io::read(&fd, &mut text))?;
+    let text = core::str::from_utf8(text.get(..len).unwrap_or(&[])).unwrap_or("");
+    text.trim().parse().map_err(|_| Errno::INVAL)
+}
+
+fn open(mode: OFlags) -> Result<crate::OwnedFd> {
+    retry(|| rustix::fs::open(c"/proc/self/oom_score_adj", mode | OFlags::CLOEXEC, Mode::empty()))
+}
+
+/// Writes a number without the formatting machinery; gives its length.
+fn decimal(number: i16, into: &mut [u8; 6]) -> usize {
+    let mut digits = [0_u8; 5];
+    let mut rest = number.unsigned_abs();
+    let mut count = 0_usize;
+    for digit in &mut digits {
+        *digit = b'0'.wrapping_add((rest % 10) as u8);
+        rest /= 10;
+        count = count.saturating_add(1);
+        if rest == 0 {
+            break;
+        }
+    }
+    let sign = (number < 0).then_some(b'-');
+    let text = sign.into_iter().chain(digits.into_iter().take(count).rev());
+    let mut len = 0_usize;
+    for (slot, byte) in into.iter_mut().zip(text) {
+        *slot = byte;
+        len = len.saturating_add(1);
+    }
+    len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_std_writes_them() {
+        for number in [0, 1, 9, 10, -1, 1000, -1000, -900, i16::MAX, i16::MIN] {
+            let mut text = [0; 6];
+            let len = decimal(number, &mut text);
+            assert_eq!(&text[..len], number.to_string().as_bytes());
+        }
+    }
+}

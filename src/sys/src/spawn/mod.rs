@@ -1,0 +1,188 @@
+//! Starts programs. One system call makes the child in its cgroup, a handful prepare it, execve
+//! ends it or says why not. Knows nothing of units.
+//!
+//! The child shares our memory and we are suspended until it executes or exits (vfork), so
+//! nothing is copied and a failure comes back as two numbers in memory. That leaves duties: the
+//! child runs on a stack of its own, allocates nothing, takes no lock, and cannot outlive this
+//! function. PID 1 has one thread; in other programs a lock lets one thread spawn at a time.
+//!
+//! What is paid: execve reads the program's first pages while we wait, so a program on a hung
+//! file system holds us up. Every way to avoid that costs each start a copy of the page tables.
+
+mod child;
+mod plan;
+mod slots;
+mod trampoline;
+
+#[cfg(test)]
+mod tests;
+
+pub use plan::{Identity, MAX_FDS, MAX_GROUPS, MAX_STRINGS, SpawnPlan, Strings};
+
+use crate::raw::retry;
+use crate::{Errno, limits, signals};
+use child::Child;
+use core::sync::atomic::{AtomicBool, Ordering};
+use rustix::fs::{Access, AtFlags, CWD};
+use slots::Slots;
+use std::sync::{Mutex, PoisonError};
+use trampoline::Stack;
+
+/// What was being done when a start failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SpawnStep {
+    /// Making the process. EAGAIN and ENOMEM pass with time.
+    Fork = 1,
+    /// Placing it in its cgroup.
+    Cgroup,
+    /// Placing its descriptors.
+    Descriptors,
+    /// Opening tty-path and making it the controlling terminal.
+    Tty,
+    /// Giving back the limits of boot time.
+    Limits,
+    /// setgroups, setgid.
+    Group,
+    /// setuid.
+    User,
+    /// chdir.
+    WorkingDirectory,
+    /// The program file itself.
+    Exec,
+    /// The program is there, its interpreter (`#!` or ELF loader) is not.
+    Interpreter,
+}
+
+/// Why there is no process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpawnFault {
+    /// What was being done.
+    pub step: SpawnStep,
+    /// The kernel's answer.
+    pub errno: Errno,
+}
+
+/// What this kernel can do, each believed until it says no.
+#[derive(Clone, Copy, Debug)]
+struct Abilities {
+    /// clone3 with `CLONE_CLEAR_SIGHAND` and `CLONE_INTO_CGROUP` (5.7), not refused by seccomp.
+    clone3: bool,
+    /// `close_range` with `CLOSE_RANGE_UNSHARE` (5.9), not refused by seccomp.
+    close_range: bool,
+}
+
+static NO_CLONE3: AtomicBool = AtomicBool::new(false);
+
+/// What one spawn at a time needs.
+struct Workshop {
+    stack: &'static Stack,
+    slots: Option<Slots>,
+    close_range: Option<bool>,
+}
+
+static WORKSHOP: Mutex<Workshop> =
+    Mutex::new(Workshop { stack: Stack::only(), slots: None, close_range: None });
+
+/// Starts `plan.program`. When this returns a process id, the program has been executed; it is a
+/// child of ours and stays a zombie until reaped. When it returns a fault, no process is left.
+///
+/// The program gets: its own session; descriptors `plan.fds` (and the terminal) and no other; no
+/// blocked and no ignored signal; the resource limits of boot time; the given umask, directory,
+/// identity, arguments and environment.
+///
+/// # Errors
+/// The step that failed and the kernel's answer.
+pub fn spawn(plan: &SpawnPlan<'_>) -> Result<i32, SpawnFault> {
+    spawn_with(plan, Abilities { clone3: !NO_CLONE3.load(Ordering::Relaxed), close_range: true })
+}
+
+fn spawn_with(plan: &SpawnPlan<'_>, may: Abilities) -> Result<i32, SpawnFault> {
+    let mut workshop = WORKSHOP.lock().unwrap_or_else(PoisonError::into_inner);
+    let can_close =
+        may.close_range && *workshop.close_range.get_or_insert_with(slots::can_close_range);
+    let stack = workshop.stack;
+    let slots =
+        reserve(&mut workshop.slots).map_err(|errno| fault(SpawnStep::Descriptors, errno))?;
+    let filled = slots.fill(plan.fds).map_err(|errno| fault(SpawnStep::Descriptors, errno))?;
+    let child = Child::new(plan, &filled, can_close);
+    let made = make(&child, stack, may.clone3);
+    let told = child.report();
+    drop(filled);
+    let pid = made?;
+    match told {
+        None => Ok(pid),
+        Some(found) => {
+            // It has exited, or is about to. Its status tells nothing more.
+            let _ = crate::reap::wait_for(pid);
+            Err(closer_look(plan, found))
+        }
+    }
+}
+
+fn reserve(slots: &mut Option<Slots>) -> crate::Result<&mut Slots> {
+    if slots.is_none() {
+        *slots = Some(Slots::reserve()?);
+    }
+    slots.as_mut().ok_or(Errno::MFILE)
+}
+
+/// Makes the process in the best way that the kernel offers.
+fn make(child: &Child<'_>, stack: &Stack, clone3: bool) -> Result<i32, SpawnFault> {
+    if clone3 {
+        match retry(|| trampoline::clone3(child, stack)) {
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
+                NO_CLONE3.store(true, Ordering::Relaxed);
+            }
+            Err(errno) => return Err(fault(blame(child, errno), errno)),
+            Ok(pid) => return Ok(pid),
+        }
+    }
+    // Without CLONE_CLEAR_SIGHAND a handler of ours could run in the child, on our memory.
+    let before = signals::set_mask(u64::MAX).map_err(|errno| fault(SpawnStep::Fork, errno))?;
+    let made = retry(|| trampoline::clone(child, stack));
+    let _ = signals::set_mask(before);
+    made.map_err(|errno| fault(SpawnStep::Fork, errno))
+}
+
+/// What clone3 says about a cgroup it cannot place a process in is not about processes.
+fn blame(child: &Child<'_>, errno: Errno) -> SpawnStep {
+    let passing = [Errno::AGAIN, Errno::NOMEM];
+    if child.has_cgroup() && !passing.contains(&errno) {
+        SpawnStep::Cgroup
+    } else {
+        SpawnStep::Fork
+    }
+}
+
+/// ENOENT for a program that is there means that its interpreter is not.
+fn closer_look(plan: &SpawnPlan<'_>, found: SpawnFault) -> SpawnFault {
+    let there =
+        || rustix::fs::accessat(CWD, plan.program, Access::EXISTS, AtFlags::empty()).is_ok();
+    if found.step == SpawnStep::Exec && found.errno == Errno::NOENT && there() {
+        return fault(SpawnStep::Interpreter, found.errno);
+    }
+    found
+}
+
+const fn fault(step: SpawnStep, errno: Errno) -> SpawnFault {
+    SpawnFault { step, errno }
+}
+
+/// Values of this process that a child would inherit and must not.
+#[derive(Clone, Copy, Debug)]
+struct Heritage {
+    ignored: u64,
+    nofile: Option<rustix::process::Rlimit>,
+    oom_score_adj: i16,
+}
+
+impl Heritage {
+    fn look() -> Self {
+        Self {
+            ignored: signals::ignored(),
+            nofile: limits::boot_nofile(),
+            oom_score_adj: limits::own_oom_score_adj(),
+        }
+    }
+}
