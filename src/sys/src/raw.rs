@@ -9,7 +9,15 @@ pub(crate) fn check(ret: libc::c_long) -> Result<libc::c_long> {
 
 /// The errno of the last failed libc call of this thread.
 pub(crate) fn last() -> Errno {
-    Errno::from_raw_os_error(nix::errno::Errno::last_raw())
+    errno(nix::errno::Errno::last_raw())
+}
+
+/// The errno of this number; EIO for numbers that are none (rustix panics on them).
+pub(crate) fn errno(raw: i32) -> Errno {
+    match raw {
+        1..=4095 => Errno::from_raw_os_error(raw),
+        _ => Errno::IO,
+    }
 }
 
 /// Repeats `call` for as long as a signal interrupts it.

@@ -4,7 +4,7 @@
 use super::plan::{Identity, MAX_GROUPS, SpawnPlan};
 use super::slots::{Filled, close_range};
 use super::{Heritage, SpawnFault, SpawnStep, fault};
-use crate::raw::{check, last, retry};
+use crate::raw::{check, errno, last, retry};
 use crate::{Errno, Result, limits, signals};
 use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -66,7 +66,7 @@ impl<'a> Child<'a> {
 
     /// What stopped it, once it is gone; none if it executed.
     pub(super) fn report(&self) -> Option<SpawnFault> {
-        let errno = Errno::from_raw_os_error(self.errno.load(Ordering::Acquire));
+        let errno = errno(self.errno.load(Ordering::Acquire));
         SpawnStep::from_number(self.step.load(Ordering::Acquire)).map(|step| fault(step, errno))
     }
 

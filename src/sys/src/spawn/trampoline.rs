@@ -1,6 +1,7 @@
 //! Makes the child: the system call, the child's stack, and the few instructions between them.
 
 use super::child::Child;
+use crate::raw::errno;
 use crate::{Errno, Result};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -88,9 +89,9 @@ fn flags(child: &Child<'_>) -> usize {
 }
 
 fn finish(ret: isize) -> Result<i32> {
-    i32::try_from(ret).map_err(|_| Errno::OVERFLOW).and_then(|ret| {
-        if ret < 0 { Err(Errno::from_raw_os_error(ret.saturating_neg())) } else { Ok(ret) }
-    })
+    i32::try_from(ret)
+        .map_err(|_| Errno::OVERFLOW)
+        .and_then(|ret| if ret < 0 { Err(errno(ret.saturating_neg())) } else { Ok(ret) })
 }
 
 /// Where the child begins; the trampolines call it with its argument in the first register.
