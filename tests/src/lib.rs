@@ -1,2 +1,24 @@
-//! Scenarios on real machinery.
+//! Scenarios on real machinery: a `Machine` is a Linux whose process 1 is Ettan, and a scenario
+//! is a function over one. The machine is a PID namespace of this host or an emulated board.
+//!
+//! Nothing in here sleeps: it waits for notices, for the end of processes and for answers, each
+//! with a time limit. Nothing is left behind: a machine that is dropped is gone.
 #![forbid(unsafe_code)]
+
+pub mod binaries;
+mod cgroup;
+mod client;
+mod host;
+mod limit;
+mod machine;
+mod namespace;
+mod notices;
+mod process;
+mod story;
+
+pub use client::{Client, Received};
+pub use limit::Limit;
+pub use machine::{End, Machine, Output};
+pub use namespace::{Builder, Cgroups, Namespace, Start};
+pub use process::Process;
+pub use story::Story;

@@ -1,0 +1,56 @@
+//! Finds the programs under test. Builds nothing: `make test` has done that.
+
+use std::path::{Path, PathBuf};
+
+/// A program that a machine holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `/sbin/init`.
+    Init,
+    /// `/usr/bin/ettan`.
+    Cli,
+    /// The daemon with every bad habit.
+    FakeDaemon,
+}
+
+/// The program's file on this host, if it is there: in the directory that `ETTAN_PROGRAMS`
+/// names, or else where `make host-musl` puts it. `ETTAN_INIT` names another init.
+#[must_use]
+pub fn look(program: Program) -> Option<PathBuf> {
+    let file = match (program, std::env::var_os("ETTAN_INIT")) {
+        (Program::Init, Some(file)) => PathBuf::from(file),
+        (_, _) => directory().join(file_name(program)),
+    };
+    file.is_file().then_some(file)
+}
+
+fn directory() -> PathBuf {
+    match std::env::var_os("ETTAN_PROGRAMS") {
+        Some(directory) => PathBuf::from(directory),
+        None => target().join("musl/x86_64"),
+    }
+}
+
+/// Where built files and test files go: cargo's target directory.
+#[must_use]
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => PathBuf::from(directory),
+        None => workspace().join("target"),
+    }
+}
+
+/// The top of the source tree.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+fn file_name(program: Program) -> &'static str {
+    match program {
+        Program::Init => "ettan-init",
+        Program::Cli => "ettan",
+        Program::FakeDaemon => "fake-daemon",
+    }
+}

@@ -1,0 +1,156 @@
+//! What a scenario may do to a machine, whatever the machine is made of.
+
+use crate::{Limit, Process, Story};
+
+/// A Linux whose process 1 is Ettan. Made switched off; `boot` starts it; dropping it ends it.
+pub trait Machine {
+    /// Writes a file, before or after boot. Makes the directories above it.
+    fn write(&mut self, path: &str, content: &[u8]);
+
+    /// Starts process 1. Returns as soon as it runs, long before the units are up.
+    fn boot(&mut self);
+
+    /// Runs a shell command inside and waits for its end.
+    fn sh(&mut self, command: &str) -> Output;
+
+    /// The processes inside, process 1 among them, zombies too.
+    fn processes(&mut self) -> Vec<Process>;
+
+    /// The next notice, or None when the limit is over or the machine has ended.
+    fn next_notice(&mut self, limit: Limit) -> Option<String>;
+
+    /// Everything told so far, and how far a test has read.
+    fn story(&mut self) -> &mut Story;
+
+    /// Waits for the machine's end and says what it was.
+    fn end(&mut self) -> End;
+
+    /// Lets a short moment pass or returns at once when the machine has ended; false then.
+    /// For what the kernel gives no event for; always inside a loop that looks at `limit`.
+    fn turn(&mut self) -> bool;
+
+    /// The time that this machine's whole test may take.
+    fn limit(&self) -> Limit;
+
+    /// Everything known about the machine. Printed when a test fails.
+    fn report(&mut self) -> String;
+}
+
+/// How a machine came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// reboot(2) with restart.
+    Reboot,
+    /// reboot(2) with power-off or halt: a PID namespace does not tell them apart.
+    Off,
+    /// Anything else: process 1 exited or was killed. On a real machine the kernel panics.
+    Died(String),
+}
+
+/// What a command left.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit code; 128 plus the signal's number when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Output {
+    /// Standard output of a command that must succeed, without the last newline.
+    ///
+    /// # Panics
+    /// When the command failed.
+    #[must_use]
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert!(self.code == 0, "exit code {}: {}{}", self.code, self.out, self.err);
+        self.out.trim_end_matches('\n').to_owned()
+    }
+}
+
+impl dyn Machine + '_ {
+    /// Writes `/etc/units/NAME.toml`.
+    pub fn unit(&mut self, name: &str, text: &str) {
+        self.write(&format!("/etc/units/{name}.toml"), text.as_bytes());
+    }
+
+    /// Waits for these notices in this order; others may come between them.
+    ///
+    /// # Panics
+    /// When the machine's time is over before, or the machine has ended.
+    #[track_caller]
+    pub fn expect(&mut self, notices: &[&str]) {
+        for wanted in notices {
+            while !self.story().find(wanted) {
+                let limit = self.limit();
+                let told = self.next_notice(limit);
+                assert!(told.is_some(), "waited for `{wanted}` of {notices:?} in vain");
+            }
+        }
+    }
+
+    /// `ettan` with these arguments, run inside.
+    pub fn ettan(&mut self, arguments: &str) -> Output {
+        self.sh(&format!("ettan {arguments}"))
+    }
+
+    /// One unit's status as `ettan status --json` prints it.
+    ///
+    /// # Panics
+    /// When that is no JSON object.
+    #[track_caller]
+    pub fn status(&mut self, unit: &str) -> serde_json::Value {
+        let output = self.ettan(&format!("status --json {unit}"));
+        let line = output.out.lines().next().unwrap_or_default();
+        serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("status of {unit}: {error}: {output:?}"))
+    }
+
+    /// The unit's main process.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[track_caller]
+    pub fn main_pid(&mut self, unit: &str) -> i32 {
+        let status = self.status(unit);
+        let pid = status.get("pid").and_then(serde_json::Value::as_i64);
+        pid.and_then(|pid| i32::try_from(pid).ok())
+            .unwrap_or_else(|| panic!("{unit} has no main process: {status}"))
+    }
+
+    /// Ends a process as nothing can prevent.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    #[track_caller]
+    pub fn kill9(&mut self, pid: i32) {
+        let output = self.sh(&format!("kill -9 {pid}"));
+        // Where its death ends the machine, the shell that killed it goes down too.
+        assert!([0, 137].contains(&output.code), "no process {pid}: {output:?}");
+    }
+
+    /// Whether a process of that id is there and no zombie.
+    pub fn alive(&mut self, pid: i32) -> bool {
+        self.processes().iter().any(|process| process.pid == pid && !process.is_zombie())
+    }
+
+    /// The processes whose command line contains `text`.
+    pub fn running(&mut self, text: &str) -> Vec<Process> {
+        self.processes().into_iter().filter(|process| process.command.contains(text)).collect()
+    }
+
+    /// Looks again and again until `holds` says so.
+    ///
+    /// # Panics
+    /// When the machine's time is over before, or the machine has ended.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+        while !holds(self) {
+            let going_on = !self.limit().over() && self.turn();
+            assert!(going_on, "waited in vain until {what}");
+        }
+    }
+}
