@@ -28,7 +28,7 @@ pub use request::{
     Change, Condition, Follow, Hello, Kill, Power, PowerWord, Reload, Request, Which,
 };
 pub use text::Text;
-pub use words::{Signal, error_name, error_text, signal_name, signal_number};
+pub use words::{Signal, Span, error_name, error_text, signal_name, signal_number};
 
 /// The version of the protocol; a client that says another one is refused politely.
 pub const VERSION: u32 = 1;

@@ -7,7 +7,6 @@ use crate::Text;
 /// One packet from PID 1: `{"reply":"done","text":"web: up (pid 212)"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "no heap to put the large one in")]
 pub enum Reply {
     /// To `hello`.
     Welcome(Welcome),
@@ -74,6 +73,8 @@ pub struct UnitStatus {
     pub in_a_row: u32,
     /// Whether it keeps ending quickly.
     pub crash_looping: bool,
+    /// A process of it survives KILL (state D, or traced).
+    pub unkillable: bool,
     /// Its definition is gone; it runs until it is stopped.
     pub orphaned: bool,
     /// Part of Ettan itself.

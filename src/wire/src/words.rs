@@ -118,3 +118,31 @@ const fn error(errno: i32) -> Option<(&'static str, &'static str)> {
         _ => return None,
     })
 }
+
+/// Shows a span of milliseconds the way people say it: `250 ms`, `30 s`, `2 min 5 s`, `3 h 4 min`, `2 d 3 h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// A unit with its length and the next smaller one.
+        const STEPS: [(u64, &str, u64, &str); 3] =
+            [(86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")];
+        let seconds = self.0 / 1_000;
+        for (large, large_name, small, small_name) in STEPS {
+            if seconds >= large {
+                write!(f, "{} {large_name}", seconds.checked_div(large).unwrap_or(0))?;
+                let rest = seconds.checked_rem(large).and_then(|rest| rest.checked_div(small));
+                return match rest.unwrap_or(0) {
+                    0 => Ok(()),
+                    rest => write!(f, " {rest} {small_name}"),
+                };
+            }
+        }
+        match (seconds, self.0 % 1_000) {
+            (0, ms) => write!(f, "{ms} ms"),
+            (1..10, ms) if ms >= 100 => write!(f, "{seconds}.{} s", ms / 100),
+            (_, _) => write!(f, "{seconds} s"),
+        }
+    }
+}

@@ -34,6 +34,7 @@ fn unit(name: &str, description: &str) -> UnitStatus {
         restarts: u32::MAX,
         in_a_row: 3,
         crash_looping: true,
+        unkillable: false,
         orphaned: false,
         builtin: false,
         reason: "killed by signal 9 (KILL)".into(),
@@ -226,4 +227,23 @@ proptest! {
         status.description = text.as_str().into();
         reply_round_trip(&Reply::Unit(status));
     }
+}
+
+#[test]
+fn spans_in_words() {
+    for (ms, words) in [
+        (0, "0 ms"),
+        (250, "250 ms"),
+        (1_000, "1 s"),
+        (1_550, "1.5 s"),
+        (30_000, "30 s"),
+        (60_000, "1 min"),
+        (125_000, "2 min 5 s"),
+        (3_600_000, "1 h"),
+        (11_040_000, "3 h 4 min"),
+        (183_600_000, "2 d 3 h"),
+    ] {
+        assert_eq!(Span(ms).to_string(), words);
+    }
+    assert!(!Span(u64::MAX).to_string().is_empty());
 }

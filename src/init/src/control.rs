@@ -1,0 +1,459 @@
+//! The control socket: who asks, what he may, what he gets. Reads the supervisor and changes
+//! nothing; what a client wants changed becomes a [`Command`] for the loop. Never blocks, and what
+//! one client does wrong concerns that client only (`faults.md` F4).
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `door` | lets clients in |
+//! | `client` | one client: descriptor, rights, what it still has to get |
+//! | `answer` | request → packets, or a command |
+//! | `ring` | the last notices |
+//! | `describe` | core values → words, for the log too |
+//! | `facts` | what the answers need beyond the supervisor |
+
+mod answer;
+mod client;
+pub(crate) mod describe;
+mod door;
+mod facts;
+mod ring;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use facts::{Facts, TableFacts};
+
+use answer::Answer;
+use client::{Client, Job, Packet, Peer, Sent};
+use core::ffi::CStr;
+use describe::Sources;
+use door::{Door, Visit};
+use ettan_core::{Ask, Millis, Name, Notice, Power, Supervisor, UnitId};
+use ettan_sys::poll::{Epoll, Interest, Ready};
+use ettan_sys::{Errno, OwnedFd, socket};
+use ettan_wire::{ErrorCode, Fault, Finished, Lost, MAX_PACKET, Reply, Text, decode_request};
+use ring::Ring;
+
+/// Clients at a time. 32: one operator at three terminals, the watcher, the web page and a script
+/// that went wrong; each slot is 150 bytes and a descriptor.
+const CLIENTS: usize = 32;
+
+/// Slots that only root gets, so that viewers cannot lock the operator out (`faults.md` 4.1).
+const FOR_ROOT: usize = 1;
+
+/// Connections let in per turn; the rest wait in the backlog (`faults.md` R17).
+const VISITS: usize = 8;
+
+/// Packets sent to one client per turn.
+const BURST: usize = 32;
+
+/// What the loop is to do for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Command {
+    /// Give the core `Event::Ask`.
+    Ask {
+        /// Of which unit.
+        unit: UnitId,
+        /// For what.
+        ask: Ask,
+    },
+    /// Give the core `Event::Condition`.
+    Condition {
+        /// Its name.
+        name: Name,
+        /// Whether it holds now.
+        holds: bool,
+    },
+    /// Give the core `Event::Shutdown`.
+    Shutdown {
+        /// What comes at the end.
+        power: Power,
+        /// Without waiting.
+        force: bool,
+    },
+    /// Run the loader; then call [`Control::reloaded`].
+    ReloadUnits,
+}
+
+/// What the loop lends for the time of a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    /// PID 1's clock.
+    pub(crate) now: Millis,
+    /// Every unit.
+    pub(crate) supervisor: &'a Supervisor,
+    /// What the supervisor does not know.
+    pub(crate) facts: &'a dyn Facts,
+    /// Where descriptors are polled.
+    pub(crate) epoll: &'a Epoll,
+    /// How many clients there are; filled in here.
+    pub(crate) clients: u32,
+}
+
+impl<'a> Context<'a> {
+    fn sources(&self) -> Sources<'a> {
+        self.sources_at(self.now)
+    }
+
+    fn sources_at(&self, now: Millis) -> Sources<'a> {
+        Sources { supervisor: self.supervisor, facts: self.facts, now }
+    }
+}
+
+/// The listener, the clients and the notices they follow.
+pub(crate) struct Control {
+    door: Door,
+    clients: [Option<Client>; CLIENTS],
+    ring: Ring,
+    packet: Packet,
+    /// The token of the listener; clients have the ones above (see [`Control::owns`]).
+    first_token: u64,
+    generation: u32,
+}
+
+impl Control {
+    /// Closed. Its tokens for epoll begin at `first_token`, which must be below 2^31; all above
+    /// belong to it.
+    pub(crate) const fn new(first_token: u64) -> Self {
+        Self {
+            door: Door::new(first_token),
+            clients: [const { None }; CLIENTS],
+            ring: Ring::new(),
+            packet: [0; MAX_PACKET + 1],
+            first_token,
+            generation: 0,
+        }
+    }
+
+    /// Listens at `path` (root only, and the group `viewers` to look). Again later: makes the
+    /// socket anew, when its file was deleted (`faults.md` 4.5); clients stay.
+    ///
+    /// # Errors
+    /// The kernel's answer; what was open stays so.
+    pub(crate) fn open(
+        &mut self,
+        epoll: &Epoll,
+        path: &CStr,
+        viewers: Option<u32>,
+    ) -> Result<(), Errno> {
+        self.door.open(epoll, path, viewers)
+    }
+
+    /// Serves one descriptor of ours that is ready.
+    pub(crate) fn on_ready(&mut self, ready: &Ready, context: &Context<'_>) -> Option<Command> {
+        if ready.token == self.first_token {
+            self.let_in(context);
+            return None;
+        }
+        let (slot, generation) = self.split(ready.token)?;
+        let client = self.clients.get(slot)?.as_ref()?;
+        if client.generation != generation {
+            return None;
+        }
+        let mut command = None;
+        if ready.readable {
+            command = self.read(slot, context);
+        } else if ready.closed {
+            self.drop_client(slot);
+        }
+        if ready.writable {
+            self.go_on(slot, context);
+        }
+        command
+    }
+
+    /// Tells the log and whoever follows.
+    pub(crate) fn publish(&mut self, notice: &Notice, sources: Sources<'_>) {
+        let line = sources.notice(notice);
+        match notice {
+            Notice::State { to: ettan_core::State::Failed | ettan_core::State::Backoff { .. }, .. }
+            | Notice::CrashLooping { .. }
+            | Notice::CycleBroken { .. } => log::warn!("{line}"),
+            Notice::Unkillable { .. } | Notice::Unexpected { .. } => log::error!("{line}"),
+            Notice::State { .. } | Notice::Shutdown { .. } => log::info!("{line}"),
+        }
+        self.ring.push(sources.now, *notice, sources.supervisor);
+    }
+
+    /// After the core has settled: sends outcomes and notices, and drops who was idle too long.
+    pub(crate) fn after_turn(&mut self, context: &Context<'_>) {
+        self.door.wake(context.epoll, context.now);
+        for slot in 0..CLIENTS {
+            let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { continue };
+            if client.deadline().is_some_and(|at| at <= context.now) {
+                self.dismiss(slot, context);
+            } else if !client.wants_room {
+                self.go_on(slot, context);
+            }
+        }
+    }
+
+    /// The loader that a `ReloadUnits` asked for has ended. `text` is one line.
+    pub(crate) fn reloaded(&mut self, succeeded: bool, text: &str, context: &Context<'_>) {
+        let finished = Finished { text: Text::from(text) };
+        let reply = if succeeded { Reply::Done(finished) } else { Reply::Failed(finished) };
+        for slot in 0..CLIENTS {
+            let client = self.clients.get(slot).and_then(Option::as_ref);
+            if client.is_some_and(|client| matches!(client.job, Job::Reloading)) {
+                self.finish(slot, &reply, context);
+            }
+        }
+    }
+
+    /// When [`Control::after_turn`] has something to do although nothing happens.
+    pub(crate) fn next_deadline(&self) -> Option<Millis> {
+        let clients = self.clients.iter().flatten().filter_map(Client::deadline);
+        clients.chain(self.door.deadline()).min()
+    }
+
+    /// How many clients there are.
+    fn count(&self) -> usize {
+        self.clients.iter().flatten().count()
+    }
+
+    fn let_in(&mut self, context: &Context<'_>) {
+        for _ in 0..VISITS {
+            match self.door.visit(context.epoll, context.now) {
+                Visit::Guest(socket, peer) => self.admit(socket, peer, context),
+                Visit::Stranger(socket) => {
+                    let text = format_args!("only root and the group ettan may talk to PID 1");
+                    let reply = answer::refusal(ErrorCode::NotPermitted, text);
+                    client::send(&socket, &reply, &mut self.packet);
+                }
+                Visit::Nobody => return,
+            }
+        }
+    }
+
+    /// Gives a guest a slot. When there is none, the client idle longest makes room.
+    fn admit(&mut self, socket: OwnedFd, peer: Peer, context: &Context<'_>) {
+        let most = match peer {
+            Peer::Root => CLIENTS,
+            Peer::Viewer => CLIENTS.saturating_sub(FOR_ROOT),
+        };
+        if self.count() >= most
+            && let Some(slot) = self.idle_longest(peer)
+        {
+            self.dismiss(slot, context);
+        }
+        let free = self.clients.iter().position(Option::is_none);
+        let Some(slot) = free.filter(|_| self.count() < most) else {
+            let text = format_args!("all {most} places are taken; try again");
+            let reply = answer::refusal(ErrorCode::Busy, text);
+            client::send(&socket, &reply, &mut self.packet);
+            return;
+        };
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let token = self.join(slot, generation);
+        if let Err(errno) = context.epoll.add(&socket, token, Interest::Read) {
+            log::warn!("control socket: a client cannot be polled: {errno}");
+            return;
+        }
+        let client = Client {
+            socket,
+            peer,
+            generation,
+            active: context.now,
+            job: Job::Idle,
+            wants_room: false,
+        };
+        if let Some(place) = self.clients.get_mut(slot) {
+            *place = Some(client);
+        }
+    }
+
+    /// A viewer never makes root leave.
+    fn idle_longest(&self, newcomer: Peer) -> Option<usize> {
+        let idle = self.clients.iter().enumerate().filter_map(|(slot, client)| {
+            let client = client.as_ref()?;
+            let may_go = client.peer == Peer::Viewer || newcomer == Peer::Root;
+            (matches!(client.job, Job::Idle) && may_go).then_some((client.active, slot))
+        });
+        idle.min().map(|(_, slot)| slot)
+    }
+
+    /// Takes one packet of a client.
+    fn read(&mut self, slot: usize, context: &Context<'_>) -> Option<Command> {
+        let Self { clients, packet, .. } = self;
+        let client = clients.get_mut(slot)?.as_mut()?;
+        let length = match socket::receive(&client.socket, packet) {
+            Ok(length) => length,
+            Err(Errno::AGAIN) => return None,
+            Err(_) => 0,
+        };
+        if length == 0 {
+            self.drop_client(slot);
+            return None;
+        }
+        client.active = context.now;
+        let peer = client.peer;
+        if !matches!(client.job, Job::Idle) {
+            let text = "one request at a time: the answer to the last one is not complete";
+            self.end(slot, &answer::refusal(ErrorCode::Busy, format_args!("{text}")), context);
+            return None;
+        }
+        let request = match packet.get_mut(..length) {
+            Some(bytes) => decode_request(bytes),
+            None => Err(Fault::TooBig),
+        };
+        let answer = match request {
+            Ok(request) => {
+                let clients = u32::try_from(self.count()).unwrap_or(u32::MAX);
+                answer::answer(request, peer, &self.ring, &Context { clients, ..*context })
+            }
+            Err(Fault::Unknown) => {
+                let text = format_args!("{}", Fault::Unknown);
+                Answer::Packet(answer::refusal(ErrorCode::UnknownVerb, text))
+            }
+            Err(fault) => {
+                Answer::Last(answer::refusal(ErrorCode::BadRequest, format_args!("{fault}")))
+            }
+        };
+        self.give(slot, answer, context)
+    }
+
+    fn give(&mut self, slot: usize, answer: Answer, context: &Context<'_>) -> Option<Command> {
+        match answer {
+            Answer::Packet(reply) => self.finish(slot, &reply, context),
+            Answer::Last(reply) => self.end(slot, &reply, context),
+            Answer::Begin(job) => {
+                self.begin(slot, job);
+                self.go_on(slot, context);
+            }
+            Answer::Command(command, job) => {
+                self.begin(slot, job);
+                // Whether the client is still there or not: what it asked for stands.
+                self.finish_accepted(slot, context);
+                return Some(command);
+            }
+        }
+        None
+    }
+
+    fn begin(&mut self, slot: usize, job: Job) {
+        if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+            client.job = job;
+        }
+    }
+
+    fn finish_accepted(&mut self, slot: usize, context: &Context<'_>) {
+        if self.send(slot, &Reply::Accepted, context) != Sent::Yes {
+            self.drop_client(slot);
+        }
+    }
+
+    /// Sends the last packet of an answer. A client that leaves no room for one packet has not
+    /// read many: it goes.
+    fn finish(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
+        self.begin(slot, Job::Idle);
+        if self.send(slot, reply, context) != Sent::Yes {
+            self.drop_client(slot);
+        }
+    }
+
+    /// Sends a packet if there is room, and closes.
+    fn end(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
+        let _ = self.send(slot, reply, context);
+        self.drop_client(slot);
+    }
+
+    fn send(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) -> Sent {
+        let Self { clients, packet, .. } = self;
+        match clients.get_mut(slot).and_then(Option::as_mut) {
+            Some(client) => client.send(reply, packet, context.now),
+            None => Sent::Gone,
+        }
+    }
+
+    /// Sends what a client still has to get, as far as its socket has room and the turn has time.
+    fn go_on(&mut self, slot: usize, context: &Context<'_>) {
+        for _ in 0..BURST {
+            let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
+            let (reply, next) = match &client.job {
+                Job::Idle | Job::Reloading => return self.want_room(slot, false, context),
+                Job::Waiting { unit, name, ask } => {
+                    match answer::outcome(*unit, name, *ask, context) {
+                        Some(reply) => (reply, Job::Idle),
+                        None => return,
+                    }
+                }
+                &Job::Listing { next, units, diagnostics } => {
+                    next_listed(next, units, diagnostics, context)
+                }
+                &Job::Following { next } => match self.ring.get(next) {
+                    Some(entry) => {
+                        let next = next.saturating_add(1);
+                        (answer::event(entry, context), Job::Following { next })
+                    }
+                    None if next >= self.ring.next() => {
+                        return self.want_room(slot, false, context);
+                    }
+                    None => {
+                        let missed = self.ring.oldest().saturating_sub(next);
+                        return self.end(slot, &Reply::Lost(Lost { missed }), context);
+                    }
+                },
+            };
+            match self.send(slot, &reply, context) {
+                Sent::Yes => self.begin(slot, next),
+                Sent::NoRoom => return self.want_room(slot, true, context),
+                Sent::Gone => return self.drop_client(slot),
+            }
+        }
+        // There is more, and the others wait: the next turn goes on here.
+        self.want_room(slot, true, context);
+    }
+
+    fn want_room(&mut self, slot: usize, wanted: bool, context: &Context<'_>) {
+        let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
+        if client.wants_room == wanted {
+            return;
+        }
+        let token = self.join(slot, client.generation);
+        let interest = if wanted { Interest::Both } else { Interest::Read };
+        if context.epoll.modify(&client.socket, token, interest).is_err() {
+            return self.drop_client(slot);
+        }
+        if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+            client.wants_room = wanted;
+        }
+    }
+
+    /// Sends an idle client away with a word.
+    fn dismiss(&mut self, slot: usize, context: &Context<'_>) {
+        let text = format_args!("nothing was asked or read for too long");
+        self.end(slot, &answer::refusal(ErrorCode::Idle, text), context);
+    }
+
+    /// Closing its only descriptor takes it out of the epoll set.
+    fn drop_client(&mut self, slot: usize) {
+        if let Some(place) = self.clients.get_mut(slot) {
+            *place = None;
+        }
+    }
+
+    /// Slot and generation as a token. The generation keeps news of a closed client from its successor.
+    fn join(&self, slot: usize, generation: u32) -> u64 {
+        let slot = u64::try_from(slot).unwrap_or(0);
+        (u64::from(generation) << 32) | self.first_token.saturating_add(1).saturating_add(slot)
+    }
+
+    fn split(&self, token: u64) -> Option<(usize, u32)> {
+        let low = token & u64::from(u32::MAX);
+        let slot = low.checked_sub(self.first_token.checked_add(1)?)?;
+        Some((usize::try_from(slot).ok()?, u32::try_from(token >> 32).ok()?))
+    }
+}
+
+fn next_listed(next: u16, units: u32, diagnostics: u32, context: &Context<'_>) -> (Reply, Job) {
+    let (next, reply) = answer::next_of_list(next, units, diagnostics, context);
+    let Some(next) = next else { return (reply, Job::Idle) };
+    let is_unit = matches!(reply, Reply::Unit(_));
+    let job = Job::Listing {
+        next,
+        units: units.saturating_add(u32::from(is_unit)),
+        diagnostics: diagnostics.saturating_add(u32::from(!is_unit)),
+    };
+    (reply, job)
+}

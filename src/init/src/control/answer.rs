@@ -1,0 +1,349 @@
+//! What each request leads to. Reads the supervisor, changes nothing: what changes something
+//! becomes a `Command` for the loop.
+
+use super::client::{Job, Peer};
+use super::describe::{goal_word, kind_word, phase_word, restart, state_word};
+use super::ring::{Entry, Ring};
+use super::{Command, Context};
+use ettan_core::{Ask, Blocker, Goal, MAX_UNITS, Name, Phase, Power, State, Unit, UnitId, View};
+use ettan_wire::{
+    Active, Blocked, Condition, Diagnostic, ErrorCode, EventLine, Finished, Kill, PowerWord,
+    Refusal, Reply, Request, Signal, Stats, Text, UnitStatus, VERSION, Welcome,
+};
+
+/// The answer to one request.
+#[expect(clippy::large_enum_variant, reason = "no heap to put the large one in")]
+pub(crate) enum Answer {
+    /// One packet, and that is all.
+    Packet(Reply),
+    /// One packet, then the connection ends.
+    Last(Reply),
+    /// Many packets, later.
+    Begin(Job),
+    /// `accepted`, a command for the loop, and perhaps an outcome later.
+    Command(Command, Job),
+}
+
+/// The highest signal of Linux on x86 and ARM.
+const SIGNAL_MAX: u8 = 64;
+
+/// Decides how a request of `peer` is answered.
+pub(crate) fn answer(request: Request, peer: Peer, ring: &Ring, context: &Context<'_>) -> Answer {
+    if peer == Peer::Viewer && !request.only_looks() {
+        return refuse(ErrorCode::NotPermitted, "only root may do that; you may look");
+    }
+    match request {
+        Request::Hello(hello) if hello.version == VERSION => Answer::Packet(welcome()),
+        Request::Hello(hello) => Answer::Last(refusal(
+            ErrorCode::Version,
+            format_args!("protocol version {} is not spoken here, {VERSION} is", hello.version),
+        )),
+        Request::List => Answer::Begin(Job::Listing { next: 0, units: 0, diagnostics: 0 }),
+        Request::Status(which) => with_unit(&which.unit, context, |id, unit, view| {
+            Answer::Packet(Reply::Unit(status(id, unit, view, context)))
+        }),
+        Request::IsActive(which) => with_unit(&which.unit, context, |_, unit, view| {
+            Answer::Packet(Reply::Active(Active {
+                unit: Text::from(unit.name.as_str()),
+                active: matches!(view.state, State::Up { .. }),
+                state: state_word(view.state),
+            }))
+        }),
+        Request::Start(change) => ask(&change.unit, Ask::Start, change.wait, context),
+        Request::Stop(change) => ask(&change.unit, Ask::Stop, change.wait, context),
+        Request::Restart(change) => ask(&change.unit, Ask::Restart, change.wait, context),
+        Request::Kill(wanted) => kill(&wanted, context),
+        Request::Events(follow) => {
+            let next = if follow.recent { ring.oldest() } else { ring.next() };
+            Answer::Begin(Job::Following { next })
+        }
+        Request::ReloadUnits(_) if context.supervisor.phase() != Phase::Running => going_down(),
+        Request::ReloadUnits(reload) => Answer::Command(
+            Command::ReloadUnits,
+            if reload.wait { Job::Reloading } else { Job::Idle },
+        ),
+        Request::Condition(fact) => condition(&fact),
+        Request::Power(wanted) => {
+            let power = match wanted.action {
+                PowerWord::Reboot => Power::Reboot,
+                PowerWord::PowerOff => Power::PowerOff,
+                PowerWord::Halt => Power::Halt,
+            };
+            Answer::Command(Command::Shutdown { power, force: wanted.force }, Job::Idle)
+        }
+        Request::Stats => Answer::Packet(Reply::Stats(stats(context))),
+    }
+}
+
+/// A refusal with its reason in words.
+pub(crate) fn refusal(code: ErrorCode, text: core::fmt::Arguments<'_>) -> Reply {
+    Reply::Error(Refusal { code, text: Text::format(text), version: VERSION })
+}
+
+fn refuse(code: ErrorCode, text: &str) -> Answer {
+    Answer::Packet(refusal(code, format_args!("{text}")))
+}
+
+fn going_down() -> Answer {
+    refuse(ErrorCode::ShuttingDown, "the machine is going down; nothing is started any more")
+}
+
+fn welcome() -> Reply {
+    Reply::Welcome(Welcome { version: VERSION, program: Text::from(env!("CARGO_PKG_VERSION")) })
+}
+
+fn with_unit(
+    name: &str,
+    context: &Context<'_>,
+    found: impl FnOnce(UnitId, &Unit, View<'_>) -> Answer,
+) -> Answer {
+    let supervisor = context.supervisor;
+    let unit =
+        supervisor.find(name).and_then(|id| Some((id, supervisor.unit(id)?, supervisor.view(id)?)));
+    match unit {
+        Some((id, unit, view)) => found(id, unit, view),
+        None => Answer::Packet(unknown(name, context)),
+    }
+}
+
+/// No such unit; or its file was refused, and then that is the news.
+fn unknown(name: &str, context: &Context<'_>) -> Reply {
+    match context.facts.diagnostic_about(name) {
+        Some(text) => refusal(ErrorCode::UnknownUnit, format_args!("{name}: {text}")),
+        None => refusal(ErrorCode::UnknownUnit, format_args!("no unit is called {name}")),
+    }
+}
+
+fn ask(name: &str, ask: Ask, wait: bool, context: &Context<'_>) -> Answer {
+    let starts = match ask {
+        Ask::Start | Ask::Restart => true,
+        Ask::Stop | Ask::Signal(_) => false,
+    };
+    if starts && context.supervisor.phase() != Phase::Running {
+        return going_down();
+    }
+    with_unit(name, context, |unit, policy, _| {
+        let job =
+            if wait { Job::Waiting { unit, name: policy.name.clone(), ask } } else { Job::Idle };
+        Answer::Command(Command::Ask { unit, ask }, job)
+    })
+}
+
+fn kill(wanted: &Kill, context: &Context<'_>) -> Answer {
+    if !(1..=SIGNAL_MAX).contains(&wanted.signal) {
+        return Answer::Packet(refusal(
+            ErrorCode::NoSuchSignal,
+            format_args!("there is no signal {}", wanted.signal),
+        ));
+    }
+    with_unit(&wanted.unit, context, |unit, policy, view| match main_pid(view.state) {
+        Some(_) => {
+            Answer::Command(Command::Ask { unit, ask: Ask::Signal(wanted.signal) }, Job::Idle)
+        }
+        None => Answer::Packet(refusal(
+            ErrorCode::NotRunning,
+            format_args!(
+                "{} has no process to send signal {} to; it is {}",
+                policy.name,
+                Signal(wanted.signal),
+                state_word(view.state).word()
+            ),
+        )),
+    })
+}
+
+fn condition(fact: &Condition) -> Answer {
+    match Name::try_from(fact.name.as_str()) {
+        Ok(name) if !name.is_empty() => {
+            Answer::Command(Command::Condition { name, holds: fact.holds }, Job::Idle)
+        }
+        Ok(_) | Err(_) => refuse(ErrorCode::BadRequest, "a condition needs a name"),
+    }
+}
+
+/// How it ended, once it has: `done` or `failed`.
+pub(crate) fn outcome(unit: UnitId, name: &Name, ask: Ask, context: &Context<'_>) -> Option<Reply> {
+    let supervisor = context.supervisor;
+    if supervisor.unit(unit).is_none_or(|unit| unit.name != *name) {
+        let text = Text::format(format_args!("{name}: gone, its definition was removed"));
+        return Some(match ask {
+            Ask::Stop => Reply::Done(Finished { text }),
+            Ask::Start | Ask::Restart | Ask::Signal(_) => Reply::Failed(Finished { text }),
+        });
+    }
+    let sources = context.sources();
+    match supervisor.outcome(unit, ask)? {
+        ettan_core::Outcome::Done => Some(Reply::Done(Finished { text: sources.unit(unit) })),
+        ettan_core::Outcome::Failed(reason) => {
+            let why = sources.why(unit, reason);
+            let text = Text::format(format_args!("{name}: {why}"));
+            Some(Reply::Failed(Finished { text }))
+        }
+    }
+}
+
+/// The packet for number `next` of a list and the places after it: a unit, a diagnostic, the end.
+pub(crate) fn next_of_list(
+    next: u16,
+    units: u32,
+    diagnostics: u32,
+    context: &Context<'_>,
+) -> (Option<u16>, Reply) {
+    let supervisor = context.supervisor;
+    let end = u16::try_from(MAX_UNITS).unwrap_or(u16::MAX);
+    for place in next..end {
+        let id = UnitId(place);
+        if let (Some(unit), Some(view)) = (supervisor.unit(id), supervisor.view(id)) {
+            let status = status(id, unit, view, context);
+            return (Some(place.saturating_add(1)), Reply::Unit(status));
+        }
+    }
+    let nth = usize::try_from(diagnostics).unwrap_or(usize::MAX);
+    match context.facts.diagnostic(nth) {
+        Some(text) => (Some(end), Reply::Diagnostic(Diagnostic { text: Text::from(text) })),
+        None => (None, Reply::End(ettan_wire::End { units, diagnostics })),
+    }
+}
+
+/// Everything about one unit.
+pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<'_>) -> UnitStatus {
+    let (blocked_by, waiting_for) = blocked(&view, context).unzip();
+    let (since_ms, deadline_ms) = times(view.state);
+    let why = context.sources().why(id, view.reason);
+    UnitStatus {
+        unit: Text::from(unit.name.as_str()),
+        description: Text::from(context.facts.description(&unit.name)),
+        kind: kind_word(unit.kind),
+        goal: goal_word(view.goal),
+        state: state_word(view.state),
+        now_ms: context.now.0,
+        since_ms,
+        deadline_ms,
+        main_pid: main_pid(view.state),
+        restarts: view.restarts,
+        in_a_row: view.in_a_row,
+        crash_looping: view.crash_looping,
+        unkillable: view.unkillable,
+        orphaned: view.orphaned,
+        builtin: unit.builtin,
+        reason: Text::format(format_args!("{why}")),
+        last_exit: view
+            .last_exit
+            .map(|status| Text::format(format_args!("{}", super::describe::Exit(status)))),
+        blocked_by,
+        waiting_for,
+        restart: restart(unit),
+    }
+}
+
+fn blocked(view: &View<'_>, context: &Context<'_>) -> Option<(Blocked, Text<64>)> {
+    Some(match view.blocked_by? {
+        Blocker::Unit(unit) => {
+            let name = context.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
+            (Blocked::Unit, Text::from(name))
+        }
+        Blocker::Condition(name) => (Blocked::Condition, Text::from(name)),
+        Blocker::Missing(name) => (Blocked::Missing, Text::from(name)),
+    })
+}
+
+/// Since when, and until when, as far as the state carries it.
+fn times(state: State) -> (Option<u64>, Option<u64>) {
+    match state {
+        State::Starting { since, .. }
+        | State::Seeking { since }
+        | State::Up { since, .. }
+        | State::Sweeping { since, .. } => (Some(since.0), None),
+        State::Stopping { kill_at, .. } => (None, kill_at.map(|at| at.0)),
+        State::Backoff { until } => (None, Some(until.0)),
+        State::Down | State::Failed => (None, None),
+    }
+}
+
+fn main_pid(state: State) -> Option<i32> {
+    match state {
+        State::Starting { pid, .. }
+        | State::Up { pid, .. }
+        | State::Stopping { pid, .. }
+        | State::Sweeping { pid, .. } => pid.map(ettan_core::Pid::raw),
+        State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
+    }
+}
+
+/// One notice as a packet.
+pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
+    let supervisor = context.supervisor;
+    let unit = entry.unit(supervisor);
+    let text = if unit.is_some() || !entry.is_of_a_unit() {
+        Text::format(format_args!("{}", context.sources_at(entry.at).notice(&entry.notice)))
+    } else {
+        Text::from("a unit that is no longer defined changed its state")
+    };
+    let state = match entry.notice {
+        ettan_core::Notice::State { to, .. } => Some(state_word(to)),
+        ettan_core::Notice::CrashLooping { .. }
+        | ettan_core::Notice::Unkillable { .. }
+        | ettan_core::Notice::CycleBroken { .. }
+        | ettan_core::Notice::Shutdown { .. }
+        | ettan_core::Notice::Unexpected { .. } => None,
+    };
+    Reply::Event(EventLine {
+        sequence: entry.sequence,
+        at_ms: entry.at.0,
+        unit: unit
+            .and_then(|unit| supervisor.unit(unit))
+            .map(|unit| Text::from(unit.name.as_str())),
+        state,
+        text,
+    })
+}
+
+/// About PID 1 itself, counted now.
+fn stats(context: &Context<'_>) -> Stats {
+    let facts = context.facts;
+    let mut stats = Stats {
+        version: Text::from(env!("CARGO_PKG_VERSION")),
+        protocol: VERSION,
+        uptime_ms: context.now.0,
+        boot_ms: facts.boot_ms(),
+        phase: phase_word(context.supervisor.phase()),
+        units: 0,
+        up: 0,
+        changing: 0,
+        waiting: 0,
+        failed: 0,
+        down: 0,
+        diagnostics: u32::try_from(facts.diagnostics()).unwrap_or(u32::MAX),
+        allocations_after_boot: facts.allocations_after_boot(),
+        fallbacks: Text::from(facts.fallbacks()),
+        clients: context.clients,
+    };
+    for id in context.supervisor.units() {
+        let Some(unit) = context.supervisor.unit(id) else { continue };
+        let Some(view) = context.supervisor.view(id) else { continue };
+        if !unit.builtin {
+            count(&mut stats, &view);
+        }
+    }
+    stats
+}
+
+fn count(stats: &mut Stats, view: &View<'_>) {
+    let Stats { up, changing, waiting, failed, down, .. } = stats;
+    let counter = match (view.state, view.goal) {
+        (State::Up { .. }, _) => up,
+        (State::Failed, _) => failed,
+        (State::Down, Goal::Up) => waiting,
+        (State::Down, Goal::Down) => down,
+        (
+            State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. },
+            _,
+        ) => changing,
+    };
+    *counter = counter.saturating_add(1);
+    stats.units = stats.units.saturating_add(1);
+}

@@ -1,0 +1,90 @@
+//! The last notices, numbered. Who follows them keeps a number of his own; nothing is kept for him.
+
+use ettan_core::{Millis, Notice, Supervisor, UnitId};
+use heapless::Deque;
+
+/// How many notices are kept. 256: a boot of thirty units and a kill storm fit, in 30 KiB.
+pub(crate) const KEPT: usize = 256;
+
+/// One notice with its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Counts from 0 since PID 1 started.
+    pub(crate) sequence: u64,
+    /// When it was published.
+    pub(crate) at: Millis,
+    /// What it says.
+    pub(crate) notice: Notice,
+    /// Its unit's name, as a hash: the place may belong to another unit by the time it is shown.
+    name_hash: u64,
+}
+
+/// The last [`KEPT`] notices.
+pub(crate) struct Ring {
+    entries: Deque<Entry, KEPT>,
+    next: u64,
+}
+
+impl Ring {
+    pub(crate) const fn new() -> Self {
+        Self { entries: Deque::new(), next: 0 }
+    }
+
+    /// Adds a notice; the oldest makes room.
+    pub(crate) fn push(&mut self, at: Millis, notice: Notice, supervisor: &Supervisor) {
+        if self.entries.is_full() {
+            self.entries.pop_front();
+        }
+        let name_hash = unit_of(&notice).map_or(0, |unit| hash_of(unit, supervisor));
+        // There is room: one was just taken out.
+        let _ = self.entries.push_back(Entry { sequence: self.next, at, notice, name_hash });
+        self.next = self.next.saturating_add(1);
+    }
+
+    /// The number the next notice will get.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The number of the oldest notice kept.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.entries.front().map_or(self.next, |entry| entry.sequence)
+    }
+
+    /// The notice of this number, if it is kept.
+    pub(crate) fn get(&self, sequence: u64) -> Option<&Entry> {
+        let place = usize::try_from(sequence.checked_sub(self.oldest())?).ok()?;
+        self.entries.get(place)
+    }
+}
+
+impl Entry {
+    /// False for notices about the machine as a whole.
+    pub(crate) fn is_of_a_unit(&self) -> bool {
+        unit_of(&self.notice).is_some()
+    }
+
+    /// The unit concerned, as long as its place still belongs to it.
+    pub(crate) fn unit(&self, supervisor: &Supervisor) -> Option<UnitId> {
+        unit_of(&self.notice).filter(|unit| hash_of(*unit, supervisor) == self.name_hash)
+    }
+}
+
+fn unit_of(notice: &Notice) -> Option<UnitId> {
+    match *notice {
+        Notice::State { unit, .. }
+        | Notice::CrashLooping { unit, .. }
+        | Notice::Unkillable { unit, .. }
+        | Notice::CycleBroken { unit, .. } => Some(unit),
+        Notice::Unexpected { unit, .. } => unit,
+        Notice::Shutdown { .. } => None,
+    }
+}
+
+/// FNV-1a. Names are checked by the loader and few; this only tells a successor from its predecessor.
+fn hash_of(unit: UnitId, supervisor: &Supervisor) -> u64 {
+    let name = supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
