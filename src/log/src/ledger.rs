@@ -1,0 +1,243 @@
+//! Turns one unit's output into stamped lines in its files, and owns up to what was lost.
+//!
+//! Nothing of a unit is held back: an unfinished line is in the file as far as it came, so a
+//! unit costs no buffer, and a killed logger takes nothing with it that it had written.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use crate::packet::Limits;
+use crate::page::{Amount, Page, find_line_end};
+use crate::stamp::{STAMP_BYTES, Stamp};
+use crate::store::Store;
+
+/// The longest line, in bytes of the service's; a longer one goes on in another line
+/// (`faults.md` 6.6).
+pub const MAX_LINE: usize = 8192;
+
+/// What is the same for all units: the time, and the page that text is put together on.
+pub struct Desk<'a> {
+    /// When the output at hand was read.
+    pub stamp: Stamp,
+    /// The same in seconds.
+    pub second: u64,
+    /// Empty between two calls.
+    pub page: Page<'a>,
+}
+
+/// What the byte after the time stamp says of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// A line of the service's.
+    Line = b' ' as isize,
+    /// More of the line before.
+    Rest = b'+' as isize,
+    /// Said by Ettan, not by the service.
+    Note = b'*' as isize,
+}
+
+/// What could not be written, and why.
+struct Gap {
+    amount: Amount,
+    why: io::Error,
+}
+
+/// One unit's log.
+pub struct Ledger {
+    limits: Limits,
+    store: Store,
+    /// Bytes of the service's in the line being written; 0 between two lines.
+    column: usize,
+    next: Lead,
+    gap: Option<Gap>,
+}
+
+impl Ledger {
+    /// A log in this directory. Nothing is created before there is something to write.
+    pub fn new(directory: PathBuf, limits: Limits) -> Self {
+        Ledger { limits, store: Store::new(directory), column: 0, next: Lead::Line, gap: None }
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Whether something is lost and not yet owned up to in the file.
+    pub fn has_gap(&self) -> bool {
+        self.gap.is_some()
+    }
+
+    /// Gives its descriptor back until it is written to again.
+    pub fn shed(&mut self) {
+        self.store.shed();
+    }
+
+    /// Opens the file. The error is for the caller that can free descriptors; without it the
+    /// next write finds out for itself.
+    pub fn prepare(&mut self, second: u64) -> io::Result<()> {
+        let opened = self.store.prepare(self.limits, second)?;
+        if opened {
+            // Whoever wrote before was interrupted in a line, and its rest is still to come.
+            self.column = 0;
+            self.next = if self.store.mid_line() { Lead::Rest } else { Lead::Line };
+        }
+        Ok(())
+    }
+
+    /// Logs what a service wrote. Never fails and never waits: what cannot be written is
+    /// counted, and the file says so as soon as it can be written again.
+    pub fn take(&mut self, desk: &mut Desk<'_>, output: &[u8]) {
+        let mut rest = output;
+        let written = self
+            .start(desk)
+            .and_then(|()| self.add_lines(desk, &mut rest))
+            .and_then(|()| self.write(desk));
+        if let Err(why) = written {
+            let amount = desk.page.from_service().plus(Amount::of(rest));
+            let mid_line = output.last().is_some_and(|byte| *byte != b'\n');
+            self.lose(desk, amount, mid_line, why);
+        }
+    }
+
+    /// Logs a note of Ettan's own. An unfinished line ends here.
+    pub fn note(&mut self, desk: &mut Desk<'_>, text: &str) {
+        let written = self.start(desk).and_then(|()| {
+            self.start_line(desk, Lead::Note)?;
+            add_note(&mut desk.page, text);
+            self.column = 0;
+            self.next = Lead::Line;
+            self.write(desk)
+        });
+        if let Err(why) = written {
+            self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, false, why);
+        }
+    }
+
+    /// Ends an unfinished line: no more of it will come.
+    pub fn finish(&mut self, desk: &mut Desk<'_>) {
+        let ended = self.heal(desk).and_then(|()| {
+            if self.column > 0 {
+                self.prepare(desk.second)?;
+            }
+            if self.store.mid_line() {
+                desk.page.add(b"\n");
+            }
+            self.write(desk)
+        });
+        if let Err(why) = ended {
+            self.lose(desk, Amount::default(), false, why);
+        }
+        self.column = 0;
+        self.next = Lead::Line;
+    }
+
+    /// Tries again to say what was lost. Ok if there is nothing left to say.
+    pub fn heal(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+        let Some(gap) = &self.gap else { return Ok(()) };
+        let text = format!(
+            "lost {} bytes ({} line ends) here: {}",
+            gap.amount.bytes, gap.amount.lines, gap.why
+        );
+        let next = self.next;
+        let healed = self.prepare(desk.second).and_then(|()| {
+            self.start_line(desk, Lead::Note)?;
+            add_note(&mut desk.page, &text);
+            self.write(desk)
+        });
+        desk.page.clear();
+        self.column = 0;
+        self.next = next;
+        healed?;
+        self.gap = None;
+        Ok(())
+    }
+
+    /// Whatever must be before new text: an open file, and the gap.
+    fn start(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+        self.heal(desk)?;
+        self.prepare(desk.second)
+    }
+
+    fn add_lines(&mut self, desk: &mut Desk<'_>, rest: &mut &[u8]) -> io::Result<()> {
+        while let Some(first) = rest.first() {
+            if self.column == MAX_LINE && *first != b'\n' {
+                self.column = 0;
+                self.next = Lead::Rest;
+            }
+            if self.column == 0 {
+                self.start_line(desk, self.next)?;
+            }
+            if desk.page.room() == 0 {
+                self.write(desk)?;
+            }
+            let fits = rest.len().min(desk.page.room()).min((MAX_LINE - self.column).max(1));
+            let end = find_line_end(&rest[..fits]);
+            let (piece, others) = rest.split_at(end.map_or(fits, |at| at + 1));
+            desk.page.add_output(piece);
+            *rest = others;
+            self.column = if end.is_some() { 0 } else { self.column + piece.len() };
+            self.next = Lead::Line;
+        }
+        Ok(())
+    }
+
+    /// Puts the time and the lead at the start of a line, in a new file if this one is full.
+    fn start_line(&mut self, desk: &mut Desk<'_>, lead: Lead) -> io::Result<()> {
+        let mid_line = match desk.page.text().last() {
+            Some(byte) => *byte != b'\n',
+            None => self.store.mid_line(),
+        };
+        if desk.page.room() < STAMP_BYTES + 2 {
+            self.write(desk)?;
+        }
+        if mid_line {
+            desk.page.add(b"\n");
+        }
+        let size = self.store.size() + desk.page.text().len() as u64;
+        if size >= self.limits.max_size_bytes {
+            self.write(desk)?;
+            self.store.rotate(self.limits, desk.second)?;
+        }
+        desk.page.add(desk.stamp.text());
+        desk.page.add(&[lead as u8]);
+        Ok(())
+    }
+
+    /// Writes the page out. A full file system is given the oldest archives first: what happens
+    /// now is worth more.
+    fn write(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+        if desk.page.text().is_empty() {
+            return Ok(());
+        }
+        loop {
+            match self.store.append(desk.page.text()) {
+                Err(error) if is_full(&error) && self.store.remove_oldest() => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        desk.page.clear();
+        Ok(())
+    }
+
+    fn lose(&mut self, desk: &mut Desk<'_>, amount: Amount, mid_line: bool, why: io::Error) {
+        desk.page.clear();
+        let before = self.gap.take().map_or(Amount::default(), |gap| gap.amount);
+        self.gap = Some(Gap { amount: before.plus(amount), why });
+        self.column = 0;
+        self.next = if mid_line { Lead::Rest } else { Lead::Line };
+    }
+}
+
+/// One line, whatever is in the text.
+fn add_note(page: &mut Page<'_>, text: &str) {
+    for piece in text.split(['\n', '\r', '\0']) {
+        page.add(piece.as_bytes());
+    }
+    let _ = page.write_all(b"\n");
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,122 @@
+//! Reads what PID 1 asks of the logger: `open`, `close`, `mark`. Does nothing about it.
+
+/// The longest packet, in bytes; a longer one is refused whole.
+pub const MAX_PACKET: usize = 1024;
+
+/// The longest unit name, in bytes.
+const MAX_NAME: usize = 64;
+
+/// What one packet asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// Log what comes out of the pipe that came with this packet.
+    Open {
+        /// The unit.
+        name: &'a str,
+        /// When and how much to rotate.
+        limits: Limits,
+    },
+    /// Nothing new is to come: log what is left until the pipe ends.
+    Close {
+        /// The unit.
+        name: &'a str,
+    },
+    /// Put a note of Ettan's own into the unit's log.
+    Mark {
+        /// The unit.
+        name: &'a str,
+        /// One line.
+        text: &'a str,
+    },
+}
+
+/// How much one unit's log may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A file that reached this many bytes is rotated before the next line.
+    pub max_size_bytes: u64,
+    /// Files kept, `current` included; at least 1.
+    pub max_files: u32,
+}
+
+impl Default for Limits {
+    /// The defaults of the unit file's `[log]` table.
+    fn default() -> Self {
+        Limits { max_size_bytes: 256 * 1024, max_files: 4 }
+    }
+}
+
+/// Reads one packet. None: it is none of ours, and nothing of it is used.
+pub fn read(packet: &[u8]) -> Option<Packet<'_>> {
+    let text = std::str::from_utf8(packet).ok()?.trim_end_matches(['\n', '\0']);
+    let (verb, rest) = text.split_once(' ')?;
+    match verb {
+        "open" => {
+            let mut words = rest.split_ascii_whitespace();
+            let name = name(words.next()?)?;
+            let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
+            let max_files = words.next()?.parse::<u32>().ok()?.max(1);
+            if words.next().is_some() {
+                return None;
+            }
+            Some(Packet::Open { name, limits: Limits { max_size_bytes, max_files } })
+        }
+        "close" => Some(Packet::Close { name: name(rest)? }),
+        "mark" => {
+            let (unit, text) = rest.split_once(' ')?;
+            Some(Packet::Mark { name: name(unit)?, text })
+        }
+        _ => None,
+    }
+}
+
+/// A name becomes a directory, so only what cannot lead out of its parent is one.
+fn name(word: &str) -> Option<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:@\\+".contains(&byte);
+    let fits = !word.is_empty() && word.len() <= MAX_NAME && !word.starts_with('.');
+    (fits && word.bytes().all(plain)).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_verbs_are_read() {
+        let limits = Limits { max_size_bytes: 4096, max_files: 3 };
+        assert_eq!(read(b"open web 4096 3"), Some(Packet::Open { name: "web", limits }));
+        assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
+        assert_eq!(
+            read(b"mark web started, pid 41\n"),
+            Some(Packet::Mark { name: "web", text: "started, pid 41" })
+        );
+    }
+
+    #[test]
+    fn limits_of_zero_become_the_smallest_that_work() {
+        let limits = Limits { max_size_bytes: 1, max_files: 1 };
+        assert_eq!(read(b"open web 0 0"), Some(Packet::Open { name: "web", limits }));
+    }
+
+    #[test]
+    fn rubbish_is_refused() {
+        let long = format!("close {}", "x".repeat(65));
+        let packets: [&[u8]; 12] = [
+            b"",
+            b"open",
+            b"open web",
+            b"open web 1",
+            b"open web 1 2 3",
+            b"open web -1 2",
+            b"close ../etc",
+            b"close .",
+            b"close a/b",
+            b"mark web",
+            b"\xff\xfe close web",
+            long.as_bytes(),
+        ];
+        for packet in packets {
+            assert_eq!(read(packet), None, "{:?}", String::from_utf8_lossy(packet));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Keeps one unit's files: `current` and its archives. Knows nothing of lines' contents.
+//!
+//! An archive is `@` and ten digits that count up and are never used again, so the order of the
+//! files is the order of what is in them, whatever the clock does. Going over to a new file is:
+//! remove the oldest, rename `current`, create `current`. A power cut after any of these leaves
+//! a set that the next start goes on with.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::packet::Limits;
+
+/// The file being written.
+pub const CURRENT: &str = "current";
+
+/// Digits of an archive's number: 10^10 rotations of the smallest file take longer than a card
+/// lives.
+const DIGITS: usize = 10;
+
+/// One unit's files.
+pub struct Store {
+    directory: PathBuf,
+    open: Option<Open>,
+    newest_archive: u64,
+}
+
+struct Open {
+    file: File,
+    size: u64,
+    mid_line: bool,
+    checked_second: u64,
+}
+
+impl Store {
+    /// The files in this directory; nothing is touched yet.
+    pub fn new(directory: PathBuf) -> Self {
+        Store { directory, open: None, newest_archive: 0 }
+    }
+
+    /// Whether `current` is open.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Bytes in `current`; 0 while it is not open.
+    pub fn size(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.size)
+    }
+
+    /// Whether the last byte of `current` is no line end.
+    pub fn mid_line(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.mid_line)
+    }
+
+    /// Gives the descriptor back; the next `prepare` opens it again.
+    pub fn shed(&mut self) {
+        self.open = None;
+    }
+
+    /// Opens `current` where it is not open yet, or where, looked at once a second, somebody
+    /// else renamed or removed it. True if it was opened now.
+    pub fn prepare(&mut self, limits: Limits, second: u64) -> io::Result<bool> {
+        if let Some(open) = &mut self.open {
+            if open.checked_second == second {
+                return Ok(false);
+            }
+            open.checked_second = second;
+            if is_same(&open.file, &self.directory.join(CURRENT)) {
+                return Ok(false);
+            }
+            self.open = None;
+        }
+        create_directory(&self.directory)?;
+        self.newest_archive = self.newest_archive.max(newest(&self.directory)?);
+        self.prune(archives_kept(limits))?;
+        self.open = Some(open(&self.directory.join(CURRENT), second)?);
+        Ok(true)
+    }
+
+    /// Writes all of the text or, as far as the file system lets go of it, none.
+    pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        let Some(open) = &mut self.open else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        if let Err(error) = open.file.write_all(text) {
+            // A half-written record would be neither lost nor there.
+            let _ = open.file.set_len(open.size);
+            return Err(error);
+        }
+        open.size += text.len() as u64;
+        open.mid_line = text.last().map_or(open.mid_line, |byte| *byte != b'\n');
+        Ok(())
+    }
+
+    /// Makes `current` an archive and opens a new one.
+    pub fn rotate(&mut self, limits: Limits, second: u64) -> io::Result<()> {
+        let current = self.directory.join(CURRENT);
+        let kept = archives_kept(limits);
+        if kept == 0 {
+            gone_is_fine(fs::remove_file(&current))?;
+        } else {
+            self.prune(kept - 1)?;
+            let archive = self.directory.join(archive_name(self.newest_archive + 1));
+            gone_is_fine(fs::rename(&current, archive))?;
+            self.newest_archive += 1;
+        }
+        self.open = None;
+        self.open = Some(open(&current, second)?);
+        Ok(())
+    }
+
+    /// Removes the oldest archive, to make room on a full file system. True if there was one.
+    pub fn remove_oldest(&self) -> bool {
+        let oldest = archives(&self.directory).ok().and_then(|found| found.min());
+        oldest.is_some_and(|number| {
+            fs::remove_file(self.directory.join(archive_name(number))).is_ok()
+        })
+    }
+
+    /// Removes all but the newest archives.
+    fn prune(&self, kept: u64) -> io::Result<()> {
+        for number in archives(&self.directory)? {
+            if number + kept <= self.newest_archive {
+                gone_is_fine(fs::remove_file(self.directory.join(archive_name(number))))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn archives_kept(limits: Limits) -> u64 {
+    u64::from(limits.max_files.saturating_sub(1))
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn create_directory(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o750).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = directory.parent() {
+                DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            }
+            DirBuilder::new().mode(0o750).create(directory)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn open(path: &Path, second: u64) -> io::Result<Open> {
+    // A link or a pipe in its place is nothing to write to: the former leads elsewhere, the
+    // latter blocks.
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => fs::remove_file(path)?,
+        Ok(_) | Err(_) => {}
+    }
+    let mut file =
+        OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
+    let size = file.metadata()?.len();
+    let mid_line = size > 0 && {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        last != *b"\n"
+    };
+    Ok(Open { file, size, mid_line, checked_second: second })
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())
+}
+
+fn archive_name(number: u64) -> String {
+    format!("@{number:0DIGITS$}")
+}
+
+fn archives(directory: &Path) -> io::Result<impl Iterator<Item = u64>> {
+    let number = |entry: io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        let digits = name.to_str()?.strip_prefix('@')?;
+        let all_digits = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+        if all_digits { digits.parse().ok() } else { None }
+    };
+    Ok(fs::read_dir(directory)?.filter_map(number))
+}
+
+fn newest(directory: &Path) -> io::Result<u64> {
+    Ok(archives(directory)?.max().unwrap_or(0))
+}
