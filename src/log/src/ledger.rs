@@ -13,16 +13,16 @@ use crate::store::Store;
 
 /// The longest line, in bytes of the service's; a longer one goes on in another line
 /// (`faults.md` 6.6).
-pub const MAX_LINE: usize = 8192;
+pub(crate) const MAX_LINE: usize = 8192;
 
 /// What is the same for all units: the time, and the page that text is put together on.
-pub struct Desk<'a> {
+pub(crate) struct Desk<'a> {
     /// When the output at hand was read.
-    pub stamp: Stamp,
+    pub(crate) stamp: Stamp,
     /// The same in seconds.
-    pub second: u64,
+    pub(crate) second: u64,
     /// Empty between two calls.
-    pub page: Page<'a>,
+    pub(crate) page: Page<'a>,
 }
 
 /// What the byte after the time stamp says of the line.
@@ -43,7 +43,7 @@ struct Gap {
 }
 
 /// One unit's log.
-pub struct Ledger {
+pub(crate) struct Ledger {
     limits: Limits,
     store: Store,
     /// Bytes of the service's in the line being written; 0 between two lines.
@@ -54,28 +54,28 @@ pub struct Ledger {
 
 impl Ledger {
     /// A log in this directory. Nothing is created before there is something to write.
-    pub fn new(directory: PathBuf, limits: Limits) -> Self {
+    pub(crate) fn new(directory: PathBuf, limits: Limits) -> Self {
         Ledger { limits, store: Store::new(directory), column: 0, next: Lead::Line, gap: None }
     }
 
     /// Other limits from now on.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
     /// Whether something is lost and not yet owned up to in the file.
-    pub fn has_gap(&self) -> bool {
+    pub(crate) fn has_gap(&self) -> bool {
         self.gap.is_some()
     }
 
     /// Gives its descriptor back until it is written to again.
-    pub fn shed(&mut self) {
+    pub(crate) fn shed(&mut self) {
         self.store.shed();
     }
 
     /// Opens the file. The error is for the caller that can free descriptors; without it the
     /// next write finds out for itself.
-    pub fn prepare(&mut self, second: u64) -> io::Result<()> {
+    pub(crate) fn prepare(&mut self, second: u64) -> io::Result<()> {
         let opened = self.store.prepare(self.limits, second)?;
         if opened {
             // Whoever wrote before was interrupted in a line, and its rest is still to come.
@@ -87,21 +87,21 @@ impl Ledger {
 
     /// Logs what a service wrote. Never fails and never waits: what cannot be written is
     /// counted, and the file says so as soon as it can be written again.
-    pub fn take(&mut self, desk: &mut Desk<'_>, output: &[u8]) {
+    pub(crate) fn take(&mut self, desk: &mut Desk<'_>, output: &[u8]) {
         let mut rest = output;
         let written = self
             .start(desk)
             .and_then(|()| self.add_lines(desk, &mut rest))
             .and_then(|()| self.write(desk));
         if let Err(why) = written {
-            let amount = desk.page.from_service().plus(Amount::of(rest));
+            let amount = desk.page.of_service().plus(Amount::of(rest));
             let mid_line = output.last().is_some_and(|byte| *byte != b'\n');
             self.lose(desk, amount, mid_line, why);
         }
     }
 
     /// Logs a note of Ettan's own. An unfinished line ends here.
-    pub fn note(&mut self, desk: &mut Desk<'_>, text: &str) {
+    pub(crate) fn note(&mut self, desk: &mut Desk<'_>, text: &str) {
         let written = self.start(desk).and_then(|()| {
             self.start_line(desk, Lead::Note)?;
             add_note(&mut desk.page, text);
@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     /// Ends an unfinished line: no more of it will come.
-    pub fn finish(&mut self, desk: &mut Desk<'_>) {
+    pub(crate) fn finish(&mut self, desk: &mut Desk<'_>) {
         let ended = self.heal(desk).and_then(|()| {
             if self.column > 0 {
                 self.prepare(desk.second)?;
@@ -133,7 +133,7 @@ impl Ledger {
     }
 
     /// Tries again to say what was lost. Ok if there is nothing left to say.
-    pub fn heal(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+    pub(crate) fn heal(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
         let Some(gap) = &self.gap else { return Ok(()) };
         let text = format!(
             "lost {} bytes ({} line ends) here: {}",

@@ -5,6 +5,14 @@
 //! of the files is described in `docs/logs.md`.
 #![forbid(unsafe_code)]
 
+/// Says on stderr, which is PID 1's log, what is wrong; nowhere to say it is no reason to end.
+macro_rules! complain {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($what)*);
+    }};
+}
+
 mod kernel;
 mod ledger;
 mod packet;
@@ -13,9 +21,40 @@ mod serve;
 mod stamp;
 mod store;
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-pub use ledger::MAX_LINE;
-pub use serve::{BUFFER_BYTES, Buffers, End, serve};
-pub use store::CURRENT;
+use ettan_sys::{AsFd as _, pipe, signals};
+
+pub use serve::{Buffers, End, serve};
+
+/// Where the logs of a running system are.
+const ROOT: &str = "/run/log/ettan";
+
+/// The descriptor that PID 1 sends pipes and requests over.
+const CONTROL: u8 = 3;
+
+/// TERM asks to end; the terminal's signals are none of the logger's business.
+const SIGNALS: [u8; 5] = [1, 2, 3, 13, 15];
+
+/// Outside of the heap, and no page of it in memory before it is used.
+static BUFFERS: Mutex<Buffers> = Mutex::new(Buffers::new());
+
+/// Runs the logger until PID 1 closes descriptor 3 or sends TERM; gives the exit code.
+#[must_use]
+pub fn main() -> i32 {
+    match run() {
+        Ok(End::Closed | End::Asked) => 0,
+        Err(error) => {
+            complain!("ettan-log: {error}");
+            1
+        }
+    }
+}
+
+fn run() -> Result<End, ettan_sys::Errno> {
+    let control = pipe::inherited(CONTROL)?;
+    let signals = signals::block_these(&SIGNALS)?;
+    let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+    serve(Path::new(ROOT), control.as_fd(), Some(signals), &mut buffers)
+}

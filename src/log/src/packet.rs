@@ -1,14 +1,14 @@
 //! Reads what PID 1 asks of the logger: `open`, `close`, `mark`. Does nothing about it.
 
 /// The longest packet, in bytes; a longer one is refused whole.
-pub const MAX_PACKET: usize = 1024;
+pub(crate) const MAX_PACKET: usize = 1024;
 
 /// The longest unit name, in bytes.
 const MAX_NAME: usize = 64;
 
 /// What one packet asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packet<'a> {
+pub(crate) enum Packet<'a> {
     /// Log what comes out of the pipe that came with this packet.
     Open {
         /// The unit.
@@ -32,11 +32,11 @@ pub enum Packet<'a> {
 
 /// How much one unit's log may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// A file that reached this many bytes is rotated before the next line.
-    pub max_size_bytes: u64,
+    pub(crate) max_size_bytes: u64,
     /// Files kept, `current` included; at least 1.
-    pub max_files: u32,
+    pub(crate) max_files: u32,
 }
 
 impl Default for Limits {
@@ -47,7 +47,7 @@ impl Default for Limits {
 }
 
 /// Reads one packet. None: it is none of ours, and nothing of it is used.
-pub fn read(packet: &[u8]) -> Option<Packet<'_>> {
+pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
     let text = std::str::from_utf8(packet).ok()?.trim_end_matches(['\n', '\0']);
     let (verb, rest) = text.split_once(' ')?;
     match verb {

@@ -1,30 +1,30 @@
 //! The one buffer that stamped text waits in until it is written. Knows no file.
 
 /// Text on its way to a file, and how much of it a service wrote itself.
-pub struct Page<'a> {
+pub(crate) struct Page<'a> {
     bytes: &'a mut [u8],
     used: usize,
-    from_service: Amount,
+    of_service: Amount,
 }
 
 /// An amount of a service's own output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amount {
+pub(crate) struct Amount {
     /// Bytes, line ends included.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Line ends.
-    pub lines: u64,
+    pub(crate) lines: u64,
 }
 
 impl Amount {
     /// How much is in this piece of output.
-    pub fn of(output: &[u8]) -> Self {
+    pub(crate) fn of(output: &[u8]) -> Self {
         let ends = output.iter().filter(|byte| **byte == b'\n').count();
         Amount { bytes: output.len() as u64, lines: ends as u64 }
     }
 
     /// Both together.
-    pub fn plus(self, other: Amount) -> Self {
+    pub(crate) fn plus(self, other: Amount) -> Self {
         Amount {
             bytes: self.bytes.saturating_add(other.bytes),
             lines: self.lines.saturating_add(other.lines),
@@ -34,44 +34,43 @@ impl Amount {
 
 impl<'a> Page<'a> {
     /// An empty page over this memory.
-    pub fn new(bytes: &'a mut [u8]) -> Self {
-        Page { bytes, used: 0, from_service: Amount::default() }
+    pub(crate) fn new(bytes: &'a mut [u8]) -> Self {
+        Page { bytes, used: 0, of_service: Amount::default() }
     }
 
     /// What is on it.
-    pub fn text(&self) -> &[u8] {
+    pub(crate) fn text(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
 
     /// How much more fits, in bytes.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.bytes.len() - self.used
     }
 
     /// How much of the text came from a service.
-    pub fn from_service(&self) -> Amount {
-        self.from_service
+    pub(crate) fn of_service(&self) -> Amount {
+        self.of_service
     }
 
     /// Adds text of Ettan's own; what does not fit is cut off.
-    pub fn add(&mut self, text: &[u8]) {
+    pub(crate) fn add(&mut self, text: &[u8]) {
         let length = text.len().min(self.room());
         self.bytes[self.used..self.used + length].copy_from_slice(&text[..length]);
         self.used += length;
     }
 
     /// Adds a piece of a service's line, which has at most one line end, its last byte.
-    pub fn add_output(&mut self, piece: &[u8]) {
+    pub(crate) fn add_output(&mut self, piece: &[u8]) {
         self.add(piece);
         let lines = u64::from(piece.last() == Some(&b'\n'));
-        self.from_service =
-            self.from_service.plus(Amount { bytes: piece.len() as u64, lines });
+        self.of_service = self.of_service.plus(Amount { bytes: piece.len() as u64, lines });
     }
 
     /// Makes it empty.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.used = 0;
-        self.from_service = Amount::default();
+        self.of_service = Amount::default();
     }
 }
 
@@ -88,7 +87,7 @@ impl std::io::Write for Page<'_> {
 
 /// The position of the first line end. Looks at a word at a time, so that a flood of long lines
 /// costs little on a processor without vector instructions.
-pub fn find_line_end(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find_line_end(bytes: &[u8]) -> Option<usize> {
     const WORD: usize = size_of::<usize>();
     const ONES: usize = usize::from_ne_bytes([0x01; WORD]);
     const HIGHS: usize = usize::from_ne_bytes([0x80; WORD]);

@@ -1,17 +1,20 @@
 //! The logger's one loop: waits, reads a bit of each pipe that has something, hands it on.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use crate::kernel::{self, Poll, Received};
+use ettan_sys::poll::{Epoll, Interest, Ready};
+use ettan_sys::signals::Signals;
+use ettan_sys::{Errno, clock, pipe};
+
+use crate::kernel::{self, Received};
 use crate::ledger::{Desk, Ledger};
 use crate::packet::{self, Limits, MAX_PACKET, Packet};
 use crate::page::Page;
 use crate::stamp::Stamp;
 
 /// Bytes of each of the two buffers: what a pipe holds, so that one read empties it.
-pub const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Logs at a time: as many as there can be units, and the helpers' and Ettan's own.
 const MAX_LOGS: usize = 1024 + 32;
@@ -38,10 +41,22 @@ const SIGNALS: u64 = u64::MAX - 1;
 
 /// The memory of one logger: nothing else of it grows with what services write.
 pub struct Buffers {
-    /// What was read.
-    pub input: [u8; BUFFER_BYTES],
-    /// What is to be written.
-    pub output: [u8; BUFFER_BYTES],
+    input: [u8; BUFFER_BYTES],
+    output: [u8; BUFFER_BYTES],
+}
+
+impl Buffers {
+    /// Empty ones, 128 KiB in all.
+    #[must_use]
+    pub const fn new() -> Self {
+        Buffers { input: [0; BUFFER_BYTES], output: [0; BUFFER_BYTES] }
+    }
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Why the logger ends.
@@ -61,7 +76,7 @@ struct Log {
 
 struct Logger<'a> {
     root: &'a Path,
-    poll: Poll,
+    poll: Epoll,
     logs: Vec<Option<Log>>,
     input: &'a mut [u8],
     desk: Desk<'a>,
@@ -70,69 +85,61 @@ struct Logger<'a> {
 
 #[derive(Clone, Copy)]
 struct Retry {
-    at: Instant,
+    at_ms: u64,
     wait_ms: u64,
 }
 
-/// Logs below `root` what PID 1 sends over `control`, until that closes or `signals` (which
-/// becomes readable on TERM) says so. The error is one of setting up, never of a log.
+/// Logs below `root` what PID 1 sends over `control`, until that closes or `signals` has TERM.
+///
+/// # Errors
+/// Those of setting up and of waiting; never those of a log.
 pub fn serve(
     root: &Path,
     control: BorrowedFd<'_>,
-    signals: Option<BorrowedFd<'_>>,
+    signals: Option<Signals>,
     buffers: &mut Buffers,
-) -> std::io::Result<End> {
-    let poll = Poll::new(PIPES_A_TURN)?;
-    poll.add(control, CONTROL)?;
-    if let Some(signals) = signals {
-        poll.add(signals, SIGNALS)?;
+) -> Result<End, Errno> {
+    let poll = Epoll::new()?;
+    poll.add(control, CONTROL, Interest::Read)?;
+    if let Some(signals) = &signals {
+        poll.add(signals, SIGNALS, Interest::Read)?;
     }
     let desk = Desk { stamp: Stamp::new(), second: 0, page: Page::new(&mut buffers.output) };
     let input = &mut buffers.input;
     let mut logger = Logger { root, poll, logs: Vec::new(), input, desk, retry: None };
-    let end = loop {
-        if let Some(end) = logger.turn(control)? {
-            break end;
-        }
-    };
+    let end = logger.run(control, signals)?;
     logger.empty_all(end);
     Ok(end)
 }
 
 impl Logger<'_> {
-    fn turn(&mut self, control: BorrowedFd<'_>) -> std::io::Result<Option<End>> {
-        let now = Instant::now();
-        let timeout = self.retry.map(|retry| {
-            let wait = retry.at.saturating_duration_since(now).as_millis();
-            u64::try_from(wait).unwrap_or(RETRY_MOST_MS).saturating_add(1)
-        });
-        self.poll.wait(timeout)?;
-        self.look_at_the_clock();
-        let tokens = || (0..PIPES_A_TURN).map_while(|index| self.poll.ready(index));
-        let asked = tokens().any(|token| token == SIGNALS);
-        let packets = tokens().any(|token| token == CONTROL);
-        if packets && self.take_packets(control) {
-            return Ok(Some(End::Closed));
-        }
-        if asked {
-            return Ok(Some(End::Asked));
-        }
-        let mut index = 0;
-        while let Some(token) = self.poll.ready(index) {
-            index += 1;
-            if let Ok(slot) = usize::try_from(token)
-                && token < SIGNALS
-            {
-                self.read_once(slot);
+    fn run(&mut self, control: BorrowedFd<'_>, mut signals: Option<Signals>) -> Result<End, Errno> {
+        let mut ready = [Ready::default(); PIPES_A_TURN];
+        loop {
+            let count = self.poll.wait(&mut ready, self.timeout_ms())?;
+            let woken = ready.get(..count).unwrap_or_default();
+            self.look_at_the_clock();
+            if woken.iter().any(|ready| ready.token == CONTROL) && self.take_packets(control) {
+                return Ok(End::Closed);
             }
+            if woken.iter().any(|ready| ready.token == SIGNALS) && is_asked_to_end(&mut signals) {
+                return Ok(End::Asked);
+            }
+            for ready in woken.iter().filter(|ready| ready.token < SIGNALS) {
+                if let Ok(slot) = usize::try_from(ready.token) {
+                    self.read_once(slot);
+                }
+            }
+            self.retry_if_due();
         }
-        self.retry_if_due();
-        Ok(None)
+    }
+
+    fn timeout_ms(&self) -> Option<u64> {
+        self.retry.map(|retry| retry.at_ms.saturating_sub(clock::now()).saturating_add(1))
     }
 
     fn look_at_the_clock(&mut self) {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let wall_ms = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+        let wall_ms = u64::try_from(clock::wall()).unwrap_or(0);
         self.desk.stamp.set(wall_ms);
         self.desk.second = wall_ms / 1000;
     }
@@ -144,13 +151,13 @@ impl Logger<'_> {
             match kernel::receive(control, &mut buffer) {
                 Ok(Received::Packet(length, pipe)) => match packet::read(&buffer[..length]) {
                     Some(packet) => self.obey(packet, pipe),
-                    None => eprintln!("ettan-log: a packet that is no request; ignored"),
+                    None => complain!("ettan-log: a packet that is no request; ignored"),
                 },
-                Ok(Received::TooLong) => eprintln!("ettan-log: a packet too long; ignored"),
+                Ok(Received::TooLong) => complain!("ettan-log: a packet too long; ignored"),
                 Ok(Received::Nothing) => return false,
                 Ok(Received::Ended) => return true,
                 Err(error) => {
-                    eprintln!("ettan-log: receiving from PID 1: {error}");
+                    complain!("ettan-log: receiving from PID 1: {error}");
                     return false;
                 }
             }
@@ -162,7 +169,7 @@ impl Logger<'_> {
         match packet {
             Packet::Open { name, limits } => match pipe {
                 Some(pipe) => self.open(name, limits, pipe),
-                None => eprintln!("ettan-log: {name}: no pipe came along; not logged"),
+                None => complain!("ettan-log: {name}: no pipe came along; not logged"),
             },
             Packet::Close { name } => {
                 if let Some(slot) = self.find(name) {
@@ -190,13 +197,14 @@ impl Logger<'_> {
             self.empty(slot);
         }
         let Some(slot) = self.insert(name, limits) else {
-            eprintln!("ettan-log: {name}: {MAX_LOGS} logs are open already; not logged");
+            complain!("ettan-log: {name}: {MAX_LOGS} logs are open already; not logged");
             return;
         };
-        let watched = kernel::never_wait(pipe.as_fd())
-            .and_then(|()| self.poll.add(&pipe, slot as u64));
+        self.forget_pipe(slot);
+        let watched = pipe::set_nonblocking(&pipe, true)
+            .and_then(|()| self.poll.add(&pipe, slot as u64, Interest::Read));
         if let Err(error) = watched {
-            eprintln!("ettan-log: {name}: its pipe cannot be waited for: {error}; not logged");
+            complain!("ettan-log: {name}: its pipe cannot be waited for: {error}; not logged");
             return;
         }
         if let Some(Some(log)) = self.logs.get_mut(slot) {
@@ -250,21 +258,21 @@ impl Logger<'_> {
     fn read_once(&mut self, slot: usize) -> bool {
         let Some(Some(log)) = self.logs.get(slot) else { return false };
         let Some(pipe) = &log.pipe else { return false };
-        match kernel::read(pipe.as_fd(), self.input) {
-            Ok(Some(0)) => {
+        match pipe::read(pipe, self.input) {
+            Ok(0) => {
                 self.finish(slot);
                 false
             }
-            Ok(Some(length)) => {
+            Ok(length) => {
                 self.make_room(slot);
                 let input = std::mem::take(&mut self.input);
                 self.with(slot, |log, desk| log.ledger.take(desk, &input[..length]));
                 self.input = input;
                 true
             }
-            Ok(None) => false,
+            Err(Errno::AGAIN) => false,
             Err(error) => {
-                eprintln!("ettan-log: {}: reading its pipe: {error}; closed", log.name);
+                complain!("ettan-log: {}: reading its pipe: {error}; closed", log.name);
                 self.finish(slot);
                 false
             }
@@ -294,8 +302,17 @@ impl Logger<'_> {
 
     fn finish(&mut self, slot: usize) {
         self.with(slot, |log, desk| log.ledger.finish(desk));
+        self.forget_pipe(slot);
         if let Some(log) = self.logs.get_mut(slot) {
             *log = None;
+        }
+    }
+
+    /// PID 1 has the same pipe open, so closing ours alone would not end the waiting for it.
+    fn forget_pipe(&mut self, slot: usize) {
+        let pipe = self.logs.get_mut(slot).and_then(|log| log.as_mut()?.pipe.take());
+        if let Some(Err(error)) = pipe.map(|pipe| self.poll.remove(pipe)) {
+            complain!("ettan-log: a pipe cannot be left alone: {error}");
         }
     }
 
@@ -314,7 +331,7 @@ impl Logger<'_> {
 
     fn retry_if_due(&mut self) {
         let Some(retry) = self.retry else { return };
-        if retry.at > Instant::now() {
+        if retry.at_ms > clock::now() {
             return;
         }
         let mut left = false;
@@ -327,18 +344,21 @@ impl Logger<'_> {
 
 impl Retry {
     fn after(wait_ms: u64) -> Self {
-        Retry { at: Instant::now() + std::time::Duration::from_millis(wait_ms), wait_ms }
+        Retry { at_ms: clock::now().saturating_add(wait_ms), wait_ms }
     }
+}
+
+fn is_asked_to_end(signals: &mut Option<Signals>) -> bool {
+    const TERM: u8 = 15;
+    let Some(signals) = signals else { return false };
+    let mut asked = false;
+    while let Ok(Some(signal)) = signals.read() {
+        asked |= signal.number == TERM;
+    }
+    asked
 }
 
 fn is_out_of_descriptors(error: &std::io::Error) -> bool {
     let code = error.raw_os_error();
-    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
-        .iter()
-        .any(|errno| code == Some(errno.raw_os_error()))
-}
-
-/// Where logs are, of a running system.
-pub fn root() -> PathBuf {
-    PathBuf::from("/run/log/ettan")
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()))
 }

@@ -1,27 +1,27 @@
 //! Writes the wall clock as `2026-11-21T01:02:03.456Z`. Formats a second once, not a line.
 
 /// Bytes of one time stamp.
-pub const STAMP_BYTES: usize = 24;
+pub(crate) const STAMP_BYTES: usize = 24;
 
 /// The last time stamp that was asked for.
-pub struct Stamp {
+pub(crate) struct Stamp {
     text: [u8; STAMP_BYTES],
     second: Option<u64>,
 }
 
 impl Stamp {
     /// The epoch, until told otherwise.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Stamp { text: *b"1970-01-01T00:00:00.000Z", second: None }
     }
 
     /// The text of the last time set.
-    pub fn text(&self) -> &[u8; STAMP_BYTES] {
+    pub(crate) fn text(&self) -> &[u8; STAMP_BYTES] {
         &self.text
     }
 
     /// Sets the time, in milliseconds since 1970. A year past 9999 is shown modulo 10,000.
-    pub fn set(&mut self, wall_ms: u64) {
+    pub(crate) fn set(&mut self, wall_ms: u64) {
         let second = wall_ms / 1000;
         if self.second != Some(second) {
             self.second = Some(second);

@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use crate::packet::Limits;
 
 /// The file being written.
-pub const CURRENT: &str = "current";
+pub(crate) const CURRENT: &str = "current";
 
 /// Digits of an archive's number: 10^10 rotations of the smallest file take longer than a card
 /// lives.
 const DIGITS: usize = 10;
 
 /// One unit's files.
-pub struct Store {
+pub(crate) struct Store {
     directory: PathBuf,
     open: Option<Open>,
     newest_archive: u64,
@@ -35,33 +35,28 @@ struct Open {
 
 impl Store {
     /// The files in this directory; nothing is touched yet.
-    pub fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf) -> Self {
         Store { directory, open: None, newest_archive: 0 }
     }
 
-    /// Whether `current` is open.
-    pub fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
     /// Bytes in `current`; 0 while it is not open.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.size)
     }
 
     /// Whether the last byte of `current` is no line end.
-    pub fn mid_line(&self) -> bool {
+    pub(crate) fn mid_line(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.mid_line)
     }
 
     /// Gives the descriptor back; the next `prepare` opens it again.
-    pub fn shed(&mut self) {
+    pub(crate) fn shed(&mut self) {
         self.open = None;
     }
 
     /// Opens `current` where it is not open yet, or where, looked at once a second, somebody
     /// else renamed or removed it. True if it was opened now.
-    pub fn prepare(&mut self, limits: Limits, second: u64) -> io::Result<bool> {
+    pub(crate) fn prepare(&mut self, limits: Limits, second: u64) -> io::Result<bool> {
         if let Some(open) = &mut self.open {
             if open.checked_second == second {
                 return Ok(false);
@@ -80,7 +75,7 @@ impl Store {
     }
 
     /// Writes all of the text or, as far as the file system lets go of it, none.
-    pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, text: &[u8]) -> io::Result<()> {
         let Some(open) = &mut self.open else {
             return Err(io::ErrorKind::NotFound.into());
         };
@@ -95,7 +90,7 @@ impl Store {
     }
 
     /// Makes `current` an archive and opens a new one.
-    pub fn rotate(&mut self, limits: Limits, second: u64) -> io::Result<()> {
+    pub(crate) fn rotate(&mut self, limits: Limits, second: u64) -> io::Result<()> {
         let current = self.directory.join(CURRENT);
         let kept = archives_kept(limits);
         if kept == 0 {
@@ -112,7 +107,7 @@ impl Store {
     }
 
     /// Removes the oldest archive, to make room on a full file system. True if there was one.
-    pub fn remove_oldest(&self) -> bool {
+    pub(crate) fn remove_oldest(&self) -> bool {
         let oldest = archives(&self.directory).ok().and_then(|found| found.min());
         oldest.is_some_and(|number| {
             fs::remove_file(self.directory.join(archive_name(number))).is_ok()
@@ -196,4 +191,145 @@ fn archives(directory: &Path) -> io::Result<impl Iterator<Item = u64>> {
 
 fn newest(directory: &Path) -> io::Result<u64> {
     Ok(archives(directory)?.max().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_size_bytes: 100, max_files: 3 };
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let own = format!("ettan-store-{}-{name}", std::process::id());
+            Folder(std::env::temp_dir().join(own))
+        }
+
+        fn store(&self) -> Store {
+            Store::new(self.0.join("web"))
+        }
+
+        /// All files and what is in them, the oldest first.
+        fn shows(&self) -> Vec<(String, String)> {
+            let mut all: Vec<_> = fs::read_dir(self.0.join("web"))
+                .unwrap()
+                .map(|entry| {
+                    let entry = entry.unwrap();
+                    let text = fs::read_to_string(entry.path()).unwrap();
+                    (entry.file_name().into_string().unwrap(), text)
+                })
+                .collect();
+            all.sort();
+            all
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn shown(files: &[(&str, &str)]) -> Vec<(String, String)> {
+        files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    fn write_three(folder: &Folder) -> Store {
+        let mut store = folder.store();
+        store.prepare(LIMITS, 1).unwrap();
+        for text in ["one\n", "two\n"] {
+            store.append(text.as_bytes()).unwrap();
+            store.rotate(LIMITS, 1).unwrap();
+        }
+        store.append(b"three\n").unwrap();
+        store
+    }
+
+    #[test]
+    fn archives_count_up_and_the_oldest_go() {
+        let folder = Folder::new("count");
+        let mut store = write_three(&folder);
+        store.rotate(LIMITS, 1).unwrap();
+        let expected = [("@0000000002", "two\n"), ("@0000000003", "three\n"), ("current", "")];
+        assert_eq!(folder.shows(), shown(&expected));
+    }
+
+    #[test]
+    fn f6_7_a_rotation_cut_short_is_gone_on_with() {
+        let cuts: [fn(&Path); 2] = [
+            |web| fs::remove_file(web.join("@0000000001")).unwrap(),
+            |web| {
+                fs::remove_file(web.join("@0000000001")).unwrap();
+                fs::rename(web.join("current"), web.join("@0000000003")).unwrap();
+            },
+        ];
+        for (number, cut) in cuts.into_iter().enumerate() {
+            let folder = Folder::new(&format!("cut{number}"));
+            drop(write_three(&folder));
+            cut(&folder.0.join("web"));
+            let mut store = folder.store();
+            store.prepare(LIMITS, 2).unwrap();
+            store.append(b"four\n").unwrap();
+            let texts: String = folder.shows().into_iter().map(|(_, text)| text).collect();
+            assert_eq!(texts, "two\nthree\nfour\n");
+            store.rotate(LIMITS, 2).unwrap();
+            assert_eq!(folder.shows().len(), 3);
+        }
+    }
+
+    #[test]
+    fn fewer_files_from_now_on() {
+        let folder = Folder::new("fewer");
+        drop(write_three(&folder));
+        let limits = Limits { max_files: 2, ..LIMITS };
+        let mut store = folder.store();
+        store.prepare(limits, 2).unwrap();
+        assert_eq!(folder.shows(), shown(&[("@0000000002", "two\n"), ("current", "three\n")]));
+    }
+
+    #[test]
+    fn f6_8_current_taken_away_is_made_anew() {
+        let folder = Folder::new("taken");
+        let mut store = folder.store();
+        store.prepare(LIMITS, 1).unwrap();
+        store.append(b"one\n").unwrap();
+        fs::remove_dir_all(folder.0.join("web")).unwrap();
+        assert!(!store.prepare(LIMITS, 1).unwrap());
+        assert!(store.prepare(LIMITS, 2).unwrap());
+        store.append(b"two\n").unwrap();
+        assert_eq!(folder.shows(), shown(&[("current", "two\n")]));
+        fs::rename(folder.0.join("web/current"), folder.0.join("web/mine")).unwrap();
+        store.rotate(LIMITS, 2).unwrap();
+        store.append(b"three\n").unwrap();
+        assert_eq!(folder.shows(), shown(&[("current", "three\n"), ("mine", "two\n")]));
+    }
+
+    #[test]
+    fn something_else_in_the_place_of_current_gives_way() {
+        let folder = Folder::new("link");
+        fs::create_dir_all(folder.0.join("web")).unwrap();
+        fs::write(folder.0.join("secret"), "unharmed").unwrap();
+        std::os::unix::fs::symlink("../secret", folder.0.join("web/current")).unwrap();
+        let mut store = folder.store();
+        store.prepare(LIMITS, 1).unwrap();
+        store.append(b"one\n").unwrap();
+        assert_eq!(fs::read_to_string(folder.0.join("secret")).unwrap(), "unharmed");
+        assert_eq!(folder.shows(), shown(&[("current", "one\n")]));
+    }
+
+    #[test]
+    fn an_unfinished_line_is_noticed() {
+        let folder = Folder::new("unfinished");
+        let mut store = folder.store();
+        store.prepare(LIMITS, 1).unwrap();
+        assert!(!store.mid_line());
+        store.append(b"one\ntw").unwrap();
+        assert!(store.mid_line());
+        let mut next = folder.store();
+        next.prepare(LIMITS, 1).unwrap();
+        assert!(next.mid_line());
+        assert_eq!(next.size(), 6);
+    }
 }

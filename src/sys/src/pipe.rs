@@ -66,3 +66,14 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
 pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(fd, 3)
 }
+
+/// The descriptor that whoever executed this program left open at `number`, as a descriptor of
+/// our own that is closed on exec. The one at `number` stays open.
+///
+/// # Errors
+/// EBADF when nothing is open there, EMFILE.
+pub fn inherited(number: u8) -> Result<OwnedFd> {
+    // SAFETY: it is lent to one call, which answers EBADF for a number that is not open; and no
+    // u8 is the one forbidden number, -1.
+    duplicate(unsafe { rustix::fd::BorrowedFd::borrow_raw(i32::from(number)) })
+}

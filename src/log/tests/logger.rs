@@ -1,0 +1,283 @@
+//! Stories of the logger with real pipes, as a thread or as a process of its own.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use ettan_sys::pipe;
+use harness::{Line, World, be_a_logger, files, lines, nothing_for_300_ms, output, say, story};
+
+const ROLE: &str = "logger_process";
+
+/// Not a test: what the processes that tests start do.
+#[test]
+fn logger_process() {
+    be_a_logger();
+}
+
+fn log_of(world: &World, name: &str) -> Vec<Line> {
+    lines(&fs::read(world.current(name)).unwrap())
+}
+
+#[test]
+fn lines_are_stamped_and_kept_in_order() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        let database = world.open("database@1", 1 << 20, 4);
+        say(&web, "one\ntwo\n\nfour with no end");
+        say(&database, b"nul \0 and \xff\x1b[1m\r\n");
+        say(&database, b"\xc3\x28\n");
+        world.end();
+        let expected = [
+            Line::new(' ', "one"),
+            Line::new(' ', "two"),
+            Line::new(' ', ""),
+            Line::new(' ', "four with no end"),
+        ];
+        assert_eq!(log_of(&world, "web"), expected);
+        let expected = [Line::new(' ', b"nul \0 and \xff\x1b[1m\r"), Line::new(' ', b"\xc3\x28")];
+        assert_eq!(log_of(&world, "database@1"), expected);
+        let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&world.current("web")) & 0o777, 0o640);
+        assert_eq!(mode(world.current("web").parent().unwrap()) & 0o777, 0o750);
+    });
+}
+
+#[test]
+fn what_comes_in_pieces_is_one_line() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        say(&web, "Hello, ");
+        world.expect("web", |log| log.ends_with(b" Hello, "));
+        say(&web, "world\n");
+        world.end();
+        assert_eq!(log_of(&world, "web"), [Line::new(' ', "Hello, world")]);
+    });
+}
+
+#[test]
+fn f6_6_long_lines_are_cut_and_no_byte_is_lost() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 30, 4);
+        let mut said: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        said.retain(|byte| *byte != b'\n');
+        said.push(b'\n');
+        said.extend_from_slice(&[b'x'; 8192]);
+        said.extend_from_slice(b"\nshort\n");
+        said.extend_from_slice(&[b'y'; 8193]);
+        said.push(b'\n');
+        say(&web, &said);
+        world.end();
+        let log = log_of(&world, "web");
+        assert!(log.iter().all(|line| line.text.len() <= 8192));
+        assert_eq!(log.last(), Some(&Line::new('+', "y")));
+        assert!(output(&log) == said, "the output differs");
+    });
+}
+
+#[test]
+fn files_rotate_by_size_and_the_oldest_go() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 4096, 3);
+        let said: String = (0..2000).map(|n| format!("line {n}\n")).collect();
+        say(&web, &said);
+        world.end();
+        let files = files(world.current("web").parent().unwrap());
+        assert_eq!(files.len(), 3, "{files:?}");
+        let texts: Vec<_> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+        let record = "2026-11-21T01:02:03.456Z line 1999\n".len();
+        assert!(texts.iter().all(|text| text.len() < 4096 + record));
+        assert!(texts.iter().take(2).all(|text| text.len() >= 4096));
+        let kept = output(&lines(&texts.concat()));
+        assert!(said.as_bytes().ends_with(&kept), "a line is missing");
+        assert!(kept.ends_with(b"\nline 1999\n"));
+    });
+}
+
+#[test]
+fn one_file_is_the_least() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 100, 1);
+        say(&web, "a line\n".repeat(100));
+        world.end();
+        let files = files(world.current("web").parent().unwrap());
+        assert_eq!(files, [world.current("web")]);
+        assert!(fs::metadata(world.current("web")).unwrap().len() < 200);
+    });
+}
+
+#[test]
+fn last_words_come_before_the_mark_of_the_end() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        world.send("mark web started, pid 41");
+        world.expect("web", |log| log.ends_with(b"*started, pid 41\n"));
+        say(&web, "help\nI am dy");
+        world.send("mark web ended: killed by signal 9");
+        world.expect("web", |log| log.ends_with(b"signal 9\n"));
+        say(&web, "reborn\n");
+        world.end();
+        let expected = [
+            Line::new('*', "started, pid 41"),
+            Line::new(' ', "help"),
+            Line::new(' ', "I am dy"),
+            Line::new('*', "ended: killed by signal 9"),
+            Line::new(' ', "reborn"),
+        ];
+        assert_eq!(log_of(&world, "web"), expected);
+    });
+}
+
+#[test]
+fn ettans_own_log_needs_no_pipe_and_rubbish_changes_nothing() {
+    story(|| {
+        let mut world = World::new();
+        world.send("mark nobody knows this unit");
+        world.send("open web 1 1");
+        world.send("open ../web 1 1");
+        world.send(&"mark web x".repeat(500));
+        world.send("mark ettan web: up\nin two\0lines");
+        world.end();
+        assert_eq!(log_of(&world, "ettan"), [Line::new('*', "web: upin twolines")]);
+        assert_eq!(files(world.folder.path()).len(), 1);
+    });
+}
+
+#[test]
+fn f1_20_a_closed_unit_is_read_until_nobody_can_write() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        say(&web, "main\n");
+        world.send("close web");
+        world.expect("web", |log| log.ends_with(b" main\n"));
+        say(&web, "a child that stayed");
+        drop(web.write);
+        world.expect("web", |log| log.ends_with(b" a child that stayed\n"));
+        let again = world.open("web", 1 << 20, 4);
+        say(&again, "again\n");
+        world.end();
+        let texts: Vec<_> = log_of(&world, "web").into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, [&b"main"[..], b"a child that stayed", b"again"]);
+    });
+}
+
+#[test]
+fn f6_1_the_logger_killed_under_load_loses_nothing_that_was_in_the_pipe() {
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        let web = world.open("web", 1 << 30, 4);
+        let mut said = Vec::new();
+        for round in 0..10 {
+            let text = format!("round {round} begins\nand goes ");
+            say(&web, &text);
+            said.extend_from_slice(text.as_bytes());
+            world.expect("web", |log| log.ends_with(b"and goes "));
+            world.kill();
+            say(&web, "on\n");
+            said.extend_from_slice(b"on\n");
+            world.start_process(&[], ROLE);
+            world.reopen("web", 1 << 30, 4, &web);
+        }
+        world.end();
+        let log = log_of(&world, "web");
+        assert!(log.iter().any(|line| *line == Line::new('+', "on")));
+        assert_eq!(String::from_utf8_lossy(&output(&log)), String::from_utf8_lossy(&said));
+    });
+}
+
+#[test]
+fn term_empties_the_pipes_and_the_next_logger_goes_on_in_the_line() {
+    story(|| {
+        // So early that no thread of the test harness dies of TERM.
+        let blocking = ["env", "--block-signal=TERM"];
+        let mut world = World::process(&blocking, ROLE);
+        let web = world.open("web", 1 << 30, 4);
+        say(&web, "first\n");
+        world.expect("web", |log| log.ends_with(b" first\n"));
+        let text = "x".repeat(60_000);
+        say(&web, &text);
+        ettan_sys::process::kill(world.pid(), 15).unwrap();
+        world.wait();
+        world.start_process(&[], ROLE);
+        world.reopen("web", 1 << 30, 4, &web);
+        say(&web, "end\n");
+        world.end();
+        let log = log_of(&world, "web");
+        assert!(output(&log) == format!("first\n{text}end\n").as_bytes(), "the output differs");
+    });
+}
+
+#[test]
+fn f6_2_a_flood_does_not_keep_the_others_waiting() {
+    story(|| {
+        let mut world = World::new();
+        let flood = world.open("flood", 1 << 20, 2);
+        let quiet = world.open("quiet", 1 << 20, 2);
+        let writer = std::thread::spawn(move || {
+            let line = "the same line again and again\n".repeat(1000);
+            while pipe::write(&flood.write, line.as_bytes()).is_ok() {}
+        });
+        world.expect("flood", |log| log.len() > 100_000);
+        for n in 0..100 {
+            let line = format!("quiet {n}\n");
+            say(&quiet, &line);
+            world.expect("quiet", |log| log.ends_with(line.as_bytes()));
+        }
+        assert!(!writer.is_finished());
+        // Our read end closed, the logger's is the last, and it goes although the flood goes on.
+        drop(flood.read);
+        world.end();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn more_units_than_descriptors_for_their_files_are_all_logged() {
+    story(|| {
+        let limited = ["sh", "-c", "ulimit -n 40; exec \"$0\" \"$@\""];
+        let mut world = World::process(&limited, ROLE);
+        let pipes: Vec<_> = (0..24).map(|n| world.open(&format!("unit{n}"), 1 << 20, 2)).collect();
+        for round in 0..3 {
+            for (n, pipe) in pipes.iter().enumerate() {
+                say(pipe, format!("round {round}\n"));
+                world.expect(&format!("unit{n}"), |log| {
+                    log.ends_with(format!("round {round}\n").as_bytes())
+                });
+            }
+        }
+        world.end();
+        for n in 0..24 {
+            assert_eq!(log_of(&world, &format!("unit{n}")).len(), 3);
+        }
+    });
+}
+
+#[test]
+fn an_idle_logger_does_not_wake_up() {
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        let web = world.open("web", 1 << 20, 2);
+        let gone = world.open("gone", 1 << 20, 2);
+        say(&web, "a line\n");
+        say(&gone, "another");
+        world.expect("web", |log| log.ends_with(b"a line\n"));
+        // Our copy of the read end keeps the pipe alive that the logger has closed.
+        drop(gone.write);
+        world.expect("gone", |log| log.ends_with(b"another\n"));
+        say(&web, "the last\n");
+        world.expect("web", |log| log.ends_with(b"the last\n"));
+        let before = world.wake_ups();
+        nothing_for_300_ms();
+        assert!(world.wake_ups() <= before + 1, "it woke up without a reason");
+        world.end();
+    });
+}
