@@ -59,11 +59,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// The first `Fault` found. No part of a faulty blob is usable.
     pub fn read(blob: &'a [u8]) -> Result<Self, Fault> {
-        let checked = blob.get(UNCHECKED_BYTES..).ok_or(Fault::Magic)?;
-        let table = sections(blob)?;
-        if crc32(checked) != table.crc {
-            return Err(Fault::Checksum);
-        }
+        let table = sections(blob, |body, crc| crc32(body) == crc)?;
         for index in 0..table.settings.len() {
             table.check_settings(index).ok_or(Fault::Settings(number(index)))?;
         }
@@ -86,7 +82,7 @@ impl<'a> Table<'a> {
     /// look-ups find nothing, or something wrong, and never panic.
     #[must_use]
     pub fn view(blob: &'a [u8]) -> Option<Self> {
-        sections(blob).ok()
+        sections(blob, |_, _| true).ok()
     }
 
     /// The unit's name, if all of its record holds.
@@ -142,8 +138,9 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Cuts a blob into its sections, after its header was found to be right.
-fn sections(blob: &[u8]) -> Result<Table<'_>, Fault> {
+/// Cuts a blob into its sections, after its header was found to be right and `is_whole` accepts
+/// the checksum.
+fn sections(blob: &[u8], is_whole: impl Fn(&[u8], u32) -> bool) -> Result<Table<'_>, Fault> {
     let rest = blob.strip_prefix(&MAGIC).ok_or(Fault::Magic)?;
     let (words, tail) = rest.as_chunks::<4>();
     let (header, _) = words.as_chunks::<{ HEADER_WORDS - 2 }>();
@@ -155,6 +152,9 @@ fn sections(blob: &[u8]) -> Result<Table<'_>, Fault> {
     if usize::try_from(length) != Ok(blob.len()) || !tail.is_empty() {
         return Err(Fault::Length);
     }
+    if !blob.get(UNCHECKED_BYTES..).is_some_and(|body| is_whole(body, crc)) {
+        return Err(Fault::Checksum);
+    }
     if usize::try_from(units).is_ok_and(|units| units > MAX_UNITS) {
         return Err(Fault::TooMany(units));
     }
@@ -165,7 +165,7 @@ fn sections(blob: &[u8]) -> Result<Table<'_>, Fault> {
     let (words, body) = cut::<1>(body, count)?;
     let strings = string_bytes(body, strings)?;
     let words = words.as_flattened();
-    Ok(Table { units, policies, settings, words, strings, messages, crc })
+    Ok(Table { units, policies, settings, words, strings, messages })
 }
 
 /// The first `count` records of `N` words, and what follows them.

@@ -19,7 +19,6 @@ pub struct Table<'a> {
     pub(crate) words: &'a [Word],
     pub(crate) strings: &'a [u8],
     pub(crate) messages: u32,
-    pub(crate) crc: u32,
 }
 
 /// Something the loader had to say that is worth showing as long as this table is in force.
