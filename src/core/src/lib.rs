@@ -15,15 +15,32 @@
 )]
 
 mod action;
+mod ask;
+mod backoff;
+mod bits;
+mod due;
 mod event;
 mod ids;
+mod life;
+mod load;
+mod needs;
 mod notice;
+pub mod order;
+mod settle;
+mod shutdown;
+mod slot;
 mod state;
+mod step;
+mod supervisor;
 mod unit;
+mod view;
 
 pub use action::{Action, Whom};
 pub use event::{Ask, Event, ExitStatus, Power, SpawnFault, Step};
 pub use ids::{Millis, Pid, UnitId};
+pub use needs::{MAX_CONDITIONS, MAX_NEEDS};
 pub use notice::Notice;
 pub use state::{Goal, Phase, Reason, State};
+pub use supervisor::Supervisor;
 pub use unit::{Catalog, Kind, MAX_UNITS, Name, Need, NeedKind, On, Restart, Unit};
+pub use view::{Blocker, Outcome, View};

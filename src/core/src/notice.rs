@@ -41,6 +41,11 @@ pub enum Notice {
         /// The one it would have waited for.
         after: UnitId,
     },
+    /// The last load had no room for some units; they were left out, the others are loaded.
+    LeftOut {
+        /// How many.
+        units: u16,
+    },
     /// Shutdown reached its next phase.
     Shutdown {
         /// Which.

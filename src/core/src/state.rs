@@ -58,6 +58,23 @@ pub enum State {
     Failed,
 }
 
+impl State {
+    /// The state's name, as status and events show it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Starting { .. } => "starting",
+            Self::Seeking { .. } => "seeking",
+            Self::Up { .. } => "up",
+            Self::Stopping { .. } => "stopping",
+            Self::Sweeping { .. } => "sweeping",
+            Self::Backoff { .. } => "backoff",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Why a unit is where it is: the last thing that decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {

@@ -1,0 +1,116 @@
+//! Deadlines: which one each state has, and what happens when it passes.
+
+use crate::backoff::{RESET_MS, Verdict};
+use crate::slot::{Next, Slot};
+use crate::supervisor::NEVER;
+use crate::{Millis, Notice, Reason, State, Supervisor, UnitId};
+
+/// How long a forking unit's main process is looked for after it ended while up: a daemon that
+/// replaces itself writes its PID file before the old process ends (pid-files.md).
+pub(crate) const MOVE_MS: u64 = 1_000;
+
+/// How long KILL may take before the unit is called unkillable and nobody waits for it any more.
+pub(crate) const PATIENCE_MS: u64 = 10_000;
+
+/// The longest pause between two complaints about the same process: once an hour.
+const COMPLAIN_MAX_MS: u64 = 3_600_000;
+
+/// When something must happen in this state, whatever else does.
+pub(crate) fn deadline(slot: &Slot) -> u64 {
+    let start_timeout = match slot.unit.start_timeout_ms {
+        0 => None,
+        span => Some(u64::from(span)),
+    };
+    match slot.state {
+        State::Down | State::Failed => NEVER,
+        State::Seeking { since } if slot.moving => since.after(MOVE_MS).0,
+        State::Starting { since, .. } | State::Seeking { since } => {
+            start_timeout.map_or(NEVER, |span| since.after(span).0)
+        }
+        State::Up { since, .. } if slot.in_a_row > 0 || slot.delays > 0 => since.after(RESET_MS).0,
+        State::Up { .. } => NEVER,
+        State::Stopping { kill_at, .. } => kill_at.map_or(NEVER, |at| at.0),
+        State::Sweeping { .. } => slot.complain_at.0,
+        State::Backoff { until } => until.0,
+    }
+}
+
+impl Supervisor {
+    /// The unit's deadline has passed, unless it moved in the meantime.
+    pub(crate) fn expire(&mut self, id: UnitId) {
+        let now = self.now;
+        let Some(slot) = self.slot_mut(id) else { return };
+        if deadline(slot) > now.0 {
+            return;
+        }
+        match slot.state {
+            State::Down | State::Failed => {}
+            State::Starting { .. } => self.start_timed_out(id),
+            State::Seeking { .. } if slot.moving => self.main_is_gone(id),
+            State::Seeking { .. } => self.start_timed_out(id),
+            State::Up { .. } => {
+                slot.in_a_row = 0;
+                slot.delays = 0;
+                self.set_deadline(id);
+            }
+            State::Stopping { pid, .. } => {
+                let reason = slot.reason;
+                self.sweep(id, pid, reason);
+            }
+            State::Sweeping { since, .. } => self.complain(id, since),
+            State::Backoff { .. } => self.start_again(id),
+        }
+    }
+
+    fn start_timed_out(&mut self, id: UnitId) {
+        let next = self.after_end(id, Verdict::Abnormal, None);
+        self.stop(id, Reason::StartTimeout, next);
+    }
+
+    /// Neither found again nor moved: what ended was the unit.
+    pub(crate) fn main_is_gone(&mut self, id: UnitId) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        let reason = match slot.last_exit {
+            Some(status) => Reason::Exited(status),
+            None => Reason::MainLost(None),
+        };
+        let kind = slot.unit.kind;
+        let verdict =
+            slot.last_exit.map_or(Verdict::Abnormal, |exit| crate::backoff::verdict(kind, exit));
+        // The run ended when the search began.
+        let (ended, began) = match slot.state {
+            State::Seeking { since } => (since, slot.up_since),
+            State::Up { since, .. } => (Millis(NEVER), since),
+            State::Down
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => return,
+        };
+        let run = ended.min(self.now).since(began);
+        let next = self.after_end(id, verdict, Some(run));
+        self.sweep(id, None, reason);
+        self.set_next(id, next);
+    }
+
+    fn complain(&mut self, id: UnitId, since: Millis) {
+        let now = self.now;
+        let Some(slot) = self.slot_mut(id) else { return };
+        let (builtin, was_awaited) = (slot.unit.builtin, slot.is_awaited());
+        let for_ms = now.since(since);
+        slot.unkillable = true;
+        // Doubles: after 10, 20, 40 seconds and so on.
+        slot.complain_at = now.after(for_ms.clamp(PATIENCE_MS, COMPLAIN_MAX_MS));
+        self.count(builtin, was_awaited, false);
+        self.set_deadline(id);
+        self.publish(Notice::Unkillable { unit: id, for_ms });
+        self.touch(id);
+    }
+
+    pub(crate) fn set_next(&mut self, id: UnitId, next: Next) {
+        if let Some(slot) = self.slot_mut(id) {
+            slot.next = next;
+        }
+    }
+}

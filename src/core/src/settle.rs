@@ -1,0 +1,76 @@
+//! Looks at one unit whose own state, goal or needs changed, and starts or stops it if that is
+//! what goal and needs ask for. Units are taken in dependency order, until none is left.
+//!
+//! It comes to an end: every change here moves a unit one way along
+//! down → starting and up → stopping, and the way back needs an event, but for targets, whose
+//! moves follow those of units that need events.
+
+use crate::slot::Next;
+use crate::{Goal, Phase, Reason, State, Supervisor, UnitId};
+
+impl Supervisor {
+    pub(crate) fn settle(&mut self, id: UnitId) {
+        self.weigh_hope(id);
+        let Some(slot) = self.slot(id) else { return };
+        match slot.state {
+            State::Down | State::Backoff { .. } | State::Failed if slot.orphaned => {
+                self.release(id);
+            }
+            State::Down => self.settle_down(id),
+            State::Starting { .. } | State::Seeking { .. } | State::Up { .. } => {
+                self.settle_live(id);
+            }
+            State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => {}
+        }
+    }
+
+    fn weigh_hope(&mut self, id: UnitId) {
+        let Some(slot) = self.slot(id) else { return };
+        let hopeless =
+            slot.goal == Goal::Up && slot.state == State::Down && self.without_hope(slot);
+        if hopeless != slot.hopeless {
+            if let Some(slot) = self.slot_mut(id) {
+                slot.hopeless = hopeless;
+            }
+            self.touch(id);
+        }
+    }
+
+    fn settle_down(&mut self, id: UnitId) {
+        let wanted = self.slot(id).is_some_and(|slot| slot.goal == Goal::Up);
+        if !wanted || self.phase != Phase::Running {
+            return;
+        }
+        let Some((block, at)) = self.blocked(id) else { return self.begin(id) };
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.hint = at;
+        match block {
+            crate::needs::Block::Missing => {
+                slot.tried = true;
+                self.enter(id, State::Failed, Reason::Requirement);
+            }
+            crate::needs::Block::Unit(_) | crate::needs::Block::Condition(_) => {}
+        }
+    }
+
+    fn settle_live(&mut self, id: UnitId) {
+        let Some(slot) = self.slot(id) else { return };
+        let up = matches!(slot.state, State::Up { .. });
+        let (carries, reason) = (slot.carries, slot.reason);
+        let leaves = self.must_stop(slot);
+        let reason =
+            if slot.goal == Goal::Up && !slot.bounce { Reason::Requirement } else { reason };
+        if carries && leaves || !carries && !leaves && up {
+            if let Some(slot) = self.slot_mut(id) {
+                slot.carries = !leaves;
+            }
+            self.touch(id);
+        }
+        if leaves && !self.slot(id).is_some_and(|slot| self.is_held(slot)) {
+            self.stop(id, reason, Next::Goal);
+        }
+    }
+}

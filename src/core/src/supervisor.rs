@@ -1,0 +1,294 @@
+//! The three verbs: an event in, actions out, when to wake up. Holds all units and the work that
+//! is left to do; what happens is in `step`, what follows from it in `settle`.
+
+use crate::backoff::Dice;
+use crate::bits::Bits;
+use crate::needs::{Edge, MAX_CONDITIONS, MAX_NEEDS};
+use crate::slot::Slot;
+use crate::{
+    Action, Event, MAX_UNITS, Millis, Name, Notice, Phase, Pid, Power, Reason, State, UnitId,
+};
+use heapless::{Deque, Vec, index_map::FnvIndexMap};
+
+/// Actions waiting to be taken. One event changes one unit, which asks for at most five things
+/// (forget, spawn, and news); settling and deadlines go unit by unit, and only while this is empty.
+const MAX_ACTIONS: usize = 16;
+
+/// Main processes known at a time: one for each unit, in a table half full at most.
+const MAX_PIDS: usize = MAX_UNITS * 2;
+
+/// Missing requirements whose names are kept for `status`. More than a handful is a broken
+/// image, and the loader has named them all.
+const MAX_MISSING: usize = 16;
+
+/// No deadline.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// A condition somebody waits for or somebody published.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) name: Name,
+}
+
+/// Every unit's goal and state, and what to do next.
+///
+/// After each `handle` (and `load`, and `builtin`), call `next_action` until it returns None:
+/// part of the work is done there, one unit at a time, so that no event takes longer than what it
+/// changes. About 450 KB of zeros in a static; only what is used becomes resident.
+pub struct Supervisor {
+    pub(crate) now: Millis,
+    pub(crate) slots: Vec<Slot, MAX_UNITS>,
+    /// One per slot; `NEVER` where there is none.
+    pub(crate) deadlines: Vec<u64, MAX_UNITS>,
+    /// No deadline is earlier than this.
+    pub(crate) soonest: u64,
+    pub(crate) by_name: Vec<u16, MAX_UNITS>,
+    /// Slot numbers in dependency order: what is needed comes first.
+    pub(crate) order: Vec<u16, MAX_UNITS>,
+    pub(crate) needs: Vec<Edge, MAX_NEEDS>,
+    pub(crate) dependants: Vec<Edge, MAX_NEEDS>,
+    pub(crate) conditions: Vec<Condition, MAX_CONDITIONS>,
+    /// The conditions that hold, one bit each.
+    pub(crate) holding: u64,
+    /// Requirements that no file defines: who, and what.
+    pub(crate) missing: Vec<(u16, Name), MAX_MISSING>,
+    pub(crate) pids: FnvIndexMap<Pid, u16, MAX_PIDS>,
+    /// Positions in the order to look at again.
+    pub(crate) dirty: Bits,
+    /// Slots whose deadline has passed.
+    pub(crate) due: Bits,
+    /// Cut edges from here on have not been published.
+    pub(crate) unpublished: u16,
+    /// Units that the last load had no room for, not yet published.
+    pub(crate) left_out: u16,
+    /// Live units worth waiting for, built-in ones apart.
+    pub(crate) live: u16,
+    pub(crate) live_builtins: u16,
+    pub(crate) phase: Phase,
+    /// What comes at the end, once a shutdown was asked for.
+    pub(crate) power: Power,
+    /// When the phase ends in any case; 0 while running.
+    pub(crate) phase_until: u64,
+    /// Strays were sent KILL.
+    pub(crate) strays_killed: bool,
+    actions: Deque<Action, MAX_ACTIONS>,
+    pub(crate) dice: Dice,
+}
+
+impl Default for Supervisor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Supervisor {
+    /// No units. All zeros and unused space, so a static of it takes no room in the file.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            now: Millis(0),
+            slots: Vec::new(),
+            deadlines: Vec::new(),
+            soonest: 0,
+            by_name: Vec::new(),
+            order: Vec::new(),
+            needs: Vec::new(),
+            dependants: Vec::new(),
+            conditions: Vec::new(),
+            holding: 0,
+            missing: Vec::new(),
+            pids: FnvIndexMap::new(),
+            dirty: Bits::EMPTY,
+            due: Bits::EMPTY,
+            unpublished: 0,
+            left_out: 0,
+            live: 0,
+            live_builtins: 0,
+            phase: Phase::Running,
+            power: Power::Reboot,
+            phase_until: 0,
+            strays_killed: false,
+            actions: Deque::new(),
+            dice: Dice::new(0),
+        }
+    }
+
+    /// Where the jitter of delays starts from.
+    pub const fn seed(&mut self, seed: u64) {
+        self.dice = Dice::new(seed);
+    }
+
+    /// Takes in one event. Follow it with `next_action` until that returns None.
+    pub fn handle(&mut self, now: Millis, event: Event<'_>) {
+        if self.phase == Phase::Off {
+            return;
+        }
+        self.advance_clock(now);
+        self.step(event);
+    }
+
+    /// The next thing to do; None once there is nothing left to do until the next event.
+    pub fn next_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            if self.phase == Phase::Off || !self.work() {
+                return None;
+            }
+        }
+    }
+
+    /// When to call `handle` with `Tick` at the latest; None: nothing is timed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        if self.phase == Phase::Off {
+            return None;
+        }
+        let units = self.deadlines.iter().copied().min().unwrap_or(NEVER);
+        let phase = if self.phase_until == 0 { NEVER } else { self.phase_until };
+        let first = units.min(phase);
+        (first != NEVER).then_some(Millis(first))
+    }
+
+    /// Does a small part of the work that is left; false: none is.
+    fn work(&mut self) -> bool {
+        if let Some(slot) = self.due.take_first() {
+            self.expire(UnitId(slot));
+        } else if let Some(position) = self.dirty.take_first() {
+            if let Some(slot) = self.order.get(usize::from(position)).copied() {
+                self.settle(UnitId(slot));
+            }
+        } else {
+            return self.publish_load() || self.advance_shutdown();
+        }
+        true
+    }
+
+    /// Time never runs backwards here, whatever the caller says.
+    pub(crate) fn advance_clock(&mut self, now: Millis) {
+        self.now = self.now.max(now);
+        if self.now.0 < self.soonest {
+            return;
+        }
+        self.soonest = NEVER;
+        for (slot, deadline) in (0_u16..).zip(&self.deadlines) {
+            if *deadline <= self.now.0 {
+                self.due.put(slot);
+            } else {
+                self.soonest = self.soonest.min(*deadline);
+            }
+        }
+    }
+
+    /// Hands an action out. News give way when there is no room; `MAX_ACTIONS` says why there is.
+    pub(crate) fn push(&mut self, action: Action) {
+        let _ = self.actions.push_back(action);
+    }
+
+    pub(crate) fn publish(&mut self, notice: Notice) {
+        self.push(Action::Publish(notice));
+    }
+
+    pub(crate) fn unexpected(&mut self, unit: Option<UnitId>, event: &'static str) {
+        let state = unit.and_then(|id| self.slot(id)).map_or("none", |slot| slot.state.name());
+        self.publish(Notice::Unexpected { unit, event, state });
+    }
+
+    pub(crate) fn slot(&self, id: UnitId) -> Option<&Slot> {
+        self.slots.get(usize::from(id.0)).filter(|slot| slot.used)
+    }
+
+    pub(crate) fn slot_mut(&mut self, id: UnitId) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::from(id.0)).filter(|slot| slot.used)
+    }
+
+    pub(crate) fn name_of(&self, slot: u16) -> &str {
+        self.slots.get(usize::from(slot)).map_or("", |slot| slot.unit.name.as_str())
+    }
+
+    pub(crate) fn missing_of(&self, id: UnitId) -> &str {
+        let found = self.missing.iter().find(|(slot, _)| *slot == id.0);
+        found.map_or("?", |(_, name)| name.as_str())
+    }
+
+    /// Every slot number in use.
+    pub(crate) fn each(&self) -> impl Iterator<Item = UnitId> + use<> {
+        (0..u16::try_from(self.slots.len()).unwrap_or(0)).map(UnitId)
+    }
+
+    /// Looks at the unit, and at those at both ends of its needs, again.
+    pub(crate) fn touch(&mut self, id: UnitId) {
+        let Some(slot) = self.slots.get(usize::from(id.0)) else { return };
+        self.dirty.put(slot.position);
+        let around = [
+            crate::needs::entries(&self.needs, slot.needs),
+            crate::needs::entries(&self.dependants, slot.dependants),
+        ];
+        for edge in around.into_iter().flatten().filter(|edge| edge.orders()) {
+            if let Some(other) = self.slots.get(usize::from(edge.unit)) {
+                self.dirty.put(other.position);
+            }
+        }
+    }
+
+    /// The only way into a state: keeps deadlines and counts, tells the world and the neighbours.
+    pub(crate) fn enter(&mut self, id: UnitId, to: State, reason: Reason) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        let was_awaited = slot.is_awaited();
+        let from = core::mem::replace(&mut slot.state, to);
+        slot.reason = reason;
+        if !matches!(to, State::Sweeping { .. }) {
+            slot.unkillable = false;
+        }
+        let (goal, builtin, is_awaited) = (slot.goal, slot.unit.builtin, slot.is_awaited());
+        self.count(builtin, was_awaited, is_awaited);
+        self.set_deadline(id);
+        if is_news(from, to) {
+            self.publish(Notice::State { unit: id, goal, from, to, reason });
+        }
+        self.touch(id);
+    }
+
+    pub(crate) fn count(&mut self, builtin: bool, before: bool, after: bool) {
+        let live = if builtin { &mut self.live_builtins } else { &mut self.live };
+        match (before, after) {
+            (false, true) => *live = live.saturating_add(1),
+            (true, false) => *live = live.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    pub(crate) fn set_deadline(&mut self, id: UnitId) {
+        let deadline = self.slot(id).map_or(NEVER, crate::due::deadline);
+        if let Some(entry) = self.deadlines.get_mut(usize::from(id.0)) {
+            *entry = deadline;
+        }
+        self.soonest = self.soonest.min(deadline);
+    }
+}
+
+/// Learning the pid of what was just spawned, or that it was reaped, is no news.
+fn is_news(from: State, to: State) -> bool {
+    match (from, to) {
+        (State::Up { pid: old, .. }, State::Up { pid: new, .. }) => old != new,
+        (State::Down, State::Down)
+        | (State::Failed, State::Failed)
+        | (State::Starting { .. }, State::Starting { .. })
+        | (State::Seeking { .. }, State::Seeking { .. })
+        | (State::Stopping { .. }, State::Stopping { .. })
+        | (State::Sweeping { .. }, State::Sweeping { .. })
+        | (State::Backoff { .. }, State::Backoff { .. }) => false,
+        (
+            State::Down
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Up { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed,
+            _,
+        ) => true,
+    }
+}
