@@ -168,7 +168,8 @@ impl Control {
         match notice {
             Notice::State { to: ettan_core::State::Failed | ettan_core::State::Backoff { .. }, .. }
             | Notice::CrashLooping { .. }
-            | Notice::CycleBroken { .. } => log::warn!("{line}"),
+            | Notice::CycleBroken { .. }
+            | Notice::LeftOut { .. } => log::warn!("{line}"),
             Notice::Unkillable { .. } | Notice::Unexpected { .. } => log::error!("{line}"),
             Notice::State { .. } | Notice::Shutdown { .. } => log::info!("{line}"),
         }

@@ -284,6 +284,7 @@ pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
         ettan_core::Notice::CrashLooping { .. }
         | ettan_core::Notice::Unkillable { .. }
         | ettan_core::Notice::CycleBroken { .. }
+        | ettan_core::Notice::LeftOut { .. }
         | ettan_core::Notice::Shutdown { .. }
         | ettan_core::Notice::Unexpected { .. } => None,
     };

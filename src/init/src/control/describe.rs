@@ -214,6 +214,10 @@ impl Display for Line<'_> {
                 name(unit),
                 name(after)
             ),
+            Notice::LeftOut { units } => write!(
+                f,
+                "{units} units were left out of the last load: no room for them or their needs"
+            ),
             Notice::Shutdown { phase } => write!(f, "shutdown: {}", phase_text(phase)),
             Notice::Unexpected { unit, event, state } => {
                 let name = unit.map_or("PID 1", name);

@@ -77,7 +77,7 @@ fn unit_of(notice: &Notice) -> Option<UnitId> {
         | Notice::Unkillable { unit, .. }
         | Notice::CycleBroken { unit, .. } => Some(unit),
         Notice::Unexpected { unit, .. } => unit,
-        Notice::Shutdown { .. } => None,
+        Notice::LeftOut { .. } | Notice::Shutdown { .. } => None,
     }
 }
 
