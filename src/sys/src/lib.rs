@@ -22,17 +22,22 @@
     )
 )]
 
+pub mod cgroup;
 pub mod clock;
+pub mod entry;
 pub mod heap;
 pub mod kmsg;
 pub mod limits;
 pub mod memory;
+pub mod mount;
 pub mod pipe;
 pub mod poll;
 pub mod process;
+pub mod procfs;
 pub mod random;
 pub mod reap;
 pub mod signals;
+pub mod socket;
 pub mod spawn;
 
 mod raw;

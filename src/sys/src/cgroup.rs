@@ -1,0 +1,277 @@
+//! Keeps the processes of each unit together, where there is a cgroup v2 tree. Limits nothing.
+
+use crate::raw::retry;
+use crate::{BorrowedFd, Errno, OwnedFd, Result, process};
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, statfs};
+
+/// What statfs says of a cgroup v2 tree.
+const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+
+/// Where it may be: as the only tree, or beside the v1 ones.
+const PLACES: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
+
+/// Bytes of a list of processes read at a time.
+const CHUNK: usize = 1024;
+
+/// The longest path of our own cgroup that is followed.
+const OWN_PATH: usize = 512;
+
+/// How many groups below a unit's are removed with it, and how deep they may lie. Only a
+/// service that builds a tree of its own has any.
+const INNER_GROUPS: usize = 64;
+const INNER_DEPTH: usize = 16;
+
+/// How often killing one by one goes through the list before it gives up: a group that still
+/// fills faster (frozen, it cannot) is tried again by the caller.
+const KILL_ROUNDS: usize = 16;
+
+/// The part of the cgroup tree that is ours.
+#[derive(Debug)]
+pub struct Tree {
+    dir: OwnedFd,
+}
+
+/// The group of one unit.
+#[derive(Debug)]
+pub struct Group {
+    dir: OwnedFd,
+}
+
+impl Tree {
+    /// The group `base` below the one this process is in, made where missing. None without a
+    /// cgroup v2 tree, or where we may not make groups.
+    #[must_use]
+    pub fn find(base: &CStr) -> Option<Self> {
+        let root = PLACES.into_iter().find_map(open_tree)?;
+        let here = own_group(&root).unwrap_or(root);
+        make(here.as_fd(), base).ok().map(|dir| Self { dir })
+    }
+
+    /// The group of this name, made where missing.
+    ///
+    /// # Errors
+    /// EACCES, ENOSPC (`cgroup.max.descendants`), EMFILE.
+    pub fn create(&self, name: &CStr) -> Result<Group> {
+        make(self.dir.as_fd(), name).map(|dir| Group { dir })
+    }
+
+    /// The group of this name, if it is there.
+    ///
+    /// # Errors
+    /// ENOENT, EMFILE.
+    pub fn open(&self, name: &CStr) -> Result<Group> {
+        open_dir(self.dir.as_fd(), name).map(|dir| Group { dir })
+    }
+
+    /// Removes the group of this name and what its service made below. Fine when it is not there.
+    ///
+    /// # Errors
+    /// EBUSY while a process is in it.
+    pub fn remove(&self, name: &CStr) -> Result<()> {
+        for _ in 0..INNER_GROUPS {
+            match remove_dir(self.dir.as_fd(), name) {
+                Err(Errno::BUSY | Errno::NOTEMPTY) => {}
+                Err(Errno::NOENT) => return Ok(()),
+                other => return other,
+            }
+            if !remove_one_inside(self.dir.as_fd(), name)? {
+                return Err(Errno::BUSY);
+            }
+        }
+        Err(Errno::BUSY)
+    }
+}
+
+impl Group {
+    /// Whether a process that has not ended is in it or below.
+    ///
+    /// # Errors
+    /// ENODEV when it was removed, EMFILE.
+    pub fn populated(&self) -> Result<bool> {
+        let mut buffer = [0_u8; 128];
+        let file = open_file(&self.dir, c"cgroup.events", OFlags::RDONLY)?;
+        let len = retry(|| rustix::io::read(&file, &mut buffer))?;
+        Ok(says_populated(buffer.get(..len).unwrap_or(&[])))
+    }
+
+    /// Calls `visit` with each process in it (not below). Processes come and go meanwhile, and
+    /// one may be named twice.
+    ///
+    /// # Errors
+    /// ENODEV when it was removed, EMFILE, EOPNOTSUPP for a threaded group.
+    pub fn procs(&self, visit: &mut dyn FnMut(i32)) -> Result<()> {
+        let mut chunk = [0_u8; CHUNK];
+        let file = open_file(&self.dir, c"cgroup.procs", OFlags::RDONLY)?;
+        let mut numbers = Numbers::default();
+        loop {
+            let len = retry(|| rustix::io::read(&file, &mut chunk))?;
+            if len == 0 {
+                return Ok(());
+            }
+            for &byte in chunk.get(..len).unwrap_or(&[]) {
+                if let Some(pid) = numbers.feed(byte) {
+                    visit(pid);
+                }
+            }
+        }
+    }
+
+    /// Sends KILL to every process in it and below, however fast it forks. They end a little
+    /// later: [`Group::populated`] tells.
+    ///
+    /// # Errors
+    /// ENODEV when it was removed, EMFILE.
+    pub fn kill(&self) -> Result<()> {
+        match write(&self.dir, c"cgroup.kill", b"1") {
+            Err(Errno::NOENT | Errno::OPNOTSUPP) => self.kill_one_by_one(),
+            other => other,
+        }
+    }
+
+    /// Before 5.14: what is frozen cannot fork; KILL thaws what it hits. What is in groups below
+    /// is found by its cookie.
+    fn kill_one_by_one(&self) -> Result<()> {
+        // Freezing came with 5.2; without it the rounds have to be enough.
+        let _ = write(&self.dir, c"cgroup.freeze", b"1");
+        let mut outcome = Ok(());
+        for _ in 0..KILL_ROUNDS {
+            let mut hit = false;
+            outcome = self.procs(&mut |pid| hit |= process::kill(pid, libc::SIGKILL as u8).is_ok());
+            if !hit || outcome.is_err() {
+                break;
+            }
+        }
+        let _ = write(&self.dir, c"cgroup.freeze", b"0");
+        outcome
+    }
+}
+
+impl AsFd for Group {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+}
+
+/// Puts decimal numbers together from a stream of bytes; anything else ends a number, and a
+/// number too long for a process id is none.
+#[derive(Default)]
+struct Numbers {
+    so_far: Option<i32>,
+    spoiled: bool,
+}
+
+impl Numbers {
+    fn feed(&mut self, byte: u8) -> Option<i32> {
+        if byte.is_ascii_digit() {
+            let digit = i32::from(byte.wrapping_sub(b'0'));
+            let longer =
+                self.so_far.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(digit));
+            self.spoiled |= longer.is_none();
+            self.so_far = Some(longer.unwrap_or(0));
+            return None;
+        }
+        let whole = self.so_far.take().filter(|&n| n > 0 && !self.spoiled);
+        self.spoiled = false;
+        whole
+    }
+}
+
+/// Nothing but a plain `populated 0` means empty.
+fn says_populated(text: &[u8]) -> bool {
+    !text.split(|&byte| byte == b'\n').any(|line| line == b"populated 0")
+}
+
+fn open_tree(path: &CStr) -> Option<OwnedFd> {
+    let found = statfs(path).ok()?;
+    let magic = u64::from(found.f_type as u32);
+    (magic == CGROUP2_SUPER_MAGIC).then_some(())?;
+    retry(|| rustix::fs::open(path, DIRECTORY, Mode::empty())).ok()
+}
+
+/// The group this process is in, if it is inside what we see of the tree.
+fn own_group(root: &OwnedFd) -> Option<OwnedFd> {
+    let mut buffer = [0_u8; OWN_PATH];
+    let path = crate::procfs::cgroup_of(process::own_pid(), &mut buffer)?;
+    let relative = path.strip_prefix(b"/")?;
+    if relative.is_empty() || relative.split(|&byte| byte == b'/').any(|part| part == b"..") {
+        return None;
+    }
+    let mut name = [0_u8; OWN_PATH];
+    name.get_mut(..relative.len())?.copy_from_slice(relative);
+    open_dir(root.as_fd(), CStr::from_bytes_until_nul(&name).ok()?).ok()
+}
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+fn make(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    match rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => open_dir(at, name),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn open_dir(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    retry(|| rustix::fs::openat(at, name, DIRECTORY, Mode::empty()))
+}
+
+fn open_file(dir: &OwnedFd, name: &CStr, mode: OFlags) -> Result<OwnedFd> {
+    retry(|| rustix::fs::openat(dir, name, mode | OFlags::CLOEXEC, Mode::empty()))
+}
+
+fn write(dir: &OwnedFd, name: &CStr, bytes: &[u8]) -> Result<()> {
+    let file = open_file(dir, name, OFlags::WRONLY)?;
+    retry(|| rustix::io::write(&file, bytes)).map(drop)
+}
+
+fn remove_dir(at: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR)
+}
+
+/// Goes down to a group that has none below and removes it. False when there is none below at
+/// all.
+fn remove_one_inside(at: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    let mut parent = open_dir(at, name)?;
+    let Some(mut below) = first_dir(&parent) else { return Ok(false) };
+    for _ in 0..INNER_DEPTH {
+        let here = open_dir(parent.as_fd(), below.as_c_str())?;
+        match first_dir(&here) {
+            None => return remove_dir(parent.as_fd(), below.as_c_str()).map(|()| true),
+            Some(next) => {
+                parent = here;
+                below = next;
+            }
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+/// A file name, kept in place.
+struct Name([u8; 256]);
+
+impl Name {
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    }
+}
+
+fn first_dir(dir: &OwnedFd) -> Option<Name> {
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.file_name().to_bytes_with_nul();
+        if entry.file_type() == FileType::Directory && !matches!(name, b".\0" | b"..\0") {
+            let mut kept = Name([0; 256]);
+            kept.0.get_mut(..name.len())?.copy_from_slice(name);
+            return Some(kept);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "cgroup_tests.rs"]
+mod tests;
