@@ -30,6 +30,7 @@ pub mod kmsg;
 pub mod limits;
 pub mod memory;
 pub mod mount;
+pub mod netlink;
 pub mod pipe;
 pub mod poll;
 pub mod process;

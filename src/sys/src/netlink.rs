@@ -1,0 +1,502 @@
+//! Asks the kernel about the network (rtnetlink), and hears when something about it changed.
+//! Decides nothing about what it means.
+//!
+//! What changed is deliberately not read from the notices: the kernel removes IPv4 routes without
+//! one when an address or a link goes, and drops notices when there are many. So a notice only
+//! says that it is time to [`look`] again.
+
+use crate::poll::{Interest, wait_one};
+use crate::raw::retry;
+use crate::{AsFd, BorrowedFd, Errno, OwnedFd, Result};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+    sockopt,
+};
+
+/// Bytes of the buffer for [`look`]: the kernel fills as much as one call has room for, and no
+/// single link, address or route is larger.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+
+/// How long the kernel, which answers at once, may take to answer, in milliseconds.
+const ANSWER_MS: u64 = 5_000;
+
+/// How often an answer that a change made inconsistent is asked for again.
+const ATTEMPTS: u32 = 4;
+
+/// Notices read at once before the caller gets to look.
+const NOTICES: u32 = 256;
+
+/// Links, IPv4 addresses and routes, IPv6 addresses and routes (`RTMGRP_*`).
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_NEWADDR: u16 = 20;
+const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
+const NLM_F_REQUEST: u16 = 0x1;
+const NLM_F_ACK: u16 = 0x4;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLM_F_DUMP: u16 = 0x300;
+const HEADER: usize = 16;
+
+const IFLA_IFNAME: u16 = 3;
+const IFF_UP: u32 = 0x1;
+const IFF_LOOPBACK: u32 = 0x8;
+const IFF_RUNNING: u32 = 0x40;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+const IFA_F_OPTIMISTIC: u32 = 0x04;
+const IFA_F_DADFAILED: u32 = 0x08;
+const IFA_F_TENTATIVE: u32 = 0x40;
+
+const RTA_OIF: u16 = 4;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RT_TABLE_LOCAL: u32 = 255;
+const RTN_UNICAST: u8 = 1;
+const RTNH_F_DEAD: u32 = 1;
+const RTNH_F_LINKDOWN: u32 = 16;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// Something there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// A network interface.
+    Link(Link<'a>),
+    /// An address of one.
+    Address(Address),
+    /// A way to everywhere.
+    DefaultRoute(DefaultRoute),
+}
+
+/// A network interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link<'a> {
+    /// Its number.
+    pub index: u32,
+    /// Its name, at most 15 bytes.
+    pub name: &'a [u8],
+    /// Whether it is `lo`, or another one like it.
+    pub loopback: bool,
+    /// Switched on by somebody.
+    pub up: bool,
+    /// Able to carry packets: cable in, associated.
+    pub running: bool,
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The interface's number.
+    pub link: u32,
+    /// The interface's own address.
+    pub address: IpAddr,
+    /// Valid everywhere, not just on this link or host, by its configured scope.
+    pub global: bool,
+    /// False while the kernel still checks whether somebody else has it, and if so.
+    pub usable: bool,
+}
+
+/// A route to everywhere that no rule of the kernel forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefaultRoute {
+    /// The interface's number.
+    pub link: u32,
+    /// IPv6, not IPv4.
+    pub v6: bool,
+}
+
+/// Hears of changes.
+#[derive(Debug)]
+pub struct Monitor {
+    fd: OwnedFd,
+}
+
+impl Monitor {
+    /// From now on. [`look`] after it, not before, so as to miss nothing.
+    ///
+    /// # Errors
+    /// EAFNOSUPPORT and EPROTONOSUPPORT where the kernel has no network, EMFILE, ENFILE.
+    pub fn new() -> Result<Self> {
+        let fd = open(GROUPS)?;
+        // More than the default, which a hundred interfaces at once fill; it may be refused.
+        let _ = sockopt::set_socket_recv_buffer_size(&fd, 256 * 1024);
+        Ok(Self { fd })
+    }
+
+    /// Takes the notices that are there. True if there were any, also if some were dropped
+    /// because there were too many.
+    ///
+    /// # Errors
+    /// None are known.
+    pub fn changed(&mut self) -> Result<bool> {
+        let mut changed = false;
+        for _ in 0..NOTICES {
+            // Cut to nothing: only that there was one counts.
+            let mut nothing = [0; 1];
+            match retry(|| recv(&self.fd, &mut nothing, RecvFlags::DONTWAIT).map(|_| ())) {
+                Ok(()) | Err(Errno::NOBUFS) => changed = true,
+                Err(Errno::AGAIN) => break,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(changed)
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Tells of all links, then all addresses, then all default routes of all tables. When something
+/// changes meanwhile, `tell` gets `None` and everything from the beginning again.
+///
+/// # Errors
+/// What the kernel says; EAGAIN when it kept changing, ETIMEDOUT when it did not answer, EBADMSG
+/// when the answer is no rtnetlink.
+pub fn look(buffer: &mut [u8], mut tell: impl FnMut(Option<Seen<'_>>)) -> Result<()> {
+    let fd = open(0)?;
+    let mut sequence = 0_u32;
+    for _ in 0..ATTEMPTS {
+        tell(None);
+        let mut consistent = true;
+        for (kind, family) in
+            [(RTM_GETLINK, 0), (RTM_GETADDR, 0), (RTM_GETROUTE, AF_INET), (RTM_GETROUTE, AF_INET6)]
+        {
+            sequence = sequence.wrapping_add(1);
+            match dump(&fd, kind, family, sequence, buffer, &mut tell) {
+                Ok(undisturbed) => consistent &= undisturbed,
+                // A kernel without IPv6 has none of its routes.
+                Err(Errno::AFNOSUPPORT | Errno::OPNOTSUPP) if family == AF_INET6 => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        if consistent {
+            return Ok(());
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// Switches the loopback interface on. The kernel gives it its addresses.
+///
+/// # Errors
+/// EPERM, ENODEV, and those of [`Monitor::new`].
+pub fn loopback_up() -> Result<()> {
+    let fd = open(0)?;
+    let mut request = Request::new(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 1);
+    // struct ifinfomsg: no index (the name says which), flags, and which of them to change.
+    request.push(&[0; 8]);
+    request.push(&IFF_UP.to_ne_bytes());
+    request.push(&IFF_UP.to_ne_bytes());
+    request.push(&7_u16.to_ne_bytes());
+    request.push(&IFLA_IFNAME.to_ne_bytes());
+    request.push(b"lo\0\0");
+    send_request(&fd, &request)?;
+    let mut buffer = [0; 1024];
+    let answer = receive(&fd, &mut buffer)?;
+    match message(answer) {
+        Some(Message { kind: NLMSG_ERROR, body, .. }) => error_of(body),
+        Some(_) | None => Err(Errno::BADMSG),
+    }
+}
+
+/// A request put together in place.
+struct Request {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Request {
+    fn new(kind: u16, flags: u16, sequence: u32) -> Self {
+        let mut request = Self { bytes: [0; 64], length: 0 };
+        request.push(&0_u32.to_ne_bytes());
+        request.push(&kind.to_ne_bytes());
+        request.push(&flags.to_ne_bytes());
+        request.push(&sequence.to_ne_bytes());
+        request.push(&0_u32.to_ne_bytes());
+        request
+    }
+
+    /// Adds bytes; the length at the front follows.
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length.saturating_add(bytes.len());
+        if let Some(place) = self.bytes.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
+        }
+        let length = u32::try_from(self.length).unwrap_or(0);
+        if let Some(place) = self.bytes.first_chunk_mut() {
+            *place = length.to_ne_bytes();
+        }
+    }
+}
+
+fn open(groups: u32) -> Result<OwnedFd> {
+    let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    bind(&fd, &SocketAddrNetlink::new(0, groups))?;
+    Ok(fd)
+}
+
+fn send_request(fd: &OwnedFd, request: &Request) -> Result<()> {
+    let bytes = request.bytes.get(..request.length).unwrap_or_default();
+    retry(|| send(fd, bytes, SendFlags::NOSIGNAL).map(drop))
+}
+
+fn receive<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    if !wait_one(fd, Interest::Read, Some(ANSWER_MS))? {
+        return Err(Errno::TIMEDOUT);
+    }
+    let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+    let (_, length) = retry(|| recv(fd, &mut *buffer, flags))?;
+    buffer.get(..length).ok_or(Errno::MSGSIZE)
+}
+
+/// True unless something changed meanwhile.
+fn dump(
+    fd: &OwnedFd,
+    kind: u16,
+    family: u8,
+    sequence: u32,
+    buffer: &mut [u8],
+    tell: &mut impl FnMut(Option<Seen<'_>>),
+) -> Result<bool> {
+    let mut request = Request::new(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+    // The longest of the headers (ifinfomsg); all begin with the family.
+    request.push(&[family, 0, 0, 0]);
+    request.push(&[0; 12]);
+    send_request(fd, &request)?;
+    let mut undisturbed = true;
+    loop {
+        let mut rest = receive(fd, buffer)?;
+        while !rest.is_empty() {
+            let found = message(rest).ok_or(Errno::BADMSG)?;
+            rest = found.rest;
+            if found.sequence != sequence {
+                continue;
+            }
+            undisturbed &= found.flags & NLM_F_DUMP_INTR == 0;
+            match found.kind {
+                NLMSG_DONE => return Ok(undisturbed),
+                NLMSG_ERROR => return error_of(found.body).map(|()| undisturbed),
+                RTM_NEWLINK => tell_one(link(found.body).map(Seen::Link), tell),
+                RTM_NEWADDR => tell_one(address(found.body).map(Seen::Address), tell),
+                RTM_NEWROUTE => default_routes(found.body, tell),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn tell_one(seen: Option<Seen<'_>>, tell: &mut impl FnMut(Option<Seen<'_>>)) {
+    if seen.is_some() {
+        tell(seen);
+    }
+}
+
+/// One netlink message, and what is after it.
+struct Message<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    body: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn message(bytes: &[u8]) -> Option<Message<'_>> {
+    let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
+    let next = aligned(length).min(bytes.len());
+    Some(Message {
+        kind: u16_at(bytes, 4)?,
+        flags: u16_at(bytes, 6)?,
+        sequence: u32_at(bytes, 8)?,
+        body: bytes.get(HEADER..length)?,
+        rest: bytes.get(next..)?,
+    })
+}
+
+/// What an answer of the kind "error" says; zero is an acknowledgement.
+fn error_of(body: &[u8]) -> Result<()> {
+    match u32_at(body, 0).map(|code| code.cast_signed().saturating_neg()) {
+        Some(0) => Ok(()),
+        // The numbers that the kernel has errors for; another would be no `Errno`.
+        Some(code @ 1..4096) => Err(Errno::from_raw_os_error(code)),
+        Some(_) | None => Err(Errno::BADMSG),
+    }
+}
+
+/// From `struct ifinfomsg` and its attributes.
+fn link(body: &[u8]) -> Option<Link<'_>> {
+    let index = u32_at(body, 4)?;
+    let flags = u32_at(body, 8)?;
+    let (_, name) = attributes(body.get(16..)?).find(|(kind, _)| *kind == IFLA_IFNAME)?;
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let has = |flag| flags & flag != 0;
+    Some(Link {
+        index,
+        name,
+        loopback: has(IFF_LOOPBACK),
+        up: has(IFF_UP),
+        running: has(IFF_RUNNING),
+    })
+}
+
+/// From `struct ifaddrmsg` and its attributes.
+fn address(body: &[u8]) -> Option<Address> {
+    let [family, _, flags, scope] = *body.first_chunk()?;
+    let link = u32_at(body, 4)?;
+    let (mut local, mut other, mut flags) = (None, None, u32::from(flags));
+    for (kind, value) in attributes(body.get(8..)?) {
+        match kind {
+            // At the end of a point-to-point link the other address is the other end's.
+            IFA_LOCAL => local = ip(family, value),
+            IFA_ADDRESS => other = ip(family, value),
+            IFA_FLAGS => flags = u32_at(value, 0)?,
+            _ => {}
+        }
+    }
+    let tentative = flags & IFA_F_TENTATIVE != 0 && flags & IFA_F_OPTIMISTIC == 0;
+    let usable = !tentative && flags & IFA_F_DADFAILED == 0;
+    Some(Address { link, address: local.or(other)?, global: scope == 0, usable })
+}
+
+/// From `struct rtmsg` and its attributes: none, one, or one for each path.
+fn default_routes(body: &[u8], tell: &mut impl FnMut(Option<Seen<'_>>)) {
+    let Some(&[family, target_bits, source_bits, _, table, _, _, kind]) = body.first_chunk() else {
+        return;
+    };
+    let (Some(flags), Some(rest)) = (u32_at(body, 8), body.get(12..)) else { return };
+    let table = attributes(rest)
+        .find(|(kind, _)| *kind == RTA_TABLE)
+        .and_then(|(_, value)| u32_at(value, 0))
+        .unwrap_or(u32::from(table));
+    let wanted = target_bits == 0 && source_bits == 0 && kind == RTN_UNICAST;
+    if !wanted || table == RT_TABLE_LOCAL {
+        return;
+    }
+    let mut tell_path = |flags: u32, link: Option<u32>| {
+        if let Some(link) = link
+            && flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN) == 0
+        {
+            tell(Some(Seen::DefaultRoute(DefaultRoute { link, v6: family == AF_INET6 })));
+        }
+    };
+    for (kind, value) in attributes(rest) {
+        match kind {
+            RTA_OIF => tell_path(flags, u32_at(value, 0)),
+            RTA_MULTIPATH => {
+                // struct rtnexthop: length, flags, hops, link; then its attributes.
+                let mut paths = value;
+                while let (Some(length), Some(flags)) = (u16_at(paths, 0), paths.get(2)) {
+                    tell_path(u32::from(*flags), u32_at(paths, 4));
+                    let next = aligned(usize::from(length)).max(8);
+                    paths = paths.get(next..).unwrap_or_default();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match family {
+        AF_INET => value.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes).into()),
+        AF_INET6 => value.first_chunk::<16>().map(|bytes| Ipv6Addr::from(*bytes).into()),
+        _ => None,
+    }
+}
+
+/// The kind and the value of each attribute; ends at the first that does not fit.
+fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        let length = usize::from(u16_at(rest, 0)?);
+        // The two highest bits say how the value is put together.
+        let kind = u16_at(rest, 2)? & 0x3fff;
+        let value = rest.get(4..length)?;
+        rest = rest.get(aligned(length)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+const fn aligned(length: usize) -> usize {
+    length.saturating_add(3) & !3
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_loopback_interface() {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut found = Vec::new();
+        look(&mut buffer, |seen| match seen {
+            None => found.clear(),
+            Some(Seen::Link(link)) if link.loopback => {
+                found.push(String::from_utf8_lossy(link.name).into_owned());
+            }
+            Some(_) => {}
+        })
+        .unwrap();
+        assert_eq!(found, ["lo"]);
+    }
+
+    #[test]
+    fn a_monitor_without_notices_does_not_wait() {
+        let mut monitor = Monitor::new().unwrap();
+        while monitor.changed().unwrap() {}
+    }
+
+    #[test]
+    fn rubbish_is_no_message_and_ends() {
+        let mut noise = 1_u32;
+        for length in 0..200 {
+            let bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (noise >> 24) as u8 & 0x1f
+                })
+                .collect();
+            let _ = message(&bytes);
+            let _ = (link(&bytes), address(&bytes), error_of(&bytes));
+            default_routes(&bytes, &mut |_| {});
+            assert!(attributes(&bytes).count() <= length);
+        }
+    }
+
+    #[test]
+    fn each_path_of_a_multipath_route_counts() {
+        let mut body = vec![AF_INET, 0, 0, 0, 254, 0, 0, RTN_UNICAST, 0, 0, 0, 0];
+        body.extend(20_u16.to_ne_bytes());
+        body.extend(RTA_MULTIPATH.to_ne_bytes());
+        for (flags, link) in [(0_u8, 7_u32), (1, 8)] {
+            body.extend(8_u16.to_ne_bytes());
+            body.extend([flags, 0]);
+            body.extend(link.to_ne_bytes());
+        }
+        let mut links = Vec::new();
+        default_routes(&body, &mut |seen| links.extend(seen.map(|seen| format!("{seen:?}"))));
+        assert_eq!(links, ["DefaultRoute(DefaultRoute { link: 7, v6: false })"]);
+    }
+}
