@@ -278,9 +278,10 @@ impl Control {
     fn read(&mut self, slot: usize, context: &Context<'_>) -> Option<Command> {
         let Self { clients, packet, .. } = self;
         let client = clients.get_mut(slot)?.as_mut()?;
-        let length = match socket::receive(&client.socket, packet) {
-            Ok(length) => length,
-            Err(Errno::AGAIN) => return None,
+        let length = match socket::recv(&client.socket, packet) {
+            Ok(Some(message)) if message.truncated => packet.len(),
+            Ok(Some(message)) => message.len,
+            Ok(None) => return None,
             Err(_) => 0,
         };
         if length == 0 {

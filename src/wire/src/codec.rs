@@ -92,7 +92,8 @@ pub fn encode_reply(reply: &Reply, packet: &mut [u8]) -> Result<usize, Fault> {
         (Err(Fault::TooBig), Reply::Diagnostic(diagnostic)) => {
             let text = Text::<512>::from(diagnostic.text.as_str());
             let text = Text::from(text.as_str());
-            encode(&Reply::Diagnostic(reply::Diagnostic { text }), packet)
+            let unit = diagnostic.unit.clone();
+            encode(&Reply::Diagnostic(reply::Diagnostic { unit, text }), packet)
         }
         (outcome, _) => outcome,
     }

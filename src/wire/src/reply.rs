@@ -187,6 +187,9 @@ pub enum PhaseWord {
 /// What the loader said: one message, of one file or about several units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
+    /// The unit whose file it is about, when that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Text<64>>,
     /// The message as rendered by the loader; it may have several lines.
     pub text: Text<1024>,
 }

@@ -83,7 +83,10 @@ fn every_reply_survives_its_packet() {
     for reply in [
         Reply::Welcome(Welcome { version: 1, program: "0.1.0".into() }),
         Reply::Unit(unit("web", "a page")),
-        Reply::Diagnostic(Diagnostic { text: "a.toml:3:1: no such key\n  3 | x\n".into() }),
+        Reply::Diagnostic(Diagnostic {
+            unit: Some("a".into()),
+            text: "a.toml:3:1: no such key\n  3 | x\n".into(),
+        }),
         Reply::End(End { units: 3, diagnostics: 0 }),
         Reply::Active(Active { unit: "web".into(), active: false, state: StateWord::Failed }),
         Reply::Accepted,
@@ -126,7 +129,7 @@ fn a_unit_of_nothing_but_escapes_still_fits_one_packet() {
         unreachable!("not a unit")
     };
     assert_eq!(read.unit, all_escapes.unit);
-    let diagnostic = Diagnostic { text: "\u{1}".repeat(1024).as_str().into() };
+    let diagnostic = Diagnostic { unit: None, text: "\u{1}".repeat(1024).as_str().into() };
     assert!(encode_reply(&Reply::Diagnostic(diagnostic), &mut packet).is_ok());
 }
 

@@ -200,7 +200,10 @@ pub(crate) fn next_of_list(
     }
     let nth = usize::try_from(diagnostics).unwrap_or(usize::MAX);
     match context.facts.diagnostic(nth) {
-        Some(text) => (Some(end), Reply::Diagnostic(Diagnostic { text: Text::from(text) })),
+        Some(said) => {
+            let unit = said.unit.map(Text::from);
+            (Some(end), Reply::Diagnostic(Diagnostic { unit, text: Text::from(said.text) }))
+        }
         None => (None, Reply::End(ettan_wire::End { units, diagnostics })),
     }
 }

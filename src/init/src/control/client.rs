@@ -102,7 +102,7 @@ pub(crate) fn send(socket: &OwnedFd, reply: &Reply, packet: &mut Packet) -> Sent
     let Ok(length) = encode_reply(reply, packet) else { return Sent::Gone };
     let Some(bytes) = packet.get(..length) else { return Sent::Gone };
     match socket::send(socket, bytes) {
-        Ok(_) => Sent::Yes,
+        Ok(()) => Sent::Yes,
         // ENOBUFS and ENOMEM pass; the packet is made again later.
         Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => Sent::NoRoom,
         Err(_) => Sent::Gone,

@@ -6,6 +6,9 @@ use core::ffi::CStr;
 use ettan_core::Millis;
 use ettan_sys::poll::{Epoll, Interest};
 use ettan_sys::{Errno, OwnedFd, socket};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 
 /// How long the listener rests when the kernel has no descriptor for a connection.
 const REST_MS: u64 = 1_000;
@@ -58,7 +61,10 @@ impl Door {
         path: &CStr,
         viewers: Option<u32>,
     ) -> Result<(), Errno> {
-        let listener = socket::listen(path, viewers)?;
+        let listener = socket::seqpacket_listen(path, 0o600)?;
+        if let Some(group) = viewers {
+            open_to(path, group);
+        }
         epoll.add(&listener, self.token, Interest::Read)?;
         self.reserve = listener.try_clone().ok();
         self.listener = Some(listener);
@@ -88,7 +94,8 @@ impl Door {
     pub(crate) fn visit(&mut self, epoll: &Epoll, now: Millis) -> Visit {
         let Some(listener) = &self.listener else { return Visit::Nobody };
         match socket::accept(listener) {
-            Ok(guest) => self.look_at(guest),
+            Ok(Some(guest)) => self.look_at(guest),
+            Ok(None) => Visit::Nobody,
             Err(Errno::MFILE | Errno::NFILE) => {
                 self.turn_away(epoll, now);
                 Visit::Nobody
@@ -97,7 +104,7 @@ impl Door {
                 self.rest(epoll, now);
                 Visit::Nobody
             }
-            // ECONNABORTED and the like concern one visitor who left; EAGAIN: there is none.
+            // ECONNABORTED and the like concern one visitor who left.
             Err(_) => Visit::Nobody,
         }
     }
@@ -136,5 +143,15 @@ impl Door {
             // It is in the set since `open`.
             let _ = epoll.modify(listener, self.token, interest);
         }
+    }
+}
+
+/// Lets the group connect. When that fails, root alone may, which is the safe side.
+fn open_to(path: &CStr, group: u32) {
+    let path = OsStr::from_bytes(path.to_bytes());
+    let done = std::os::unix::fs::chown(path, None, Some(group))
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)));
+    if let Err(error) = done {
+        log::warn!("control socket: only root can use it, not group {group}: {error}");
     }
 }

@@ -1,6 +1,6 @@
 //! What answers need beyond the supervisor: texts of the unit table, and facts about PID 1.
 
-use ettan_table::Table;
+use ettan_table::{Message, Table};
 
 /// What the core does not know.
 pub(crate) trait Facts {
@@ -9,7 +9,7 @@ pub(crate) trait Facts {
     /// The path of a unit's program; empty when unknown.
     fn program(&self, unit: &str) -> &str;
     /// The loader's message number `nth` about unit files; None past the last.
-    fn diagnostic(&self, nth: usize) -> Option<&str>;
+    fn diagnostic(&self, nth: usize) -> Option<Message<'_>>;
     /// The loader's first message about the file of this unit.
     fn diagnostic_about(&self, unit: &str) -> Option<&str>;
     /// How many messages there are.
@@ -44,16 +44,17 @@ impl Facts for TableFacts<'_> {
         launch.and_then(|launch| launch.program.to_str().ok()).unwrap_or("")
     }
 
-    fn diagnostic(&self, nth: usize) -> Option<&str> {
-        self.table.as_ref()?.diagnostics().nth(nth)
+    fn diagnostic(&self, nth: usize) -> Option<Message<'_>> {
+        self.table.as_ref()?.messages().nth(nth)
     }
 
     fn diagnostic_about(&self, unit: &str) -> Option<&str> {
-        self.table.as_ref()?.diagnostics().find(|text| is_about(text, unit))
+        let messages = self.table.as_ref()?.messages();
+        messages.filter(|message| message.unit == Some(unit)).map(|message| message.text).next()
     }
 
     fn diagnostics(&self) -> usize {
-        self.table.as_ref().map_or(0, |table| table.diagnostics().count())
+        self.table.as_ref().map_or(0, |table| table.messages().count())
     }
 
     fn boot_ms(&self) -> Option<u64> {
@@ -66,29 +67,5 @@ impl Facts for TableFacts<'_> {
 
     fn fallbacks(&self) -> &str {
         self.fallbacks
-    }
-}
-
-/// Whether a message names the file of this unit: `/etc/units/web.toml:3:1: …`, and not `otherweb.toml`.
-fn is_about(text: &str, unit: &str) -> bool {
-    text.match_indices(unit).any(|(at, _)| {
-        let before =
-            text.get(..at).is_some_and(|before| before.is_empty() || before.ends_with('/'));
-        let after = text.get(at.saturating_add(unit.len())..);
-        before && after.is_some_and(|after| after.starts_with(".toml"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_about;
-
-    #[test]
-    fn a_message_is_about_the_unit_whose_file_it_names() {
-        assert!(is_about("error: no such key\n --> /etc/units/web.toml:3:1", "web"));
-        assert!(is_about("web.toml: not UTF-8", "web"));
-        assert!(!is_about("/etc/units/otherweb.toml:3:1: no", "web"));
-        assert!(!is_about("/etc/units/web.toml.d/x.toml: no", "x.toml"));
-        assert!(!is_about("", "web"));
     }
 }

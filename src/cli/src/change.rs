@@ -1,0 +1,143 @@
+//! Verbs that change something: asks, waits until it is so, tells what happened.
+
+use crate::code::Code;
+use crate::escape::Screen;
+use crate::link::{Answer, Link, Trouble};
+use ettan_wire::{
+    Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Text, signal_number,
+};
+
+/// What a unit shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Up.
+    Start,
+    /// Down.
+    Stop,
+    /// Down, then up.
+    Restart,
+}
+
+/// Requests under way at the same time, so that units start side by side and yet leave room for
+/// other clients of PID 1.
+const AT_ONCE: usize = 8;
+
+/// start, stop, restart.
+pub(crate) fn goal(goal: Goal, units: &[String], wait: bool, screen: &Screen) -> Code {
+    let mut code = Code::Done;
+    for batch in units.chunks(AT_ONCE) {
+        let asked: Vec<_> = batch.iter().map(|unit| ask(goal, unit, wait)).collect();
+        for link in asked {
+            let done = link.and_then(|link| finish(&link, wait, screen));
+            code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
+        }
+    }
+    code
+}
+
+fn ask(goal: Goal, unit: &str, wait: bool) -> Result<Link, Trouble> {
+    let change = Change { unit: name(unit)?, wait };
+    Link::ask(&match goal {
+        Goal::Start => Request::Start(change),
+        Goal::Stop => Request::Stop(change),
+        Goal::Restart => Request::Restart(change),
+    })
+}
+
+/// A name that fits; a longer one is no unit's.
+pub(crate) fn name(unit: &str) -> Result<Text<64>, Trouble> {
+    let name = Text::from(unit);
+    if name.as_str() == unit && !unit.is_empty() {
+        return Ok(name);
+    }
+    Err(Trouble { text: format!("no unit is called {unit:?}"), code: Code::NotInstalled })
+}
+
+/// `accepted`, and when waiting what came of it.
+fn finish(link: &Link, wait: bool, screen: &Screen) -> Result<Code, Trouble> {
+    let accepted = link.expect()?;
+    if !wait {
+        if screen.json {
+            screen.packet(&accepted.json);
+        }
+        return Ok(Code::Done);
+    }
+    let Answer { reply, json } = link.expect()?;
+    let (text, code) = match reply {
+        Reply::Done(finished) => (finished.text, Code::Done),
+        Reply::Failed(finished) => (finished.text, Code::Failed),
+        _ => return Err(Trouble { text: "PID 1 gave no outcome".into(), code: Code::Failed }),
+    };
+    match (screen.json, code) {
+        (true, _) => screen.packet(&json),
+        (false, Code::Done) => screen.say(&text),
+        (false, _) => screen.complain(&text),
+    }
+    Ok(code)
+}
+
+/// kill.
+pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
+    let Some(signal) = signal_number(signal) else {
+        screen.complain(&format!("there is no signal {signal}"));
+        return Code::Usage;
+    };
+    let mut code = Code::Done;
+    for unit in units {
+        let done = name(unit).and_then(|unit| {
+            finish(&Link::ask(&Request::Kill(Kill { unit, signal }))?, false, screen)
+        });
+        code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
+    }
+    code
+}
+
+/// reload-units.
+pub(crate) fn reload(wait: bool, screen: &Screen) -> Code {
+    let done = Link::ask(&Request::ReloadUnits(Reload { wait }))
+        .and_then(|link| finish(&link, wait, screen));
+    done.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// condition NAME set|clear.
+pub(crate) fn condition(fact: &str, holds: bool, screen: &Screen) -> Code {
+    let name = Text::from(fact);
+    if name.as_str() != fact || fact.is_empty() {
+        screen.complain("a condition's name has 1 to 64 bytes");
+        return Code::Usage;
+    }
+    let done = Link::ask(&Request::Condition(Condition { name, holds }))
+        .and_then(|link| finish(&link, false, screen));
+    done.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// reboot, poweroff, halt, shutdown.
+pub(crate) fn power(action: PowerWord, force: bool, screen: &Screen) -> Code {
+    let done = Link::ask(&Request::Power(Power { action, force }))
+        .and_then(|link| finish(&link, false, screen));
+    done.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// events: until the connection ends or the user has seen enough.
+pub(crate) fn events(recent: bool, screen: &Screen) -> Code {
+    follow(recent, screen).unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+fn follow(recent: bool, screen: &Screen) -> Result<Code, Trouble> {
+    let link = Link::ask(&Request::Events(Follow { recent }))?;
+    loop {
+        let Answer { reply, json } = link.expect()?;
+        match reply {
+            _ if screen.json => screen.packet(&json),
+            Reply::Event(event) => {
+                let (seconds, ms) = (event.at_ms / 1_000, event.at_ms % 1_000);
+                screen.say(&format!("[{seconds:5}.{ms:03}] {}", event.text));
+            }
+            Reply::Lost(lost) => {
+                let text = format!("{} events were lost: they came faster than read", lost.missed);
+                return Err(Trouble { text, code: Code::Failed });
+            }
+            _ => {}
+        }
+    }
+}

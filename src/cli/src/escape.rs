@@ -1,0 +1,112 @@
+//! Where output goes. On a terminal, control characters of services, names and texts are shown as
+//! escapes, never obeyed (`faults.md` 4.9). Into a file or pipe, bytes go as they are.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+
+/// The widest line on a terminal that says no width.
+const COLUMNS: usize = 80;
+
+/// Standard output and standard error of this run.
+pub(crate) struct Screen {
+    /// Print the packets themselves, one JSON object a line.
+    pub(crate) json: bool,
+    terminal: bool,
+    error_terminal: bool,
+}
+
+impl Screen {
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            terminal: io::stdout().is_terminal(),
+            error_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// How many columns a line may have; None when nobody looks at it.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let asked = || std::env::var("COLUMNS").ok()?.parse().ok();
+        self.terminal.then(|| asked().filter(|columns| *columns >= 20).unwrap_or(COLUMNS))
+    }
+
+    /// Prints text of one or more lines. A reader that went away ends the program quietly.
+    pub(crate) fn say(&self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
+    /// Prints one line of unknown bytes.
+    pub(crate) fn write(&self, line: &[u8]) {
+        let shown = if self.terminal { terminal(line) } else { Cow::Borrowed(line) };
+        let mut out = io::stdout().lock();
+        let written = out.write_all(&shown).and_then(|()| out.write_all(b"\n"));
+        if written.is_err() {
+            // The reader (head, a closed terminal) has seen enough.
+            std::process::exit(1);
+        }
+    }
+
+    /// Prints a packet as it came.
+    pub(crate) fn packet(&self, json: &str) {
+        // DEL and C1 are legal in JSON, and as legal as escapes.
+        let mut text = String::with_capacity(json.len());
+        for character in json.chars() {
+            match character {
+                '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(character))),
+                other => text.push(other),
+            }
+        }
+        self.say(&text);
+    }
+
+    /// Prints to standard error.
+    pub(crate) fn complain(&self, text: &str) {
+        let bytes = text.as_bytes();
+        let shown = if self.error_terminal { terminal(bytes) } else { Cow::Borrowed(bytes) };
+        let mut err = io::stderr().lock();
+        // There is nowhere left to complain about this.
+        let _ = err.write_all(b"ettan: ").and_then(|()| err.write_all(&shown));
+        let _ = err.write_all(b"\n");
+    }
+}
+
+/// Text for a terminal: C0 (but tab and newline), DEL, C1 and what is no UTF-8 as `\x1b`.
+fn terminal(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let harmless = |character: char| matches!(character, '\t' | '\n') || !character.is_control();
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.chars().all(harmless) => return Cow::Borrowed(bytes),
+        Ok(_) | Err(_) => {}
+    }
+    let mut shown = String::with_capacity(bytes.len().saturating_add(16));
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match (harmless(character), u32::from(character)) {
+                (true, _) => shown.push(character),
+                (false, code @ 0..=0x7f) => shown.push_str(&format!("\\x{code:02x}")),
+                (false, code) => shown.push_str(&format!("\\u{{{code:x}}}")),
+            }
+        }
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    Cow::Owned(shown.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::terminal;
+
+    #[test]
+    fn f4_9_a_terminal_gets_no_control_characters() {
+        for (bytes, shown) in [
+            (&b"plain \xc3\xa5 text\twith tab"[..], "plain å text\twith tab"),
+            (b"\x1b[2J\x1b]0;pwned\x07", r"\x1b[2J\x1b]0;pwned\x07"),
+            (b"a\rb\x08c\x7f\0", r"a\x0db\x08c\x7f\x00"),
+            (b"\xc2\x9b31m", r"\u{9b}31m"),
+            (b"\x9b31m \xff", r"\x9b31m \xff"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&terminal(bytes)), shown);
+        }
+    }
+}

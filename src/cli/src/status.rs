@@ -1,0 +1,171 @@
+//! status, list, is-active: looks, changes nothing.
+
+use crate::change::name;
+use crate::code::Code;
+use crate::escape::Screen;
+use crate::group;
+use crate::link::{Answer, Link, Trouble};
+use crate::{logs, show};
+use ettan_wire::{Reply, Request, StateWord, UnitStatus, Which};
+
+/// Log lines under the status of one unit.
+const LOG_LINES: usize = 10;
+
+/// `status UNIT…`
+pub(crate) fn status(units: &[String], screen: &Screen) -> Code {
+    let mut code = Code::Done;
+    for (nth, unit) in units.iter().enumerate() {
+        if nth > 0 && !screen.json {
+            screen.say("");
+        }
+        let shown = one(unit, screen).map_err(as_a_look);
+        code = code.or(shown.unwrap_or_else(|trouble| trouble.tell(screen)));
+    }
+    code
+}
+
+fn one(unit: &str, screen: &Screen) -> Result<Code, Trouble> {
+    let request = Request::Status(Which { unit: name(unit)? });
+    let Answer { reply, json } = Link::ask(&request)?.expect()?;
+    let Reply::Unit(status) = reply else { return Err(unexpected()) };
+    let usage = group::usage(status.main_pid);
+    if screen.json {
+        screen.packet(&with_usage(&json, usage));
+    } else {
+        screen.say(&show::unit(&status, usage));
+        let lines = logs::last_lines(unit, LOG_LINES);
+        if !lines.is_empty() {
+            screen.say("");
+        }
+        for line in lines {
+            screen.write(&line);
+        }
+    }
+    Ok(if status.state == StateWord::Up { Code::Done } else { Code::Down })
+}
+
+/// The packet with what only this side knows.
+fn with_usage(json: &str, usage: group::Usage) -> String {
+    let mut text = json.strip_suffix('}').unwrap_or(json).to_owned();
+    for (key, value) in [("memory_bytes", usage.memory_bytes), ("tasks", usage.tasks)] {
+        if let Some(value) = value {
+            text.push_str(&format!(",\"{key}\":{value}"));
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// `status` without a unit: a line for each, what the loader said, and how it stands with PID 1.
+pub(crate) fn summary(screen: &Screen) -> Code {
+    let shown = table(false, screen).and_then(|()| {
+        let Answer { reply, json } = Link::ask(&Request::Stats)?.expect()?;
+        match reply {
+            _ if screen.json => screen.packet(&json),
+            Reply::Stats(stats) => screen.say(&format!("\n{}", show::summary(&stats))),
+            _ => return Err(unexpected()),
+        }
+        Ok(Code::Done)
+    });
+    shown.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// `list`.
+pub(crate) fn list(all: bool, screen: &Screen) -> Code {
+    match table(all, screen) {
+        Ok(()) => Code::Done,
+        Err(trouble) => trouble.tell(screen),
+    }
+}
+
+/// Ettan's own helpers are left out unless asked for, or in need of attention.
+fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
+    let link = Link::ask(&Request::List)?;
+    let mut units: Vec<(UnitStatus, String)> = Vec::new();
+    let mut diagnostics = Vec::new();
+    loop {
+        let Answer { reply, json } = link.expect()?;
+        match reply {
+            Reply::Unit(status) if all || !status.builtin || needs_attention(&status) => {
+                units.push((status, json));
+            }
+            Reply::Diagnostic(diagnostic) => diagnostics.push((diagnostic, json)),
+            Reply::End(_) => break,
+            _ => {}
+        }
+    }
+    units.sort_by(|(a, _), (b, _)| a.unit.cmp(&b.unit));
+    if screen.json {
+        let packets = units.iter().map(|(_, json)| json);
+        packets
+            .chain(diagnostics.iter().map(|(_, json)| json))
+            .for_each(|json| screen.packet(json));
+        return Ok(());
+    }
+    let units: Vec<_> = units.into_iter().map(|(status, _)| status).collect();
+    if units.is_empty() {
+        screen.say("no units");
+    } else {
+        screen.say(&show::list(&units, screen.columns()));
+    }
+    for (diagnostic, _) in diagnostics {
+        screen.say(&format!("\n{}", diagnostic.text.trim_end()));
+    }
+    Ok(())
+}
+
+fn needs_attention(status: &UnitStatus) -> bool {
+    status.state == StateWord::Failed || status.crash_looping
+}
+
+/// `is-active UNIT…`: the state's word, and 0 if every one is up.
+pub(crate) fn is_active(units: &[String], quiet: bool, screen: &Screen) -> Code {
+    let mut code = Code::Done;
+    for unit in units {
+        let asked = name(unit)
+            .and_then(|unit| Link::ask(&Request::IsActive(Which { unit }))?.expect())
+            .map_err(as_a_look);
+        let this = match asked {
+            Ok(Answer { reply: Reply::Active(active), json }) => {
+                match (quiet, screen.json) {
+                    (true, _) => {}
+                    (false, true) => screen.packet(&json),
+                    (false, false) => screen.say(active.state.word()),
+                }
+                if active.active { Code::Done } else { Code::Down }
+            }
+            Ok(_) => unexpected().tell(screen),
+            Err(trouble) if quiet => trouble.code,
+            Err(trouble) => trouble.tell(screen),
+        };
+        code = code.or(this);
+    }
+    code
+}
+
+/// The codes of looking: no such unit is 4 there.
+fn as_a_look(trouble: Trouble) -> Trouble {
+    match trouble.code {
+        Code::NotInstalled => Trouble { code: Code::Unknown, ..trouble },
+        _ => trouble,
+    }
+}
+
+fn unexpected() -> Trouble {
+    Trouble { text: "PID 1 answered something else than was asked".into(), code: Code::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{group::Usage, with_usage};
+
+    #[test]
+    fn memory_and_tasks_join_the_packet() {
+        let usage = Usage { memory_bytes: Some(1), tasks: None };
+        assert_eq!(
+            with_usage(r#"{"reply":"unit"}"#, usage),
+            r#"{"reply":"unit","memory_bytes":1}"#
+        );
+        assert_eq!(with_usage(r#"{"reply":"unit"}"#, Usage::default()), r#"{"reply":"unit"}"#);
+    }
+}
