@@ -23,7 +23,6 @@ RESTARTS = 24  # per round: at least 50 in all
 RESTARTS_BUDGET_S = 18  # for contenders that pause 1 s: 17 or 18 per round
 ORPHANS = 10_000
 IDLE_S = 10
-NICE = -15  # for every contender and its services: other work on the machine weighs less
 
 
 def ten(contender, data, _):
@@ -54,8 +53,12 @@ def thousand(contender, data, _):
         data["back_1000_ns"].append(s.restart_all())
 
 
-METRICS = ["restart_ns", "start_1000_ns", "back_1000_ns", "pss_pid1_10", "pss_pid1_1000", "pss_all_10",
-           "processes_10", "wakeups", "orphans_zombies_ns", "orphans_alive_ns"]
+# What each part measures. A part that fails leaves None, so that rounds stay comparable.
+PARTS = {
+    ten: ["pss_pid1_10", "pss_all_10", "processes_10", "orphans_zombies_ns", "orphans_alive_ns"],
+    hundred: ["wakeups", "restart_ns"],
+    thousand: ["start_1000_ns", "pss_pid1_1000", "back_1000_ns"],
+}
 
 
 def ready_contenders(names, faults):
@@ -73,16 +76,19 @@ def ready_contenders(names, faults):
 
 
 def run_round(number, ready, data, faults):
-    """Each round begins with another contender, so that no one is always the first."""
+    """Part by part, so that the same work of all contenders lies close together in time. Each round begins with another
+    contender, so that no one is always the first."""
     turn = number % len(ready)
-    for contender in ready[turn:] + ready[:turn]:
-        parts = [ten, hundred, thousand] if number < SMALL_ROUNDS else [thousand]
-        for part in parts:
+    for part in PARTS if number < SMALL_ROUNDS else [thousand]:
+        for contender in ready[turn:] + ready[:turn]:
             try:
                 part(contender, data[contender.name], number)
             except Failed as why:
                 faults.append(f"{contender.name}, {part.__name__} services, round {number + 1}: {why}")
-        print(f"  round {number + 1}: {contender.name}", flush=True)
+            for metric in PARTS[part]:
+                found = data[contender.name][metric]
+                found += [None] * (number + 1 - len(found))
+        print(f"  round {number + 1}: {part.__name__} services", flush=True)
 
 
 def sizes():
@@ -105,10 +111,9 @@ def main():
     print("bench: tools and peers", flush=True)
     build_tools()
     ready = ready_contenders(names, faults)
-    data = {c.name: {metric: [] for metric in METRICS} for c in ready}
+    data = {c.name: {metric: [] for part in PARTS.values() for metric in part} for c in ready}
     load = os.getloadavg()[0]
     gc.disable()
-    os.setpriority(os.PRIO_PROCESS, 0, NICE)
     longest = 0.0
     for number in range(chosen.rounds):
         before = time.monotonic()

@@ -31,9 +31,16 @@ def machine(load):
             "load_at_start": round(load, 2)}
 
 
+def rounds(data, metric):
+    """One number for each round, None where it was not measured. Restarts: the round's median."""
+    if metric == "restart_ns":
+        return [statistics.median(part) if part else None for part in data[metric]]
+    return data[metric]
+
+
 def samples(data, metric):
-    """A list of numbers: the restarts of all rounds are one pool."""
-    found = data[metric]
+    """Everything that was measured. The restarts of all rounds are one pool."""
+    found = [x for x in data[metric] if x is not None]
     return [x for part in found for x in part] if metric == "restart_ns" else found
 
 
@@ -43,8 +50,10 @@ def middle(data, metric):
 
 
 def multiple(result, name, metric):
-    base, mine = middle(result["data"]["floor"], metric), middle(result["data"][name], metric)
-    return mine / base if base and mine is not None else None
+    """The median of what each round gives: what else the machine does changes between rounds, less within one."""
+    pairs = zip(rounds(result["data"][name], metric), rounds(result["data"]["floor"], metric))
+    found = [mine / base for mine, base in pairs if mine is not None and base]
+    return statistics.median(found) if found else None
 
 
 def show(value, form):
@@ -65,7 +74,7 @@ def restarts(result):
     rows = []
     for name, data in result["data"].items():
         pool = sorted(samples(data, "restart_ns"))
-        medians = [statistics.median(part) / MICRO for part in data["restart_ns"] if part]
+        medians = [median / MICRO for median in rounds(data, "restart_ns") if median is not None]
         p90 = pool[min(len(pool) - 1, len(pool) * 9 // 10)] / MICRO if pool else None
         spread = f"{min(medians):.0f} .. {max(medians):.0f}" if medians else "-"
         median = middle(data, "restart_ns")
@@ -125,8 +134,8 @@ def text(result):
     for name, size in result["arm_bytes"].items():
         parts.append(f"ARMv6 {name}: {size} bytes ({size / 1024:.0f} KiB)\n")
     parts.append(goals(result))
-    remarks = [f"  {name}: {note}" for name, notes in result["notes"].items() for note in notes]
+    remarks = ["  x floor: each round's figure over the floor's in the same round, the median of all rounds"]
+    remarks += [f"  {name}: {note}" for name, notes in result["notes"].items() for note in notes]
     remarks += [f"  {fault}" for fault in result["faults"]]
-    if remarks:
-        parts.append("notes\n" + "\n".join(remarks) + "\n")
+    parts.append("notes\n" + "\n".join(remarks) + "\n")
     return "\n" + "\n".join(part for part in parts if part)
