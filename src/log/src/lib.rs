@@ -9,11 +9,10 @@
 macro_rules! complain {
     ($($what:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($what)*);
+        let _ = writeln!(std::io::stderr(), "ettan-log: {}", format_args!($($what)*));
     }};
 }
 
-mod kernel;
 mod ledger;
 mod packet;
 mod page;
@@ -24,7 +23,7 @@ mod store;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use ettan_sys::{AsFd as _, pipe, signals};
+use ettan_sys::{AsFd as _, limits, pipe, signals};
 
 pub use serve::{Buffers, End, serve};
 
@@ -46,13 +45,17 @@ pub fn main() -> i32 {
     match run() {
         Ok(End::Closed | End::Asked) => 0,
         Err(error) => {
-            complain!("ettan-log: {error}");
+            complain!("{error}");
             1
         }
     }
 }
 
+/// A pipe and a file for each of 1,024 units, and some; with less, files are closed and opened.
+const DESCRIPTORS: u64 = 4096;
+
 fn run() -> Result<End, ettan_sys::Errno> {
+    let _ = limits::raise_nofile(DESCRIPTORS);
     let control = pipe::inherited(CONTROL)?;
     let signals = signals::block_these(&SIGNALS)?;
     let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);

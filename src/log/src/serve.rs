@@ -5,9 +5,8 @@ use std::path::Path;
 
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
-use ettan_sys::{Errno, clock, pipe};
+use ettan_sys::{Errno, clock, pipe, socket};
 
-use crate::kernel::{self, Received};
 use crate::ledger::{Desk, Ledger};
 use crate::packet::{self, Limits, MAX_PACKET, Packet};
 use crate::page::Page;
@@ -148,16 +147,17 @@ impl Logger<'_> {
     fn take_packets(&mut self, control: BorrowedFd<'_>) -> bool {
         let mut buffer = [0; MAX_PACKET];
         for _ in 0..PACKETS_A_TURN {
-            match kernel::receive(control, &mut buffer) {
-                Ok(Received::Packet(length, pipe)) => match packet::read(&buffer[..length]) {
-                    Some(packet) => self.obey(packet, pipe),
-                    None => complain!("ettan-log: a packet that is no request; ignored"),
+            match socket::recv_fd(control, &mut buffer) {
+                Ok(Some(got)) if got.truncated => complain!("a packet too long; ignored"),
+                Ok(Some(got)) if got.len == 0 && got.fd.is_none() => return true,
+                Ok(Some(got)) => match buffer.get(..got.len).and_then(packet::read) {
+                    Some(packet) => self.obey(packet, got.fd),
+                    None => complain!("a packet that is no request; ignored"),
                 },
-                Ok(Received::TooLong) => complain!("ettan-log: a packet too long; ignored"),
-                Ok(Received::Nothing) => return false,
-                Ok(Received::Ended) => return true,
+                Ok(None) => return false,
+                Err(Errno::CONNRESET) => return true,
                 Err(error) => {
-                    complain!("ettan-log: receiving from PID 1: {error}");
+                    complain!("receiving from PID 1: {error}");
                     return false;
                 }
             }
@@ -169,7 +169,7 @@ impl Logger<'_> {
         match packet {
             Packet::Open { name, limits } => match pipe {
                 Some(pipe) => self.open(name, limits, pipe),
-                None => complain!("ettan-log: {name}: no pipe came along; not logged"),
+                None => complain!("{name}: no pipe came along; not logged"),
             },
             Packet::Close { name } => {
                 if let Some(slot) = self.find(name) {
@@ -197,14 +197,14 @@ impl Logger<'_> {
             self.empty(slot);
         }
         let Some(slot) = self.insert(name, limits) else {
-            complain!("ettan-log: {name}: {MAX_LOGS} logs are open already; not logged");
+            complain!("{name}: {MAX_LOGS} logs are open already; not logged");
             return;
         };
         self.forget_pipe(slot);
         let watched = pipe::set_nonblocking(&pipe, true)
             .and_then(|()| self.poll.add(&pipe, slot as u64, Interest::Read));
         if let Err(error) = watched {
-            complain!("ettan-log: {name}: its pipe cannot be waited for: {error}; not logged");
+            complain!("{name}: its pipe cannot be waited for: {error}; not logged");
             return;
         }
         if let Some(Some(log)) = self.logs.get_mut(slot) {
@@ -272,7 +272,7 @@ impl Logger<'_> {
             }
             Err(Errno::AGAIN) => false,
             Err(error) => {
-                complain!("ettan-log: {}: reading its pipe: {error}; closed", log.name);
+                complain!("{}: reading its pipe: {error}; closed", log.name);
                 self.finish(slot);
                 false
             }
@@ -312,7 +312,7 @@ impl Logger<'_> {
     fn forget_pipe(&mut self, slot: usize) {
         let pipe = self.logs.get_mut(slot).and_then(|log| log.as_mut()?.pipe.take());
         if let Some(Err(error)) = pipe.map(|pipe| self.poll.remove(pipe)) {
-            complain!("ettan-log: a pipe cannot be left alone: {error}");
+            complain!("a pipe cannot be left alone: {error}");
         }
     }
 
