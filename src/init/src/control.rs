@@ -166,7 +166,10 @@ impl Control {
     pub(crate) fn publish(&mut self, notice: &Notice, sources: Sources<'_>) {
         let line = sources.notice(notice);
         match notice {
-            Notice::State { to: ettan_core::State::Failed | ettan_core::State::Backoff { .. }, .. }
+            Notice::State {
+                to: ettan_core::State::Failed | ettan_core::State::Backoff { .. },
+                ..
+            }
             | Notice::CrashLooping { .. }
             | Notice::CycleBroken { .. }
             | Notice::LeftOut { .. } => log::warn!("{line}"),

@@ -5,7 +5,9 @@ use super::client::{Job, Peer};
 use super::describe::{goal_word, kind_word, phase_word, restart, state_word};
 use super::ring::{Entry, Ring};
 use super::{Command, Context};
-use ettan_core::{Ask, Blocker, Goal, MAX_UNITS, Name, Phase, Power, State, Unit, UnitId, View};
+use ettan_core::{
+    Ask, Blocker, Goal, MAX_UNITS, Name, Phase, Pid, Power, State, Unit, UnitId, View,
+};
 use ettan_wire::{
     Active, Blocked, Condition, Diagnostic, ErrorCode, EventLine, Finished, Kill, PowerWord,
     Refusal, Reply, Request, Signal, Stats, Text, UnitStatus, VERSION, Welcome,
@@ -222,7 +224,7 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         now_ms: context.now.0,
         since_ms,
         deadline_ms,
-        main_pid: main_pid(view.state),
+        main_pid: main_pid(view.state).map(Pid::raw),
         restarts: view.restarts,
         in_a_row: view.in_a_row,
         crash_looping: view.crash_looping,
@@ -263,12 +265,13 @@ fn times(state: State) -> (Option<u64>, Option<u64>) {
     }
 }
 
-fn main_pid(state: State) -> Option<i32> {
+/// The main process or launcher, as far as the state knows it.
+pub(crate) fn main_pid(state: State) -> Option<Pid> {
     match state {
         State::Starting { pid, .. }
         | State::Up { pid, .. }
         | State::Stopping { pid, .. }
-        | State::Sweeping { pid, .. } => pid.map(ettan_core::Pid::raw),
+        | State::Sweeping { pid, .. } => pid,
         State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
     }
 }

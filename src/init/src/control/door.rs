@@ -73,6 +73,12 @@ impl Door {
         Ok(())
     }
 
+    /// Changes who may look; the file keeps its group.
+    #[cfg(test)]
+    pub(crate) const fn viewers_for_test(&mut self, group: u32) {
+        self.viewers = Some(group);
+    }
+
     /// When the listener is polled again, if it rests.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         self.rests_until

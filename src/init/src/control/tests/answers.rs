@@ -1,0 +1,232 @@
+//! What well-behaved clients get.
+
+use super::*;
+use ettan_wire::{
+    Change, Condition, Follow, Hello, Kill, PowerWord, Reload, StateWord, UnitStatus, Which,
+};
+
+fn change(unit: &str) -> Change {
+    Change { unit: unit.into(), wait: true }
+}
+
+fn which(unit: &str) -> Which {
+    Which { unit: unit.into() }
+}
+
+fn status_of(replies: &[Reply]) -> &UnitStatus {
+    match replies {
+        [Reply::Unit(status)] => status,
+        other => panic!("no status: {other:?}"),
+    }
+}
+
+fn text_of(reply: &Reply) -> &str {
+    match reply {
+        Reply::Done(finished) | Reply::Failed(finished) => &finished.text,
+        other => panic!("no outcome: {other:?}"),
+    }
+}
+
+#[test]
+fn a_start_is_waited_for_and_a_stop_too() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    let replies = world.ask(&client, &Request::Start(change("web")));
+    assert!(matches!(replies[..], [Reply::Accepted, Reply::Done(_)]), "{replies:?}");
+    assert_eq!(text_of(&replies[1]), "web: up (pid 101)");
+
+    world.stubborn = true;
+    let replies = world.ask(&client, &Request::Stop(change("web")));
+    assert_eq!(replies, [Reply::Accepted]);
+    world.crash("web", ExitStatus::Code(0));
+    world.turn();
+    let replies = client.replies();
+    assert!(matches!(replies[..], [Reply::Done(_)]), "{replies:?}");
+    assert!(text_of(&replies[0]).starts_with("web: down"), "{replies:?}");
+}
+
+#[test]
+fn start_of_something_up_and_stop_of_something_down_succeed() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    let stop = world.ask(&client, &Request::Stop(change("web")));
+    assert!(matches!(stop[..], [Reply::Accepted, Reply::Done(_)]), "{stop:?}");
+    for _ in 0..2 {
+        let start = world.ask(&client, &Request::Start(change("web")));
+        assert!(matches!(start[..], [Reply::Accepted, Reply::Done(_)]), "{start:?}");
+    }
+}
+
+#[test]
+fn a_start_that_fails_says_step_and_errno() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    for (step, text) in [
+        (Step::Exec, "web: exec /usr/bin/web: no such file or directory"),
+        (
+            Step::Interpreter,
+            "web: exec /usr/bin/web: the file is there, the interpreter it names (#! line or ELF loader) is not: no such file or directory",
+        ),
+    ] {
+        world.spawn_fault = Some(SpawnFault { step, errno: 2 });
+        let replies = world.ask(&client, &Request::Start(change("web")));
+        assert!(matches!(replies[..], [Reply::Accepted, Reply::Failed(_)]), "{replies:?}");
+        assert_eq!(text_of(&replies[1]), text);
+    }
+}
+
+#[test]
+fn without_waiting_accepted_is_all() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    let start = Request::Start(Change { unit: "web".into(), wait: false });
+    assert_eq!(world.ask(&client, &start), [Reply::Accepted]);
+    let active = world.ask(&client, &Request::IsActive(which("web")));
+    assert!(matches!(&active[..], [Reply::Active(active)] if active.active), "{active:?}");
+}
+
+#[test]
+fn status_tells_everything() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    world.ask(&client, &Request::Start(change("web")));
+    world.now = world.now.after(5_000);
+    let replies = world.ask(&client, &Request::Status(which("web")));
+    let status = status_of(&replies);
+    assert_eq!(status.description.as_str(), "a \"page\"\u{1b}[2J");
+    assert_eq!((status.state, status.main_pid), (StateWord::Up, Some(101)));
+    assert_eq!(status.since_ms, Some(100_000));
+    assert_eq!(status.now_ms, 105_000);
+
+    world.crash("web", ExitStatus::Signal { signal: 11, core: true });
+    let replies = world.ask(&client, &Request::Status(which("web")));
+    let status = status_of(&replies);
+    assert_eq!(status.state, StateWord::Failed);
+    assert_eq!(status.reason.as_str(), "killed by signal 11 (SEGV), core dumped");
+    assert_eq!(status.last_exit.as_deref(), Some("killed by signal 11 (SEGV), core dumped"));
+    assert_eq!(status.restart.as_str(), "no");
+}
+
+#[test]
+fn a_refused_file_shows_in_status_and_list() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    let replies = world.ask(&client, &Request::Status(which("bad")));
+    let [Reply::Error(refusal)] = &replies[..] else { panic!("{replies:?}") };
+    assert_eq!(refusal.code, ErrorCode::UnknownUnit);
+    assert!(refusal.text.contains("/etc/units/bad.toml:3:1: no such key"), "{refusal:?}");
+
+    let replies = world.ask(&client, &Request::List);
+    let [Reply::Unit(unit), Reply::Diagnostic(diagnostic), Reply::End(end)] = &replies[..] else {
+        panic!("{replies:?}")
+    };
+    assert_eq!(unit.unit.as_str(), "web");
+    assert_eq!(diagnostic.unit.as_deref(), Some("bad"));
+    assert_eq!((end.units, end.diagnostics), (1, 1));
+}
+
+#[test]
+fn a_thousand_units_are_listed_in_turns() {
+    let names: Vec<String> = (0..1_000).map(|number| format!("u{number}")).collect();
+    let mut world = World::with(names.iter().map(|name| unit(name)).collect());
+    let client = world.client();
+    client.send(&Request::List);
+    let mut replies = Vec::new();
+    for _ in 0..200 {
+        world.turn();
+        let new = client.replies();
+        assert!(new.len() <= 2 * BURST, "one turn sent {}", new.len());
+        replies.extend(new);
+    }
+    assert_eq!(replies.len(), 1_002);
+    assert!(matches!(replies.last(), Some(Reply::End(end)) if end.units == 1_000));
+    let active = world.ask(&client, &Request::IsActive(which("u0")));
+    assert_eq!(active.len(), 1, "the connection serves on");
+}
+
+#[test]
+fn followers_get_what_happens_and_recent_what_happened() {
+    let mut world = World::new(&["web"]);
+    let (early, client) = (world.client(), world.client());
+    assert_eq!(world.ask(&early, &Request::Events(Follow { recent: false })), []);
+    world.ask(&client, &Request::Start(change("web")));
+    world.crash("web", ExitStatus::Code(3));
+    world.turn();
+    let seen = early.replies();
+    let lines: Vec<&str> = seen
+        .iter()
+        .map(|reply| match reply {
+            Reply::Event(event) => event.text.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(lines.contains(&"web: up (pid 101)"), "{lines:?}");
+    assert_eq!(lines.last(), Some(&"web: failed: exited with status 3"), "{lines:?}");
+    let late = world.ask(&client, &Request::Events(Follow { recent: true }));
+    assert_eq!(late, seen);
+}
+
+#[test]
+fn signals_conditions_reloads_and_power_become_commands() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    let kill = |signal| Request::Kill(Kill { unit: "web".into(), signal });
+    assert_eq!(refused_with(&world.ask(&client, &kill(9))), Some(ErrorCode::NotRunning));
+    assert_eq!(refused_with(&world.ask(&client, &kill(65))), Some(ErrorCode::NoSuchSignal));
+    assert_eq!(refused_with(&world.ask(&client, &kill(0))), Some(ErrorCode::NoSuchSignal));
+    world.ask(&client, &Request::Start(change("web")));
+    assert_eq!(world.ask(&client, &kill(9)), [Reply::Accepted]);
+    let condition = Condition { name: "network".into(), holds: true };
+    assert_eq!(world.ask(&client, &Request::Condition(condition)), [Reply::Accepted]);
+    let reload = Request::ReloadUnits(Reload { wait: true });
+    assert_eq!(world.ask(&client, &reload), [Reply::Accepted]);
+    let context = Context {
+        now: world.now,
+        supervisor: &world.supervisor,
+        facts: &Known,
+        epoll: &world.epoll,
+        clients: 0,
+    };
+    world.control.reloaded(true, "1 unit", &context);
+    let replies = client.replies();
+    assert_eq!(text_of(&replies[0]), "1 unit");
+    let power = ettan_wire::Power { action: PowerWord::Halt, force: false };
+    assert_eq!(world.ask(&client, &Request::Power(power)), [Reply::Accepted]);
+    let web = world.id("web");
+    assert_eq!(
+        world.commands,
+        [
+            Command::Ask { unit: web, ask: Ask::Start },
+            Command::Ask { unit: web, ask: Ask::Signal(9) },
+            Command::Condition { name: "network".try_into().unwrap(), holds: true },
+            Command::ReloadUnits,
+            Command::Shutdown { power: Power::Halt, force: false },
+        ]
+    );
+    let start = world.ask(&client, &Request::Start(change("web")));
+    assert_eq!(refused_with(&start), Some(ErrorCode::ShuttingDown));
+}
+
+#[test]
+fn stats_count_units_and_allocations() {
+    let mut world = World::new(&["web", "x"]);
+    let client = world.client();
+    world.ask(&client, &Request::Start(change("web")));
+    let replies = world.ask(&client, &Request::Stats);
+    let [Reply::Stats(stats)] = &replies[..] else { panic!("{replies:?}") };
+    assert_eq!((stats.units, stats.up, stats.down, stats.diagnostics), (2, 1, 1, 1));
+    assert_eq!((stats.clients, stats.boot_ms), (1, Some(1_234)));
+    assert_eq!(stats.allocations_after_boot, 0);
+}
+
+#[test]
+fn f4_10_another_version_is_refused_with_ours() {
+    let mut world = World::new(&[]);
+    let client = world.client();
+    let hello = world.ask(&client, &Request::Hello(Hello { version: 1 }));
+    assert!(matches!(hello[..], [Reply::Welcome(_)]), "{hello:?}");
+    let hello = world.ask(&client, &Request::Hello(Hello { version: 99 }));
+    assert!(matches!(&hello[..], [Reply::Error(refusal)] if refusal.version == 1), "{hello:?}");
+    assert_eq!(refused_with(&hello), Some(ErrorCode::Version));
+    assert!(client.is_closed());
+}
