@@ -15,10 +15,15 @@ mod namespace;
 mod notices;
 mod process;
 mod story;
+mod trace;
+
+pub mod scenarios;
+pub mod units;
 
 pub use client::{Client, Received};
 pub use limit::Limit;
-pub use machine::{End, Machine, Output};
+pub use machine::{End, Machine, Operate, Output};
 pub use namespace::{Builder, Cgroups, Namespace, Start};
 pub use process::Process;
 pub use story::Story;
+pub use trace::Trace;

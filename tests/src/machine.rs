@@ -71,9 +71,10 @@ impl Output {
     }
 }
 
-impl dyn Machine + '_ {
+/// What tests do with a machine, made of what a machine can do.
+pub trait Operate: Machine {
     /// Writes `/etc/units/NAME.toml`.
-    pub fn unit(&mut self, name: &str, text: &str) {
+    fn unit(&mut self, name: &str, text: &str) {
         self.write(&format!("/etc/units/{name}.toml"), text.as_bytes());
     }
 
@@ -82,7 +83,7 @@ impl dyn Machine + '_ {
     /// # Panics
     /// When the machine's time is over before, or the machine has ended.
     #[track_caller]
-    pub fn expect(&mut self, notices: &[&str]) {
+    fn expect(&mut self, notices: &[&str]) {
         for wanted in notices {
             while !self.story().find(wanted) {
                 let limit = self.limit();
@@ -93,7 +94,7 @@ impl dyn Machine + '_ {
     }
 
     /// `ettan` with these arguments, run inside.
-    pub fn ettan(&mut self, arguments: &str) -> Output {
+    fn ettan(&mut self, arguments: &str) -> Output {
         self.sh(&format!("ettan {arguments}"))
     }
 
@@ -102,7 +103,7 @@ impl dyn Machine + '_ {
     /// # Panics
     /// When that is no JSON object.
     #[track_caller]
-    pub fn status(&mut self, unit: &str) -> serde_json::Value {
+    fn status(&mut self, unit: &str) -> serde_json::Value {
         let output = self.ettan(&format!("status --json {unit}"));
         let line = output.out.lines().next().unwrap_or_default();
         serde_json::from_str(line)
@@ -114,7 +115,7 @@ impl dyn Machine + '_ {
     /// # Panics
     /// When it has none.
     #[track_caller]
-    pub fn main_pid(&mut self, unit: &str) -> i32 {
+    fn main_pid(&mut self, unit: &str) -> i32 {
         let status = self.status(unit);
         let pid = status.get("pid").and_then(serde_json::Value::as_i64);
         pid.and_then(|pid| i32::try_from(pid).ok())
@@ -126,19 +127,19 @@ impl dyn Machine + '_ {
     /// # Panics
     /// When there is no such process.
     #[track_caller]
-    pub fn kill9(&mut self, pid: i32) {
+    fn kill9(&mut self, pid: i32) {
         let output = self.sh(&format!("kill -9 {pid}"));
         // Where its death ends the machine, the shell that killed it goes down too.
         assert!([0, 137].contains(&output.code), "no process {pid}: {output:?}");
     }
 
     /// Whether a process of that id is there and no zombie.
-    pub fn alive(&mut self, pid: i32) -> bool {
+    fn alive(&mut self, pid: i32) -> bool {
         self.processes().iter().any(|process| process.pid == pid && !process.is_zombie())
     }
 
     /// The processes whose command line contains `text`.
-    pub fn running(&mut self, text: &str) -> Vec<Process> {
+    fn running(&mut self, text: &str) -> Vec<Process> {
         self.processes().into_iter().filter(|process| process.command.contains(text)).collect()
     }
 
@@ -147,10 +148,12 @@ impl dyn Machine + '_ {
     /// # Panics
     /// When the machine's time is over before, or the machine has ended.
     #[track_caller]
-    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+    fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         while !holds(self) {
             let going_on = !self.limit().over() && self.turn();
             assert!(going_on, "waited in vain until {what}");
         }
     }
 }
+
+impl<M: Machine + ?Sized> Operate for M {}

@@ -8,9 +8,10 @@ use crate::cgroup::Cgroup;
 use crate::client::wait;
 use crate::host::Mounts;
 use crate::notices::Notices;
-use crate::{End, Limit, Machine, Output, Process, Story};
+use crate::{Client, End, Limit, Machine, Output, Process, Received, Story, Trace};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -19,6 +20,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const SETUP: &str = include_str!("setup.sh");
+const INIT: &str = "/sbin/init";
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a machine is made of, before it is made.
@@ -28,6 +30,7 @@ pub struct Builder {
     cgroups: Cgroups,
     seconds: u64,
     command: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// What process 1 finds when it starts.
@@ -35,6 +38,8 @@ pub struct Builder {
 pub enum Start {
     /// /proc, a small /dev, descriptors 0 to 2 on the console.
     Usual,
+    /// As `Usual` without console and kernel log, and descriptors 0 to 2 closed.
+    NoConsole,
     /// No /proc, nothing in /dev; descriptors 0 to 2 on a file.
     Bare,
     /// As `Bare`, and descriptors 0 to 2 closed: as the kernel starts an init in a root file
@@ -56,8 +61,9 @@ impl Default for Builder {
         Self {
             start: Start::Usual,
             cgroups: Cgroups::Own,
-            seconds: 30,
-            command: vec!["/sbin/init".into()],
+            seconds: 60,
+            command: vec![INIT.to_owned()],
+            environment: Vec::new(),
         }
     }
 }
@@ -91,6 +97,13 @@ impl Builder {
         self
     }
 
+    /// One variable more for process 1 than the kernel's HOME and TERM.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Makes the machine: its root file system is there and can be written to; process 1 has
     /// not started.
     ///
@@ -104,6 +117,7 @@ impl Builder {
     fn options(&self) -> String {
         let start = match self.start {
             Start::Usual => "",
+            Start::NoConsole => "no-console closed",
             Start::Bare => "bare",
             Start::Closed => "bare closed",
         };
@@ -123,7 +137,9 @@ pub struct Namespace {
     /// Process 1 as the host numbers it.
     init: i32,
     init_fd: OwnedFd,
+    /// Whether process 1 is Ettan, and has been started.
     booted: bool,
+    is_ettan: bool,
     end: Option<End>,
     notices: Notices,
     story: Story,
@@ -164,6 +180,7 @@ impl Namespace {
             init,
             init_fd,
             booted: false,
+            is_ettan: builder.command.first().is_some_and(|program| program == INIT),
             end: None,
             notices: Notices::new(&root),
             story: Story::default(),
@@ -202,6 +219,47 @@ impl Namespace {
     /// What was written to the kernel's log so far.
     pub fn kmsg(&mut self) -> String {
         self.kmsg.as_mut().map(whole).unwrap_or_default()
+    }
+
+    /// Sends one request to the control socket and returns the packets that come back until
+    /// the first whose kind is in `last`.
+    ///
+    /// # Panics
+    /// When nobody listens, or the answer does not come in time.
+    #[track_caller]
+    pub fn ask(&self, request: &str, last: &[&str]) -> Vec<Value> {
+        let client = Client::connect(&self.socket()).expect("somebody listens");
+        client.send(request.as_bytes()).expect("a request is taken");
+        let mut answer = Vec::new();
+        loop {
+            match client.receive(self.limit) {
+                Received::Packet(packet) => {
+                    let value: Value = serde_json::from_str(&packet).expect("a packet is JSON");
+                    let ends = last.iter().any(|kind| value["reply"] == *kind);
+                    answer.push(value);
+                    if ends {
+                        return answer;
+                    }
+                }
+                other => panic!("{request}: {answer:?} and then {other:?}"),
+            }
+        }
+    }
+
+    /// What PID 1 says about itself.
+    ///
+    /// # Panics
+    /// As `ask`.
+    #[track_caller]
+    pub fn stats(&self) -> Value {
+        self.ask(r#"{"verb":"stats"}"#, &["stats"]).remove(0)
+    }
+
+    /// Attaches strace(1) to process 1, which then tampers with its system calls as
+    /// `expressions` say (`inject=clone3:error=EAGAIN`). It does so as long as the value lives.
+    #[must_use]
+    pub fn trace(&self, expressions: &[&str]) -> Trace {
+        Trace::attach(self.init, expressions, &self.directory.0.join("strace"))
     }
 
     /// Looks whether the machine has ended, without waiting.
@@ -313,9 +371,13 @@ impl Drop for Namespace {
             eprintln!("{}", self.report());
         }
         // Process 1 takes all others with it; the shell is reaped when they are gone.
+        let healthy = !failed && self.is_ettan && self.booted && self.look().is_none();
+        let stats = healthy.then(|| self.stats());
         let _ = pidfd_send_signal(&self.init_fd, Signal::KILL);
         let _ = self.shell.0.wait();
         let changed = self.mounts.changed();
+        let allocations = stats.as_ref().map(|stats| &stats["allocations_after_boot"]);
+        assert!(allocations.is_none_or(|count| *count == 0), "the heap was used: {stats:?}");
         assert!(failed || changed.is_empty(), "the machine changed the host: {changed:?}");
     }
 }
@@ -406,6 +468,8 @@ fn unshare(builder: &Builder, directory: &Path, cgroup: Option<&Cgroup>) -> Shel
         .arg(directory.join("root"))
         .arg(directory)
         .arg(builder.options())
+        .args(["env", "-i", "HOME=/", "TERM=linux"])
+        .args(builder.environment.iter().map(|(name, value)| format!("{name}={value}")))
         .args(&builder.command)
         .env_clear()
         .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/"), ("TERM", "linux")])

@@ -46,8 +46,10 @@ if ! has bare; then
     mknod -m 444 dev/random c 1 8
     mknod -m 444 dev/urandom c 1 9
     mknod -m 666 dev/tty c 5 0
-    : >dev/console
-    : >dev/kmsg
+    if ! has no-console; then
+        : >dev/console
+        : >dev/kmsg
+    fi
     if [ -e proc/sysrq-trigger ]; then
         mount --bind dev/null proc/sysrq-trigger
     fi

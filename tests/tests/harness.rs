@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ettan_tests::{Builder, Cgroups, End, Machine, Start};
+use ettan_tests::{Builder, Cgroups, End, Machine, Operate, Start};
 
 /// A process 1 that makes one reboot(2) call with this command as soon as it starts.
 fn calling(command: &str) -> Builder {
@@ -37,7 +37,6 @@ fn commands_run_inside() {
     let mut machine = idle().build();
     machine.write("/etc/units/web.toml", b"# nothing\n");
     machine.boot();
-    let machine: &mut dyn Machine = &mut machine;
     machine.until("the child runs", |machine| machine.running("sleep 1000").len() == 2);
     assert_eq!(machine.sh("cat /etc/units/web.toml").ok(), "# nothing");
     assert_eq!(machine.sh("exit 3").code, 3);
@@ -87,8 +86,17 @@ fn a_hostile_start_has_nothing_open() {
     machine.boot();
     let open = format!("/proc/{}/fd", machine.init());
     let devices = machine.root().join("dev");
-    let machine: &mut dyn Machine = &mut machine;
     let count = |path: &Path| std::fs::read_dir(path).map_or(0, Iterator::count);
     machine.until("nothing is open", |_| count(Path::new(&open)) == 0);
     assert_eq!(count(&devices), 0);
+}
+
+#[test]
+fn system_calls_can_be_tampered_with() {
+    let mut machine = idle().build();
+    let trace = machine
+        .trace(&["trace=clone,clone3,vfork,fork", "inject=clone,clone3,vfork,fork:error=EAGAIN"]);
+    machine.boot();
+    assert_eq!(machine.end(), End::Died("exit status: 2".to_owned()));
+    assert!(trace.log().contains("EAGAIN"), "{}", trace.log());
 }

@@ -1,0 +1,138 @@
+//! The stories that run on every machine: a PID namespace here, emulated boards with `make
+//! test-qemu`. Each takes a machine that has not booted.
+
+use crate::units::{fake, forking, idle, shell, with};
+use crate::{End, Machine, Operate};
+
+/// Units start in the order they ask for, and only then is the machine up.
+pub fn boot_and_order(machine: &mut dyn Machine) {
+    machine.unit("third", &with("after = [\"second\"]", &idle()));
+    machine.unit("second", &with("requires = [\"first\"]\nafter = [\"first\"]", &idle()));
+    machine.unit(
+        "first",
+        &format!("{}type = \"oneshot\"\nremain-after-exit = true\n", shell("exit 0")),
+    );
+    machine.unit(
+        "group",
+        &with("wants = [\"third\"]\nafter = [\"third\"]", "[service]\ntype = \"target\"\n"),
+    );
+    machine.boot();
+    machine.expect(&["first starting", "first up", "second up", "third up", "group up"]);
+    let first_up = machine.story().place("first up");
+    let second_starts = machine.story().place("second starting");
+    assert!(first_up < second_starts, "{:?}", machine.story().all());
+    assert_eq!(machine.ettan("is-active third").code, 0);
+    let pid = machine.main_pid("second");
+    assert!(machine.alive(pid));
+}
+
+/// A foreground service that is killed is back at once, as another process.
+pub fn restart_after_kill(machine: &mut dyn Machine) {
+    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("other", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    machine.until("other is up", |machine| machine.ettan("is-active other").code == 0);
+    let (web, other) = (machine.main_pid("web"), machine.main_pid("other"));
+    machine.kill9(web);
+    machine.expect(&["web up"]);
+    let again = machine.main_pid("web");
+    assert_ne!(web, again);
+    assert!(!machine.alive(web) && machine.alive(again));
+    assert_eq!(machine.main_pid("other"), other, "the other unit was touched");
+    let status = machine.status("web");
+    assert_eq!(status["restarts"], 1, "{status}");
+    assert!(status["last_exit"].to_string().contains("KILL"), "{status}");
+}
+
+/// A forking service that is killed is back at once, and its stale PID file misleads nobody.
+pub fn restart_forking_after_kill(machine: &mut dyn Machine) {
+    machine.unit(
+        "telldus",
+        &format!("{}min-uptime-sec = \"1ms\"\n", forking("telldus", "--close-fds")),
+    );
+    machine.boot();
+    machine.expect(&["telldus up"]);
+    for _ in 0..3 {
+        let old = machine.main_pid("telldus");
+        assert_eq!(machine.sh("cat /run/telldus.pid").ok(), old.to_string());
+        machine.kill9(old);
+        machine.expect(&["telldus up"]);
+        let new = machine.main_pid("telldus");
+        assert_ne!(old, new);
+        assert_eq!(machine.running("--name telldus").len(), 1);
+    }
+}
+
+/// A service that always exits at once is started again and again with growing pauses, is
+/// called what it is, and disturbs nobody.
+pub fn crash_loop_backs_off(machine: &mut dyn Machine) {
+    machine.unit("bad", &format!("{}restart-sec = \"20ms\"\n", shell("exit 3")));
+    machine.unit("good", &idle());
+    machine.boot();
+    machine.expect(&["bad starting", "bad backoff", "bad starting", "bad backoff", "bad starting"]);
+    machine.until("it is called crash-looping", |machine| {
+        machine.status("bad")["crash_looping"] == true
+    });
+    let status = machine.status("bad");
+    assert!(status["reason"].to_string().contains('3'), "{status}");
+    assert_eq!(machine.ettan("is-active good").code, 0);
+    assert_eq!(machine.story().count("good starting"), 1);
+    // It never gives up, and a stop ends it in the middle of a pause.
+    assert_eq!(machine.ettan("stop bad").code, 0);
+    assert_eq!(machine.status("bad")["state"], "down");
+}
+
+/// After a stop no process of the service is left: neither its children nor those that moved
+/// to sessions of their own and lost their parents.
+pub fn stop_leaves_nothing(machine: &mut dyn Machine) {
+    let crowd = "--name crowd --escapees 3 --escapees-ignore-term --children 2";
+    machine.unit("crowd", &format!("{}timeout-stop-sec = \"200ms\"\n", fake(crowd)));
+    machine.boot();
+    machine.expect(&["crowd up"]);
+    machine.until("all six are there", |machine| machine.running("--name crowd").len() == 6);
+    assert_eq!(machine.ettan("stop crowd").code, 0);
+    assert!(machine.running("--name crowd").is_empty());
+    assert_eq!(machine.ettan("start crowd").code, 0);
+    machine.until("all six are back", |machine| machine.running("--name crowd").len() == 6);
+    let main = machine.main_pid("crowd");
+    let old: Vec<i32> = machine.running("--name crowd").iter().map(|process| process.pid).collect();
+    machine.kill9(main);
+    machine.expect(&["crowd up"]);
+    assert!(old.iter().all(|pid| !machine.alive(*pid)), "leftovers of the first run live on");
+}
+
+/// A service that ignores TERM is killed when its time is over.
+pub fn term_is_ignored(machine: &mut dyn Machine) {
+    let unit = fake("--name deaf --ignore TERM");
+    machine.unit("deaf", &format!("{unit}timeout-stop-sec = \"100ms\"\n"));
+    machine.boot();
+    machine.expect(&["deaf up"]);
+    let pid = machine.main_pid("deaf");
+    assert_eq!(machine.ettan("stop deaf").code, 0);
+    assert!(!machine.alive(pid));
+    machine.expect(&["deaf stopping", "deaf down"]);
+}
+
+/// What shutdown must do before the machine ends: stop in reverse order, everything.
+fn before_the_end(machine: &mut dyn Machine) {
+    machine.unit("first", &idle());
+    machine.unit("second", &with("after = [\"first\"]", &idle()));
+    machine.unit("third", &with("after = [\"second\"]", &idle()));
+    machine.boot();
+    machine.expect(&["first up", "second up", "third up"]);
+}
+
+/// The notices of a shutdown in their order.
+fn after_the_end(machine: &mut dyn Machine) {
+    machine.expect(&["third down", "second down", "first down"]);
+}
+
+/// A command or signal from inside that ends the machine; what the kernel was told at last.
+pub fn shutdown(machine: &mut dyn Machine, command: &str, end: &End) {
+    before_the_end(machine);
+    // The machine may go down before the command has said so.
+    let _ = machine.sh(command);
+    assert_eq!(machine.end(), *end, "{command}");
+    after_the_end(machine);
+}

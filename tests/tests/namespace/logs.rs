@@ -1,0 +1,106 @@
+//! What services print, and who keeps it.
+
+use ettan_tests::units::{fake, idle, shell};
+use ettan_tests::{Machine, Namespace, Operate};
+
+#[test]
+fn lines_of_both_streams_are_kept() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &fake("--name d --print plain --print-err warning --lines 100"));
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("the last line is there", |machine| {
+        machine.ettan("logs -n 1000 d").out.contains("line 100")
+    });
+    let log = machine.ettan("logs -n 1000 d").ok();
+    assert!(log.contains("plain") && log.contains("warning"), "{log}");
+    assert!(log.lines().filter(|line| line.contains(" line ")).count() == 100, "{log}");
+    let first = log.lines().find(|line| line.contains("line 1")).unwrap_or_default();
+    assert!(first.starts_with("20") && first.contains('T'), "not stamped: {first}");
+    assert_eq!(machine.ettan("logs nosuch").code, 4);
+}
+
+#[test]
+fn f6_11_last_words_are_kept() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &format!("{}restart = \"no\"\n", shell("echo last words; kill -9 $$")));
+    machine.boot();
+    machine.expect(&["d failed"]);
+    machine.until("they are there", |machine| machine.ettan("logs d").out.contains("last words"));
+}
+
+/// The helper that runs as `init WORD`.
+fn helper(machine: &mut dyn Machine, word: &str) -> Option<i32> {
+    let helpers = machine.processes().into_iter().filter(|process| process.parent == 1);
+    helpers
+        .filter(|process| process.command.ends_with(&format!(" {word}")))
+        .map(|process| process.pid)
+        .next()
+}
+
+#[test]
+fn f6_1_killed_logger_loses_nothing() {
+    let mut machine = Namespace::usual();
+    let counter =
+        "n=0; while [ $n -lt 3000 ]; do n=$((n + 1)); echo number $n end; done; exec sleep 100000";
+    machine.unit("d", &shell(counter));
+    machine.boot();
+    machine.expect(&["d up"]);
+    for _ in 0..5 {
+        machine.until("the logger runs", |machine| helper(machine, "log").is_some());
+        if let Some(pid) = helper(&mut machine, "log") {
+            machine.kill9(pid);
+        }
+    }
+    machine.until("the last line is there", |machine| {
+        machine.sh("cat /run/log/ettan/d/*").out.contains("number 3000 end")
+    });
+    let log = machine.sh("cat /run/log/ettan/d/*").ok();
+    let lost: Vec<u32> =
+        (1..=3000).filter(|number| !log.contains(&format!("number {number} end"))).collect();
+    assert!(lost.is_empty(), "{} lines are lost, the first is {:?}", lost.len(), lost.first());
+    assert_eq!(machine.ettan("is-active d").code, 0);
+}
+
+#[test]
+fn logs_are_rotated_by_size() {
+    let mut machine = Namespace::usual();
+    let flood = "n=0; while [ $n -lt 20000 ]; do n=$((n + 1)); \
+                 echo number $n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done; exec sleep 100000";
+    machine.unit("d", &shell(flood));
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("the last line is there", |machine| {
+        machine.ettan("logs d").out.contains("number 20000")
+    });
+    let size: u64 = machine.sh("du -sb /run/log/ettan/d | cut -f1").ok().parse().expect("a size");
+    assert!(size < 2_000_000, "{size} bytes are kept");
+    assert!(machine.sh("ls /run/log/ettan/d").ok().lines().count() > 1);
+}
+
+#[test]
+fn f6_2_flood_does_not_slow_the_others() {
+    let mut machine = Namespace::usual();
+    machine.unit("flood", &shell("exec yes a line that is repeated for ever and ever"));
+    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    machine.until("the flood runs", |machine| machine.ettan("is-active flood").code == 0);
+    for _ in 0..5 {
+        let pid = machine.main_pid("web");
+        machine.kill9(pid);
+        machine.expect(&["web up"]);
+    }
+    assert_eq!(machine.ettan("stop flood").code, 0);
+}
+
+#[test]
+fn control_characters_are_escaped_on_a_terminal() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &shell("printf 'evil \\033[31m red\\n'; exec sleep 100000"));
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("the line is there", |machine| machine.ettan("logs d").out.contains("evil"));
+    let shown = machine.sh("script -qec 'ettan logs d' /dev/null </dev/null").out;
+    assert!(shown.contains("evil") && !shown.contains('\u{1b}'), "{shown:?}");
+}

@@ -1,0 +1,16 @@
+//! Ettan as process 1 of a PID namespace. Tests that stand for an entry of the fault list carry
+//! its number; tests/FAULTS.md lists them all.
+
+mod boot;
+mod console;
+mod control;
+mod exec;
+mod limits;
+mod logs;
+mod network;
+mod pid_file;
+mod processes;
+mod reload;
+mod shared;
+mod shutdown;
+mod units;

@@ -1,0 +1,129 @@
+//! F8: the end of the machine, whatever stands in its way.
+
+use ettan_tests::units::{fake, idle, shell};
+use ettan_tests::{End, Machine, Namespace, Operate};
+
+fn booted(units: &[(&str, String)]) -> Namespace {
+    let mut machine = Namespace::usual();
+    for (name, text) in units {
+        machine.unit(name, text);
+    }
+    machine.boot();
+    for (name, _) in units {
+        machine.until("it is up", |machine| machine.ettan(&format!("is-active {name}")).code == 0);
+    }
+    machine
+}
+
+#[test]
+fn f8_1_service_that_forks_faster_than_we_kill() {
+    let bomb = "trap \"\" TERM; while :; do (sleep 1 &) ; done";
+    let unit = format!("{}timeout-stop-sec = \"200ms\"\n", shell(bomb));
+    let mut machine = booted(&[("bomb", unit), ("web", idle())]);
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+}
+
+#[test]
+fn f8_1_stray_processes_go_too() {
+    let mut machine = booted(&[("web", idle())]);
+    let stray = "for n in 1 2 3; do setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' >/dev/null 2>&1 </dev/null & done";
+    assert_eq!(machine.sh(stray).code, 0);
+    let _ = machine.sh("ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+}
+
+#[test]
+fn f8_2_busy_file_system() {
+    let mut machine = booted(&[("web", idle())]);
+    // A mount below a mount, both in use by a process of nobody.
+    let busy = "mkdir /mnt/a && mount -t tmpfs a /mnt/a && mkdir /mnt/a/b && mount -t tmpfs b /mnt/a/b \
+                && cd /mnt/a/b && (setsid sh -c 'trap \"\" TERM; exec sleep 99999 >/mnt/a/b/open 2>&1 </dev/null' &)";
+    assert_eq!(machine.sh(busy).code, 0);
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+}
+
+#[test]
+fn f8_3_first_decision_wins() {
+    let unit = format!("{}timeout-stop-sec = \"700ms\"\n", fake("--ignore TERM"));
+    let mut machine = booted(&[("deaf", unit)]);
+    let _ = machine.sh("kill -TERM 1; kill -USR2 1; ettan poweroff; kill -USR1 1");
+    assert_eq!(machine.end(), End::Reboot);
+}
+
+#[test]
+fn f8_3_force_does_not_wait() {
+    let unit = format!("{}timeout-stop-sec = 0\n", fake("--ignore TERM"));
+    let mut machine = booted(&[("deaf", unit)]);
+    let _ = machine.sh("ettan --no-block poweroff");
+    machine.expect(&["deaf stopping"]);
+    let _ = machine.sh("ettan reboot --force");
+    assert_ne!(machine.end(), End::Died(String::new()));
+}
+
+#[test]
+fn f3_8_ctrl_alt_del_flood_does_not_wait() {
+    let unit = format!("{}timeout-stop-sec = 0\n", fake("--ignore TERM"));
+    let mut machine = booted(&[("deaf", unit)]);
+    let _ = machine.sh("kill -INT 1");
+    machine.expect(&["deaf stopping"]);
+    let _ = machine.sh("for n in 1 2 3 4 5 6 7 8; do kill -INT 1; sleep 0.05; done");
+    assert_eq!(machine.end(), End::Reboot);
+}
+
+#[test]
+fn f8_4_killed_helper_does_not_stop_the_end() {
+    let mut machine = booted(&[("web", idle())]);
+    // Whoever appears under the name of our own program from now on is killed.
+    let hunter = "setsid perl -e 'while (1) { for (glob q(/proc/[0-9]*)) { m(/(\\d+)$) or next; \
+                  my $p = $1; next if $p == 1 || $p == $$; open F, qq(/proc/$p/cmdline) or next; my $c = <F>; \
+                  kill 9, $p if defined $c && $c =~ /close/; } }' >/dev/null 2>&1 </dev/null &";
+    assert_eq!(machine.sh(hunter).code, 0);
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+}
+
+#[test]
+fn f8_5_reboot_call_that_fails() {
+    let mut machine = booted(&[("web", idle())]);
+    let trace = machine.trace(&["trace=reboot", "inject=reboot:error=EPERM:when=1..2"]);
+    let _ = machine.sh("ettan reboot");
+    // Process 1 has not exited, and tries again.
+    assert_eq!(machine.end(), End::Reboot);
+    assert!(trace.log().contains("EPERM"), "{}", trace.log());
+}
+
+#[test]
+fn f8_12_slow_stops_are_bounded_and_run_side_by_side() {
+    let unit = || format!("{}timeout-stop-sec = \"1s\"\n", fake("--ignore TERM"));
+    let units: Vec<(String, String)> =
+        (0..20).map(|number| (format!("deaf{number}"), unit())).collect();
+    let units: Vec<(&str, String)> =
+        units.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+    let mut machine = booted(&units);
+    let begun = std::time::Instant::now();
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+    assert!(begun.elapsed().as_secs() < 12, "one after the other: {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_shutdown_starts_nothing_any_more() {
+    let crash =
+        format!("{}restart-sec = \"30ms\"\nrestart-max-delay-sec = \"30ms\"\n", shell("exit 1"));
+    let mut machine =
+        booted(&[("deaf", format!("{}timeout-stop-sec = \"500ms\"\n", fake("--ignore TERM")))]);
+    machine.unit("crash", &crash);
+    assert_eq!(machine.sh("ettan reload-units").code, 0);
+    machine.expect(&["crash backoff", "crash backoff"]);
+    let _ = machine.sh("kill -TERM 1");
+    assert_eq!(machine.end(), End::Reboot);
+    let story = machine.story().all().to_vec();
+    let stopping =
+        story.iter().position(|notice| notice.starts_with("deaf stopping")).expect("a stop");
+    assert!(
+        !story[stopping..].iter().any(|notice| notice.starts_with("crash starting")),
+        "{story:?}"
+    );
+}
