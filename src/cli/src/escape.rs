@@ -70,6 +70,21 @@ impl Screen {
     }
 }
 
+/// A JSON string.
+pub(crate) fn json_string(text: &str) -> String {
+    let mut json = String::with_capacity(text.len().saturating_add(2));
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            '\0'..='\x1f' => json.push_str(&format!("\\u{:04x}", u32::from(character))),
+            other => json.push(other),
+        }
+    }
+    json.push('"');
+    json
+}
+
 /// Text for a terminal: C0 (but tab and newline), DEL, C1 and what is no UTF-8 as `\x1b`.
 fn terminal(bytes: &[u8]) -> Cow<'_, [u8]> {
     let harmless = |character: char| matches!(character, '\t' | '\n') || !character.is_control();

@@ -1,4 +1,71 @@
-//! The `ettan` command.
+//! The `ettan` command: asks PID 1 over the control socket, reads logs from their files, checks
+//! unit files with the loader's own code. Starts no pager, no editor, no shell.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `arguments` | what people may type |
+//! | `code` | exit codes |
+//! | `link` | the connection to PID 1 |
+//! | `change` | verbs that change something, and wait until it is so |
+//! | `status` | status, list, is-active |
+//! | `show` | wire values → lines |
+//! | `group` | memory and tasks, from the unit's cgroup |
+//! | `logs` | log files, also as they grow |
+//! | `escape` | control characters never reach a terminal |
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod arguments;
+mod change;
+mod code;
+mod escape;
+mod group;
+mod link;
+mod logs;
+mod show;
+mod status;
+
+use arguments::Verb;
+use code::Code;
+use escape::Screen;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    let asked = match arguments::read(words) {
+        Ok(asked) => asked,
+        Err(code) => return code.into(),
+    };
+    let screen = Screen::new(asked.json);
+    run(asked.verb, asked.no_block, &screen).into()
+}
+
+fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
+    let wait = !no_block;
+    match verb {
+        Verb::Status { units } if units.is_empty() => status::summary(screen),
+        Verb::Status { units } => status::status(&units, screen),
+        Verb::List { all } => status::list(all, screen),
+        Verb::IsActive { quiet, units } => status::is_active(&units, quiet, screen),
+        Verb::Start { units } => change::goal(change::Goal::Start, &units, wait, screen),
+        Verb::Stop { units } => change::goal(change::Goal::Stop, &units, wait, screen),
+        Verb::Restart { units } => change::goal(change::Goal::Restart, &units, wait, screen),
+        Verb::Kill { signal, units } => change::kill(&signal, &units, screen),
+        Verb::Logs { follow, lines, units } => logs::logs(&units, lines, follow, screen),
+        Verb::Events { recent } => change::events(recent, screen),
+        Verb::ReloadUnits => change::reload(wait, screen),
+        Verb::Check { .. } => {
+            screen.complain("check: not implemented yet");
+            Code::NotImplemented
+        }
+        Verb::Condition { name, holds } => change::condition(&name, holds, screen),
+        Verb::Power { action, force } => change::power(action, force, screen),
+        Verb::Version => {
+            screen.say(&format!("ettan {}", env!("CARGO_PKG_VERSION")));
+            Code::Done
+        }
+        Verb::NotYet { verb } => {
+            screen.complain(&format!("{verb}: not implemented yet"));
+            Code::NotImplemented
+        }
+    }
+}

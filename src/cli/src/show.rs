@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_is_up() {
-        let usage = Usage { memory_bytes: Some(2_202_009), tasks: Some(3) };
+        let usage = Usage { memory_bytes: Some(2_202_010), tasks: Some(3) };
         assert_eq!(
             unit(&up(), usage),
             "telldusd - Telldus Duo daemon

@@ -1,0 +1,268 @@
+//! Reads one unit's log files in order, from where it was before, across rotation.
+//!
+//! The logger renames `current` to `@` and a number one higher than any before, and makes a new
+//! `current`. The file that was open is known by its inode, wherever its name went.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const CURRENT: &str = "current";
+
+/// One unit's log, and how far it was read.
+pub(super) struct Reader {
+    directory: PathBuf,
+    /// The file read last, at its end.
+    open: Option<File>,
+    /// The highest archive that was read or was there before the open file.
+    newest_archive: String,
+    /// The beginning of a line whose end is not written yet.
+    begun: Vec<u8>,
+}
+
+impl Reader {
+    /// Nothing is read yet.
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory, open: None, newest_archive: String::new(), begun: Vec::new() }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Reads everything that is new; `line` gets each whole line, without its end.
+    pub(super) fn read(&mut self, mut line: impl FnMut(&[u8])) -> io::Result<()> {
+        loop {
+            let current = absent_is_none(File::open(self.directory.join(CURRENT)))?;
+            let archives = self.archives()?;
+            let same = same_file(self.open.as_ref(), current.as_ref())?;
+            // After the look at the names: what was written before the file was renamed is read here.
+            self.read_open(&mut line)?;
+            if same {
+                return Ok(());
+            }
+            let renamed_meanwhile = self.read_archives(archives, &mut line)?;
+            let Some(current) = current else { return Ok(()) };
+            if !renamed_meanwhile && !same_file(self.open.as_ref(), Some(&current))? {
+                self.open = Some(current);
+                self.read_open(&mut line)?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands out the beginning of a line that nobody will end.
+    pub(super) fn rest(&mut self, mut line: impl FnMut(&[u8])) {
+        if !self.begun.is_empty() {
+            line(&std::mem::take(&mut self.begun));
+        }
+    }
+
+    /// Reads the archives that are newer than what was read. True when `current` became one of
+    /// them in the meantime, so that the names must be looked at again.
+    fn read_archives(
+        &mut self,
+        archives: Vec<String>,
+        line: &mut impl FnMut(&[u8]),
+    ) -> io::Result<bool> {
+        let before = self.newest_archive.clone();
+        for name in archives.into_iter().filter(|name| *name > before) {
+            let Some(file) = absent_is_none(File::open(self.directory.join(&name)))? else {
+                continue;
+            };
+            self.newest_archive = name;
+            if same_file(self.open.as_ref(), Some(&file))? {
+                continue;
+            }
+            self.open = Some(file);
+            self.read_open(line)?;
+        }
+        let now = self.archives()?;
+        Ok(now.last().is_some_and(|newest| *newest > self.newest_archive))
+    }
+
+    fn read_open(&mut self, line: &mut impl FnMut(&[u8])) -> io::Result<()> {
+        let Some(file) = &mut self.open else { return Ok(()) };
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let length = match file.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            for part in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
+                match part.strip_suffix(b"\n") {
+                    Some(end) if self.begun.is_empty() => line(end),
+                    Some(end) => {
+                        self.begun.extend_from_slice(end);
+                        line(&std::mem::take(&mut self.begun));
+                    }
+                    None => self.begun.extend_from_slice(part),
+                }
+            }
+        }
+    }
+
+    /// The names of the archives, oldest first.
+    fn archives(&self) -> io::Result<Vec<String>> {
+        let Some(entries) = absent_is_none(fs::read_dir(&self.directory))? else {
+            return Ok(Vec::new());
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut archives: Vec<String> = names.filter(|name| name.starts_with('@')).collect();
+        archives.sort();
+        Ok(archives)
+    }
+}
+
+fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn same_file(a: Option<&File>, b: Option<&File>) -> io::Result<bool> {
+    let (Some(a), Some(b)) = (a, b) else { return Ok(false) };
+    let (a, b) = (a.metadata()?, b.metadata()?);
+    Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
+}
+
+/// The parts of a line of the logger (docs/logs.md). A line of another shape is all text.
+pub(super) struct Line<'a> {
+    /// 24 bytes of time, or none.
+    pub(super) stamp: &'a [u8],
+    /// Space: a line, `+`: more of the one before, `*`: a note of Ettan's.
+    pub(super) lead: u8,
+    /// What was written.
+    pub(super) text: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// Takes a line apart.
+    pub(super) fn of(line: &'a [u8]) -> Self {
+        const STAMP: usize = 24;
+        match line.split_at_checked(STAMP) {
+            Some((stamp, [lead @ (b' ' | b'+' | b'*'), text @ ..])) if stamp.ends_with(b"Z") => {
+                Self { stamp, lead: *lead, text }
+            }
+            _ => Self { stamp: b"", lead: b' ', text: line },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("ettan-logs-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, text: &str) {
+            let path = self.0.join(CURRENT);
+            let mut file = File::options().append(true).create(true).open(path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+
+        fn rotate(&self, number: u32) {
+            let archive = self.0.join(format!("@{number:010}"));
+            fs::rename(self.0.join(CURRENT), archive).unwrap();
+            self.write("");
+        }
+
+        fn remove(&self, number: u32) {
+            fs::remove_file(self.0.join(format!("@{number:010}"))).unwrap();
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Vec<String> {
+        let mut lines = Vec::new();
+        reader.read(|line| lines.push(String::from_utf8_lossy(line).into_owned())).unwrap();
+        lines
+    }
+
+    #[test]
+    fn archives_come_before_current() {
+        let folder = Folder::new();
+        folder.write("one\n");
+        folder.rotate(9);
+        folder.write("two\n");
+        folder.rotate(10);
+        folder.write("three\nfo");
+        let mut reader = Reader::new(folder.0.clone());
+        assert_eq!(read(&mut reader), ["one", "two", "three"]);
+        folder.write("ur\n");
+        assert_eq!(read(&mut reader), ["four"]);
+        assert_eq!(read(&mut reader), [""; 0]);
+    }
+
+    #[test]
+    fn a_follower_survives_rotation() {
+        let folder = Folder::new();
+        let mut reader = Reader::new(folder.0.clone());
+        assert_eq!(read(&mut reader), [""; 0]);
+        folder.write("one\n");
+        assert_eq!(read(&mut reader), ["one"]);
+        folder.write("two\n");
+        folder.rotate(1);
+        folder.write("three\n");
+        folder.rotate(2);
+        folder.write("four\n");
+        folder.rotate(3);
+        folder.write("five\n");
+        assert_eq!(read(&mut reader), ["two", "three", "four", "five"]);
+        folder.rotate(4);
+        assert_eq!(read(&mut reader), [""; 0]);
+        folder.write("six\n");
+        assert_eq!(read(&mut reader), ["six"]);
+    }
+
+    #[test]
+    fn a_follower_that_lost_its_file_goes_on_with_the_next() {
+        let folder = Folder::new();
+        let mut reader = Reader::new(folder.0.clone());
+        folder.write("one\n");
+        assert_eq!(read(&mut reader), ["one"]);
+        for number in 1..4 {
+            folder.rotate(number);
+            folder.write(&format!("after {number}\n"));
+        }
+        folder.remove(1);
+        folder.remove(2);
+        assert_eq!(read(&mut reader), ["after 2", "after 3"]);
+    }
+
+    #[test]
+    fn no_folder_is_no_lines() {
+        let mut reader = Reader::new("/nonexistent/ettan".into());
+        assert_eq!(read(&mut reader), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_is_taken_apart() {
+        let line = Line::of(b"2026-11-21T01:02:07.001Z*ended");
+        assert_eq!((line.stamp.len(), line.lead, line.text), (24, b'*', &b"ended"[..]));
+        let line = Line::of(b"short");
+        assert_eq!((line.stamp.len(), line.text), (0, &b"short"[..]));
+    }
+}
