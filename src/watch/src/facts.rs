@@ -175,9 +175,14 @@ impl Told {
         self.0 = now.0.into_iter().map(|new| (new.name, Heard::Yes(new.holds))).collect();
     }
 
+    /// They may have forgotten all.
+    pub(crate) fn doubt_all(&mut self) {
+        self.0.iter_mut().for_each(|(_, heard)| *heard = Heard::Perhaps);
+    }
+
     /// They may have heard some of it, and may have forgotten all.
     pub(crate) fn doubt(&mut self, now: Conditions) {
-        self.0.iter_mut().for_each(|(_, heard)| *heard = Heard::Perhaps);
+        self.doubt_all();
         for new in now.0 {
             if !self.0.iter().any(|(name, _)| *name == new.name) {
                 self.0.push((new.name, Heard::Perhaps));

@@ -10,6 +10,7 @@ macro_rules! complain {
     }};
 }
 
+mod door;
 mod facts;
 mod pace;
 mod publish;
@@ -19,9 +20,10 @@ use std::ffi::{CStr, CString};
 use std::sync::{Mutex, PoisonError};
 
 use ettan_sys::netlink::{self, Monitor};
-use ettan_sys::poll::{Interest, wait_one};
+use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::{Errno, clock};
 
+use door::Door;
 use facts::{Facts, MAX_LINKS, Told};
 use pace::Pace;
 
@@ -55,18 +57,30 @@ pub fn main() -> i32 {
 /// Those of setting up and of waiting.
 pub fn watch(path: &CStr, buffer: &mut [u8]) -> Result<Infallible, Errno> {
     let mut monitor = Monitor::new()?;
+    let door = Door::new(path)?;
+    let epoll = Epoll::new()?;
+    epoll.add(&monitor, 0, Interest::Read)?;
+    epoll.add(&door, 0, Interest::Read)?;
+    let mut ready = [Ready::default(); 2];
     let mut watcher = Watcher { path, told: Told::default(), facts: Facts::default() };
     let mut pace = Pace::new();
     loop {
         if pace.is_due(clock::now()) {
             match watcher.look_and_tell(buffer) {
                 Ok(()) => pace.done(clock::now()),
-                Err(_) => pace.failed(clock::now()),
+                Err(_) => {
+                    pace.failed(clock::now());
+                    door.look_for();
+                }
             }
         }
-        wait_one(&monitor, Interest::Read, pace.timeout_ms(clock::now()))?;
+        epoll.wait(&mut ready, pace.timeout_ms(clock::now()))?;
         if monitor.changed()? {
             pace.want();
+        }
+        if door.is_new()? {
+            watcher.told.doubt_all();
+            pace.want_now();
         }
     }
 }

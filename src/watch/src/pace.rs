@@ -26,6 +26,11 @@ impl Pace {
         self.wanted = true;
     }
 
+    /// What was in the way may be gone.
+    pub(crate) fn want_now(&mut self) {
+        *self = Pace::new();
+    }
+
     /// True if it is time now.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         self.wanted && now >= self.not_before
@@ -78,7 +83,8 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        pace.done(0);
+        pace.want_now();
+        assert!(pace.is_due(0));
         pace.failed(0);
         assert_eq!(pace.timeout_ms(0), Some(100));
     }
