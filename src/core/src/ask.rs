@@ -34,6 +34,7 @@ impl Supervisor {
     fn ask_stop(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return };
         slot.bounce = false;
+        slot.retry = false;
         slot.done = false;
         slot.goal = Goal::Down;
         if !slot.is_live() {
@@ -66,6 +67,7 @@ impl Supervisor {
                 State::Starting { .. } | State::Seeking { .. } | State::Up { .. } => {
                     slot.bounce = true;
                     slot.tried = false;
+                    slot.reason = reason;
                 }
                 State::Down
                 | State::Stopping { .. }
@@ -85,8 +87,8 @@ impl Supervisor {
         slot.delays = 0;
         match slot.state {
             State::Backoff { .. } => {
-                slot.tried = false;
-                self.enter(id, State::Down, Reason::Asked);
+                slot.retry = true;
+                self.touch(id);
             }
             State::Stopping { .. } | State::Sweeping { .. } => self.follow_goal(id),
             State::Up { .. } => self.set_deadline(id),
@@ -125,11 +127,8 @@ impl Supervisor {
         slot.reason = reason;
         // Runs again; what requires it keeps running on its last success meanwhile.
         slot.done = false;
-        if failed {
-            self.enter(id, State::Down, reason);
-        } else {
-            self.touch(id);
-        }
+        slot.retry = failed;
+        self.touch(id);
         true
     }
 }

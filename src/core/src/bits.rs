@@ -20,6 +20,12 @@ impl Bits {
         }
     }
 
+    /// Whether the number is in.
+    pub(crate) fn has(&self, number: u16) -> bool {
+        let word = self.words.get(usize::from(number >> 5)).copied().unwrap_or(0);
+        word & 1_u32.wrapping_shl(u32::from(number)) != 0
+    }
+
     /// Takes the lowest number out.
     pub(crate) fn take_first(&mut self) -> Option<u16> {
         let (at, word) = self.words.iter_mut().enumerate().find(|(_, word)| **word != 0)?;

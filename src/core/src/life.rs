@@ -4,9 +4,7 @@
 use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, RESET_MS, Verdict};
 use crate::due::PATIENCE_MS;
 use crate::slot::Next;
-use crate::{
-    Action, Goal, Kind, Millis, Notice, Phase, Pid, Reason, State, Supervisor, UnitId, Whom,
-};
+use crate::{Action, Goal, Kind, Notice, Phase, Pid, Reason, State, Supervisor, UnitId, Whom};
 
 /// From the stop signal to KILL where no main process is known whose end could be awaited.
 const BLIND_STOP_MS: u64 = 1_000;
@@ -22,6 +20,7 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return };
         slot.done = false;
         slot.bounce = false;
+        slot.retry = false;
         let reason = slot.reason;
         let reason = match reason {
             Reason::None | Reason::Requirement => Reason::Needed,
@@ -143,8 +142,8 @@ impl Supervisor {
                 self.rest(id, State::Down, reason);
             }
             Next::Fail => self.rest(id, State::Failed, reason),
-            Next::Again { at } if at <= self.now => self.restart(id, reason),
-            Next::Again { at } => self.wait(id, at, reason),
+            Next::Again { delay_ms: 0 } => self.restart(id, reason),
+            Next::Again { delay_ms } => self.wait(id, delay_ms, reason),
         }
     }
 
@@ -198,14 +197,14 @@ impl Supervisor {
         self.enter(id, State::Down, reason);
     }
 
-    fn wait(&mut self, id: UnitId, until: Millis, reason: Reason) {
-        let now = self.now;
+    fn wait(&mut self, id: UnitId, delay_ms: u64, reason: Reason) {
+        let until = self.now.after(delay_ms);
         let Some(slot) = self.slot_mut(id) else { return };
         slot.carries = false;
         let in_a_row = slot.in_a_row;
         self.enter(id, State::Backoff { until }, reason);
         if in_a_row >= CRASH_LOOP {
-            let delay_ms = u32::try_from(until.since(now)).unwrap_or(u32::MAX);
+            let delay_ms = u32::try_from(delay_ms).unwrap_or(u32::MAX);
             self.publish(Notice::CrashLooping { unit: id, in_a_row, delay_ms });
         }
     }
@@ -229,7 +228,7 @@ impl Supervisor {
         }
         let long = u64::from(slot.unit.min_uptime_ms).max(MIN_RUN_MS);
         if run.is_some_and(|run| run >= long) {
-            return Next::Again { at: self.now };
+            return Next::Again { delay_ms: 0 };
         }
         slot.tried = true;
         slot.in_a_row = slot.in_a_row.saturating_add(1);
@@ -241,7 +240,7 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return Next::Goal };
         let span = backoff::delay_ms(&slot.unit, slot.delays, &mut self.dice);
         slot.delays = slot.delays.saturating_add(1);
-        Next::Again { at: self.now.after(span) }
+        Next::Again { delay_ms: span }
     }
 
     pub(crate) fn set_goal(&mut self, id: UnitId, goal: Goal) {

@@ -4,6 +4,7 @@
 //! When something is full (units, needs, conditions), the units it concerns are left out, as if
 //! the catalog did not name them, and `Notice::LeftOut` says how many; the others are loaded.
 
+use crate::bits::Bits;
 use crate::needs::{Edge, MAX_CONDITIONS};
 use crate::order::{Graph, Link, sort};
 use crate::slot::{Range, Slot};
@@ -35,7 +36,6 @@ impl Supervisor {
         }
         let autostart = unit.autostart;
         let id = self.place(Unit { builtin: true, ..unit })?;
-        self.index();
         self.reorder();
         if autostart {
             self.pull(id, Reason::Needed);
@@ -53,17 +53,17 @@ impl Supervisor {
         self.drop_unlisted();
         let mut places = [NONE; MAX_UNITS];
         let mut fates = [Fate::Keep; MAX_UNITS];
+        let mut seen = Bits::EMPTY;
         for (index, place) in places.iter_mut().enumerate().take(catalog.len()) {
-            if let Some((id, fate)) = self.admit(catalog, index) {
-                *place = id.0;
-                if let Some(entry) = fates.get_mut(usize::from(id.0)) {
-                    *entry = fate;
-                }
+            let Some((id, fate)) = self.admit(catalog, index, &seen) else { continue };
+            seen.put(id.0);
+            *place = id.0;
+            if let Some(entry) = fates.get_mut(usize::from(id.0)) {
+                *entry = fate;
             }
         }
         let excess = catalog.len().saturating_sub(MAX_UNITS);
         self.left_out = self.left_out.saturating_add(u16::try_from(excess).unwrap_or(u16::MAX));
-        self.index();
         self.relate(catalog, &places);
         self.reorder();
         for (slot, fate) in (0_u16..).zip(fates) {
@@ -93,22 +93,30 @@ impl Supervisor {
                 slot.orphaned = true;
                 slot.missing = false;
             } else {
-                self.vacate(id);
+                self.release(id);
             }
         }
     }
 
-    /// Finds or makes the slot of catalog unit `index`.
-    fn admit(&mut self, catalog: &(impl Catalog + ?Sized), index: usize) -> Option<(UnitId, Fate)> {
+    /// Finds or makes the slot of catalog unit `index`. Of two with the same name the first counts.
+    fn admit(
+        &mut self,
+        catalog: &(impl Catalog + ?Sized),
+        index: usize,
+        seen: &Bits,
+    ) -> Option<(UnitId, Fate)> {
         let unit = Unit { builtin: false, ..catalog.unit(index)? };
         let Some(id) = self.find(&unit.name) else {
             let fate = if unit.autostart { Fate::Raise } else { Fate::Keep };
-            let placed = self.place(unit).map(|id| (id, fate));
+            let placed = self.place(unit);
             if placed.is_none() {
                 self.left_out = self.left_out.saturating_add(1);
             }
-            return placed;
+            return placed.map(|id| (id, fate));
         };
+        if seen.has(id.0) {
+            return None;
+        }
         let slot = self.slot_mut(id)?;
         if slot.unit.builtin {
             return None;
@@ -129,6 +137,9 @@ impl Supervisor {
             None => self.slots.iter().position(|slot| !slot.used)?,
         };
         let id = UnitId(u16::try_from(at).ok()?);
+        let name = unit.name.as_str();
+        let rank = self.by_name.partition_point(|other| self.name_of(*other) < name);
+        let _ = self.by_name.insert(rank, id.0);
         match self.slots.get_mut(at) {
             Some(slot) => *slot = Slot::new(unit),
             None => {
@@ -147,24 +158,6 @@ impl Supervisor {
             self.ask_restart(id, Reason::Reloaded);
         } else if fresh && slot.unit.autostart {
             self.pull(id, Reason::Needed);
-        }
-    }
-
-    /// Sorts the names.
-    fn index(&mut self) {
-        self.by_name.clear();
-        for (at, slot) in (0_u16..).zip(&self.slots) {
-            if slot.used {
-                let _ = self.by_name.push(at);
-            }
-        }
-        let slots = &self.slots;
-        let name = |at: &u16| slots.get(usize::from(*at)).map(|slot| slot.unit.name.as_str());
-        self.by_name.sort_unstable_by(|one, other| name(one).cmp(&name(other)));
-        for (rank, at) in (0_u16..).zip(&self.by_name) {
-            if let Some(slot) = self.slots.get_mut(usize::from(*at)) {
-                slot.rank = rank;
-            }
         }
     }
 
@@ -274,7 +267,7 @@ impl Supervisor {
         if slot.is_live() {
             slot.orphaned = true;
         } else {
-            self.vacate(id);
+            self.release(id);
         }
     }
 
@@ -310,6 +303,11 @@ impl Supervisor {
     /// Puts every unit behind what it needs, and lists the needs from the other end.
     fn reorder(&mut self) {
         self.order.clear();
+        for (rank, at) in (0_u16..).zip(&self.by_name) {
+            if let Some(slot) = self.slots.get_mut(usize::from(*at)) {
+                slot.rank = rank;
+            }
+        }
         for edge in &mut self.needs {
             edge.cut = false;
         }

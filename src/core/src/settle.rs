@@ -5,7 +5,7 @@
 //! down → starting and up → stopping, and the way back needs an event, but for targets, whose
 //! moves follow those of units that need events.
 
-use crate::slot::Next;
+use crate::slot::{Next, Slot};
 use crate::{Goal, Phase, Reason, State, Supervisor, UnitId};
 
 impl Supervisor {
@@ -20,10 +20,30 @@ impl Supervisor {
             State::Starting { .. } | State::Seeking { .. } | State::Up { .. } => {
                 self.settle_live(id);
             }
+            State::Failed | State::Backoff { .. } if self.may_retry(slot) => self.try_again(id),
             State::Stopping { .. }
             | State::Sweeping { .. }
             | State::Backoff { .. }
             | State::Failed => {}
+        }
+    }
+
+    /// Asked to, or what it failed for lack of has appeared.
+    fn may_retry(&self, slot: &Slot) -> bool {
+        let found = slot.state == State::Failed && slot.reason == Reason::Requirement;
+        slot.goal == Goal::Up
+            && self.phase == Phase::Running
+            && (slot.retry || found && !slot.missing)
+    }
+
+    fn try_again(&mut self, id: UnitId) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.retry = false;
+        slot.tried = false;
+        let reason = slot.reason;
+        match self.blocked(id) {
+            None => self.begin(id),
+            Some(_) => self.enter(id, State::Down, reason),
         }
     }
 

@@ -14,8 +14,8 @@ pub(crate) enum Next {
     Quit,
     /// It ended badly and policy does not start it again.
     Fail,
-    /// It starts again, not before `at`.
-    Again { at: Millis },
+    /// It starts again after this delay; 0 is at once.
+    Again { delay_ms: u64 },
 }
 
 /// A run of entries in one of the edge lists.
@@ -82,6 +82,8 @@ pub(crate) struct Slot {
     pub(crate) hopeless: bool,
     /// To be stopped and started once.
     pub(crate) bounce: bool,
+    /// Failed or in back-off, and to be tried now.
+    pub(crate) retry: bool,
     /// Requires a unit that does not exist.
     pub(crate) missing: bool,
     /// KILL did not help within the usual time; nobody waits for it any more.
@@ -122,6 +124,7 @@ impl Slot {
             tried: false,
             hopeless: false,
             bounce: false,
+            retry: false,
             missing: false,
             unkillable: false,
         }

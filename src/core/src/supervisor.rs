@@ -153,6 +153,9 @@ impl Supervisor {
 
     /// Does a small part of the work that is left; false: none is.
     fn work(&mut self) -> bool {
+        if self.publish_load() {
+            return true;
+        }
         if let Some(slot) = self.due.take_first() {
             self.expire(UnitId(slot));
         } else if let Some(position) = self.dirty.take_first() {
@@ -160,7 +163,7 @@ impl Supervisor {
                 self.settle(UnitId(slot));
             }
         } else {
-            return self.publish_load() || self.advance_shutdown();
+            return self.advance_shutdown();
         }
         true
     }

@@ -1,0 +1,6 @@
+//! Every decision of the core, in every order of events, on a machine that is not there.
+#![allow(dead_code, unreachable_pub)]
+
+mod hours;
+mod scenarios;
+mod world;
