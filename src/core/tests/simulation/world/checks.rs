@@ -94,19 +94,25 @@ impl Checks {
             return;
         }
         let lives = || world.processes.values().any(|process| process.unit == id);
-        let deadline = world.supervisor.next_deadline().is_some();
+        // Something that will tell the supervisor about the unit is under way.
+        let told = || world.is_coming(id);
+        let timed = world.supervisor.unit(id).is_some_and(|unit| unit.start_timeout_ms > 0);
+        let deadline = world.supervisor.next_deadline();
         let fine = match view.state {
             State::Up { .. } | State::Failed => true,
-            State::Backoff { .. } | State::Sweeping { .. } => deadline,
+            State::Backoff { until } => deadline.is_some_and(|at| at <= until),
+            State::Sweeping { .. } => deadline.is_some() && (lives() || told()),
             State::Down => match view.blocked_by {
                 Some(Blocker::Unit(other)) => other != id,
                 Some(Blocker::Condition(_) | Blocker::Missing(_)) => true,
                 None => false,
             },
-            // The answer to a spawn is on its way in this world whenever there is no process.
-            State::Starting { pid: None, .. } => true,
-            State::Starting { pid: Some(_), .. } | State::Seeking { .. } => deadline || lives(),
-            State::Stopping { kill_at, .. } => kill_at.is_some() || lives(),
+            State::Starting { pid: None, .. } => told(),
+            State::Starting { pid: Some(_), .. } | State::Seeking { .. } => {
+                timed && deadline.is_some() || lives() || told()
+            }
+            State::Stopping { kill_at: Some(at), .. } => deadline.is_some_and(|first| first <= at),
+            State::Stopping { kill_at: None, .. } => lives() || told(),
         };
         if !fine {
             world.fail(&format!(

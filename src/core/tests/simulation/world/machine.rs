@@ -285,6 +285,21 @@ impl World {
         );
     }
 
+    /// Whether an event about this unit is on its way.
+    pub fn is_coming(&self, id: UnitId) -> bool {
+        self.queue.values().any(|coming| match coming {
+            Coming::Event(
+                Event::Spawned { unit, .. }
+                | Event::SpawnFailed { unit, .. }
+                | Event::Emptied { unit }
+                | Event::MainFound { unit, .. }
+                | Event::MainLost { unit, .. },
+            )
+            | Coming::Daemon(unit, ..) => *unit == id,
+            Coming::Event(_) | Coming::End(..) => false,
+        })
+    }
+
     // ---- the turning of time -----------------------------------------------------------------
 
     /// The next thing that happens until `end`; false: nothing does.
@@ -516,9 +531,9 @@ impl World {
             self.dead_daemons.insert(unit.0, Some(status));
         }
         let id = Pid::new(pid).expect("positive");
-        self.handle(Event::Exited { pid: id, status });
-        self.look(unit);
         self.check_empty(unit);
+        self.look(unit);
+        self.handle(Event::Exited { pid: id, status });
     }
 
     fn check_empty(&mut self, unit: UnitId) {
