@@ -8,21 +8,22 @@ boards="pi-zero pi-1 pi-2 virt"
 
 board() {
     name=$1 dtb="" cross=armv6
-    # ext4 is a module in Debian's kernels; the rest is what reaches card and net.
-    modules="ext4 usbnet cdc_ether"
+    # What reaches card and net, where Debian's kernels have it as modules.
+    modules="usbnet cdc_ether"
     disk=/dev/mmcblk0 iface=usb0 tty=ttyAMA0
     net="-device usb-net,netdev=n0"
     case $name in
     pi-zero)
-        machine="-M raspi0"
+        machine="-M raspi0" modules="ext4 $modules"
         arch=armel kernel=linux-image-rpi dtb=bcm2835-rpi-zero.dtb
         ;;
     pi-1)
-        machine="-M raspi1ap"
+        machine="-M raspi1ap" modules="ext4 $modules"
         arch=armel kernel=linux-image-rpi dtb=bcm2835-rpi-a-plus.dtb
         ;;
     pi-2)
         machine="-M raspi2b"
+        modules="ext4 bcm2835 sdhci_iproc phy_generic dwc2 bcm2835_wdt $modules"
         arch=armhf kernel=linux-image-armmp dtb=bcm2836-rpi-2-b.dtb
         ;;
     virt)
@@ -35,5 +36,5 @@ board() {
     *) die "$name: no such board; one of $boards" ;;
     esac
     # raspi0's emulated power block lacks registers; the kernel oopses without this.
-    append="console=$tty,115200 initcall_blacklist=bcm2835_power_driver_init panic=5 net.ifnames=0"
+    append="console=$tty,115200 initcall_blacklist=bcm2835_power_driver_init panic=5 loglevel=5 net.ifnames=0"
 }
