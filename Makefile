@@ -2,8 +2,14 @@
 BOARD ?= pi-zero
 
 help:           ## this list
-	@sed -n 's/^\([a-z-]*\): .*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "BOARD is pi-zero (the default), pi-1, pi-2 or virt."
+
+run:            ## boot BOARD, kill its daemons, see them come back, power off
+	qemu/run.sh run $(BOARD)
+
+shell:          ## boot BOARD and leave its console here
+	qemu/run.sh shell $(BOARD)
 
 image:          ## an SD-card image for BOARD, in target/image/BOARD
 	qemu/cross.sh armv6 ettan-init ettan ettan-fakes
@@ -16,10 +22,29 @@ cross:          ## static programs for ARMv6 and aarch64, in target/musl
 host-musl:      ## static programs for this machine, in target/musl/x86_64
 	qemu/cross.sh x86_64 ettan-init ettan ettan-fakes
 
+check:          ## format, lints, scripts: what a change must pass first
+	tests/run check
+
+test:           ## everything: units, namespaces, boards
+	tests/run units namespace qemu
+
+test-units:     ## simulation and kernel wrappers
+	tests/run units
+
+test-namespace: ## the real init as PID 1 of a namespace
+	tests/run namespace
+
+test-qemu:      ## the story of `make run` on a Pi Zero and a Pi 2
+	tests/run qemu
+
+soak:           ## 24,000 simulated hours of faults
+	tests/run soak
+
 bench: host-musl ## against a bare C floor and other supervisors, in ten minutes
 	tests/bench/run
 
 clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help image cross host-musl clean
+.PHONY: help run shell image cross host-musl check test test-units test-namespace \
+	test-qemu soak bench clean

@@ -104,7 +104,7 @@ fill_root() {
     local card=$1 applet
     mkdir -p "$card"/{bin,sbin,dev,proc,sys,run,root,tmp,mnt,etc/units,usr/bin,usr/sbin,var/log}
     chmod 1777 "$card/tmp" && rm -rf "$card/var/run" && ln -s /run "$card/var/run"
-    for applet in sh ls cat ps ip kill mount umount dmesg grep sed sleep usleep echo cut \
+    for applet in sh ls cat ps ip kill mount umount dmesg grep sed sleep killall5 setsid usleep echo cut \
         head tail wc mkdir rm ln cp mv chmod chown stat stty sync id date awk find tr env \
         true false touch logger hostname free df vi less pidof sort uniq test seq; do
         [ -e "$card/bin/$applet" ] || [ -e "$card/usr/bin/$applet" ] ||
