@@ -2,7 +2,7 @@
 # board NAME sets: machine (QEMU options), arch (Debian's), cross (ours), kernel
 # (package), dtb (file of the kernel package, or empty), modules (loaded before
 # the root can be mounted), disk (the root's device), append (kernel command
-# line), tty (the console), net (QEMU options of the network card), iface.
+# line), net (QEMU options of the network card).
 
 boards="pi-zero pi-1 pi-2 virt"
 
@@ -10,7 +10,7 @@ board() {
     name=$1 dtb="" cross=armv6
     # What reaches card and net, where Debian's kernels have it as modules.
     modules="usbnet cdc_ether"
-    disk=/dev/mmcblk0 iface=usb0 tty=ttyAMA0
+    disk=/dev/mmcblk0
     net="-device usb-net,netdev=n0"
     case $name in
     pi-zero)
@@ -30,13 +30,13 @@ board() {
         machine="-M virt -cpu cortex-a7 -smp 2 -m 512"
         arch=armhf kernel=linux-image-armmp
         modules="ext4 virtio_mmio virtio_blk virtio_net"
-        disk=/dev/vda iface=eth0
+        disk=/dev/vda
         net="-device virtio-net-device,netdev=n0"
         ;;
     *) die "$name: no such board; one of $boards" ;;
     esac
     # The emulated power block lacks registers, and the clock of I2C is a division by
     # zero: without this the kernel oopses at the one and complains of the other.
-    append="console=$tty,115200 panic=5 loglevel=4 net.ifnames=0"
+    append="console=ttyAMA0,115200 panic=5 loglevel=4 net.ifnames=0"
     append+=" initcall_blacklist=bcm2835_power_driver_init,bcm2835_i2c_driver_init"
 }
