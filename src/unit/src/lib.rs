@@ -1,2 +1,31 @@
 //! Reads. Unit files: text in, table and diagnostics out.
+//!
+//! For the loader helper of PID 1 (`helper_main`) and for `ettan check` (`check`), which find
+//! the same mistakes with the same code. Runs no program, changes no file.
 #![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod check;
+mod command;
+mod compile;
+mod diagnostic;
+mod document;
+mod draft;
+mod duration;
+mod files;
+mod graph;
+mod helper;
+mod keys;
+mod load;
+mod nearest;
+mod reference;
+mod specifier;
+mod tree;
+mod users;
+
+pub use check::check;
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use helper::helper_main;
+pub use keys::{KEYS, Key};
+pub use load::{Loaded, load};

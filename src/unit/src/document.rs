@@ -1,0 +1,127 @@
+//! TOML to draft: bytes to text, text to a tree with places, the tree to one key after another.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Notes, Source};
+use crate::draft::{At, Draft, Item, kind_word};
+use crate::keys::{self, Lookup};
+use crate::nearest;
+use crate::reference::shown;
+
+/// The most syntax errors of one file that are shown: one mistake makes many.
+const MAX_SYNTAX: usize = 3;
+
+/// Reads `bytes`, the content of `file`, as unit `unit`. What is wrong is in the notes.
+pub(crate) fn read(unit: &str, file: &str, bytes: Vec<u8>) -> (Draft, Notes) {
+    let (text, bad) = match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(at))
+        }
+    };
+    let source = Source { unit: unit.into(), file: file.into(), text };
+    let mut notes = Notes::new(Rc::new(source));
+    let source = Rc::clone(&notes.source);
+    let mut draft = Draft::default();
+    if let Some(at) = bad {
+        let message = "the file is not UTF-8 from here on";
+        if source.text.starts_with("\u{fffd}\u{fffd}") {
+            notes.error_with(&(at..at), message, "is it UTF-16? save it as UTF-8");
+        } else {
+            notes.error(&(at..at), message);
+        }
+    } else if let Some(at) = source.text.find('\0') {
+        notes.error(&(at..at), "the file holds a NUL character");
+    } else {
+        walk(&source.text, &mut draft, &mut notes);
+    }
+    (draft, notes)
+}
+
+fn walk(text: &str, draft: &mut Draft, notes: &mut Notes) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors.iter().take(MAX_SYNTAX) {
+        notes.syntax_error(&error.span().unwrap_or(text.len()..text.len()), error.message());
+    }
+    for (key, value) in table.get_ref().iter() {
+        let name = key.get_ref().as_ref();
+        match value.get_ref() {
+            DeValue::Table(_) if name.starts_with("x-") => {}
+            DeValue::Table(table) => section(name, &key.span(), table, draft, notes),
+            other => stray(name, &key.span(), other, notes),
+        }
+    }
+}
+
+fn section(
+    name: &str,
+    place: &Range<usize>,
+    table: &DeTable<'_>,
+    draft: &mut Draft,
+    notes: &mut Notes,
+) {
+    match keys::section(name) {
+        Some(true) => {}
+        Some(false) => return notes.error(place, format!("[{name}] is not supported yet")),
+        None => {
+            let message = format!("unknown table [{}]", shown(name));
+            let lower = name.to_ascii_lowercase();
+            return match nearest::nearest(&lower, keys::sections()) {
+                _ if notes.is_garbled(place) => {}
+                Some(near) => notes.error_with(place, message, format!("did you mean [{near}]?")),
+                None => {
+                    let hint = "a unit has [unit] and [service]; tables named `x-…` are ignored";
+                    notes.error_with(place, message, hint);
+                }
+            };
+        }
+    }
+    for (key, value) in table.iter() {
+        let item = Item { key: key.span(), span: value.span(), value: value.get_ref() };
+        let key = key.get_ref().as_ref();
+        if key.starts_with("x-") && matches!(item.value, DeValue::Table(_)) {
+            continue;
+        }
+        if name == "service" {
+            draft.service_keys.push(At { span: item.key.clone(), value: key.to_string() });
+        }
+        entry(name, key, &item, draft, notes);
+    }
+}
+
+fn entry(section: &str, key: &str, item: &Item<'_>, draft: &mut Draft, notes: &mut Notes) {
+    // Guessing what was meant costs time, and a file can hold thousands of keys.
+    let lookup = if notes.is_full() { Lookup::Unknown(None) } else { keys::look_up(section, key) };
+    match lookup {
+        // What a syntax error left behind is no second mistake.
+        _ if notes.is_garbled(&item.key) => {}
+        Lookup::Supported(parse) => parse(draft, item, notes),
+        Lookup::Later => notes.error(&item.key, format!("`{key}` is not supported yet")),
+        Lookup::Unknown(hint) => {
+            let message = format!("unknown key `{}` in [{section}]", shown(key));
+            match hint {
+                Some(hint) => notes.error_with(&item.key, message, hint),
+                None => notes.error(&item.key, message),
+            }
+        }
+    }
+}
+
+/// A key above the first table, or a table's name with a plain value.
+fn stray(name: &str, place: &Range<usize>, value: &DeValue<'_>, notes: &mut Notes) {
+    if notes.is_garbled(place) || notes.is_full() {
+        return;
+    }
+    if keys::section(name).is_some() {
+        return notes.error(place, format!("`{name}` is a table, not {}", kind_word(value)));
+    }
+    let message = format!("unknown key `{}` outside of a table", shown(name));
+    match keys::guess("", name) {
+        Some(hint) => notes.error_with(place, message, hint),
+        None => notes.error_with(place, message, "keys belong in [unit] or [service]"),
+    }
+}

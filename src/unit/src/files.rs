@@ -1,0 +1,338 @@
+//! Finds unit files: which names there are, which file each comes from, what was skipped.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use ettan_core::MAX_UNITS;
+use ettan_table::is_name;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::reference;
+use crate::tree::{Owners, below, odd_kind, open, read_still, resolve, resolve_inside, words};
+
+/// The largest unit file in bytes (`faults.md` 5.2).
+pub(crate) const MAX_FILE: usize = 64 * 1024;
+/// The most unit files: of 1,024 units a few are Ettan's own.
+const MAX_FOUND: usize = MAX_UNITS - 8;
+/// The most entries of a directory that are looked at: sixteen times what can be loaded.
+const MAX_ENTRIES: usize = 16_384;
+
+/// Where units live; the first wins.
+pub(crate) const DIRECTORIES: [&str; 3] = [ADMIN, "/run/units", SHIPPED];
+/// Where the admin puts units, and links to those that are enabled.
+pub(crate) const ADMIN: &str = "/etc/units";
+/// Where packages put units; they start when needed or enabled.
+pub(crate) const SHIPPED: &str = "/usr/lib/units";
+
+/// A unit file that was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The unit's name.
+    pub(crate) name: String,
+    /// The file as its directory has it, seen from inside the root.
+    pub(crate) file: String,
+    /// Whether it starts at boot.
+    pub(crate) autostart: bool,
+    /// Its content.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Why a name has no usable unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// Its file is a link to /dev/null.
+    Masked,
+    /// Its file is wrong; a diagnostic says how.
+    Refused,
+}
+
+/// What the directories hold.
+#[derive(Default)]
+pub(crate) struct Search {
+    /// The files to read units from, by name.
+    pub(crate) found: BTreeMap<String, Found>,
+    /// Names that are taken but have no usable file.
+    pub(crate) absent: BTreeMap<String, Absent>,
+    /// What was skipped, and why.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The first file that was one too many, and how many there were.
+    beyond: Option<(String, usize)>,
+}
+
+/// Looks through the directories of `root`.
+pub(crate) fn search(root: &Path) -> Search {
+    let mut search = Search::default();
+    let owners = Owners::of(root);
+    for directory in DIRECTORIES {
+        search.directory(root, directory, &owners);
+    }
+    if let Some((first, count)) = search.beyond.take() {
+        let message = format!("{count} files from here on are not used: at most {MAX_FOUND} units");
+        search.say(Severity::Error, None, &first, (message, None));
+    }
+    search.warn_of_similar_names();
+    search
+}
+
+/// Takes the file at `path`, as given on a command line, in place of the unit of its name.
+pub(crate) fn overlay(search: &mut Search, path: &Path) {
+    let file = path.display().to_string();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let Some(unit) = name.strip_suffix(".toml") else {
+        let hint = Some("a unit file is called NAME.toml".to_string());
+        return search.say(Severity::Error, None, &file, ("not a unit file".into(), hint));
+    };
+    search.found.remove(unit);
+    search.absent.remove(unit);
+    let looked = odd_name(unit).map_or_else(|| read_unit(path, None), Err);
+    match looked {
+        Ok(Look::Unit(bytes)) => {
+            let found = Found { name: unit.into(), file, autostart: true, bytes };
+            search.found.insert(unit.into(), found);
+        }
+        Ok(Look::Masked) => {}
+        Err(words) => {
+            search.say(Severity::Error, Some(unit), &file, words);
+            search.absent.insert(unit.into(), Absent::Refused);
+        }
+    }
+}
+
+/// Message and hint.
+type Words = (String, Option<String>);
+
+impl Search {
+    fn directory(&mut self, root: &Path, directory: &str, owners: &Owners) {
+        let names = match list(root, directory, owners) {
+            Ok((names, unseen)) => {
+                if unseen {
+                    let message = format!("only the first {MAX_ENTRIES} files are looked at");
+                    self.say(Severity::Error, None, directory, (message, None));
+                }
+                names
+            }
+            Err(ListFault::Missing) if directory != ADMIN => return,
+            Err(ListFault::Missing) => {
+                let message = "no such directory: no units from it".to_string();
+                return self.say(Severity::Warning, None, directory, (message, None));
+            }
+            Err(ListFault::Bad(words)) => {
+                return self.say(Severity::Error, None, directory, words);
+            }
+        };
+        for name in names {
+            let Some(name) = name.to_str() else {
+                let file = format!("{directory}/{}", name.display()).replace('\u{fffd}', "?");
+                let message = "the file's name is not UTF-8: skipped".to_string();
+                self.say(Severity::Error, None, &file, (message, None));
+                continue;
+            };
+            if let Some(unit) = name.strip_suffix(".toml") {
+                self.entry(root, directory, unit, owners);
+            } else if let Some(unit) = name.strip_suffix(".toml.d") {
+                self.drop_ins(root, directory, unit);
+            }
+        }
+    }
+
+    fn entry(&mut self, root: &Path, directory: &str, unit: &str, owners: &Owners) {
+        let file = format!("{directory}/{unit}.toml");
+        if let Some(found) = self.found.get(unit) {
+            // An enabled unit is its shipped file; nothing is hidden then.
+            if !same_file(root, &found.file, &file) {
+                let message = format!("not used: {} comes first", found.file);
+                self.say(Severity::Warning, Some(unit), &file, (message, None));
+            }
+            return;
+        }
+        if self.absent.contains_key(unit) {
+            return;
+        }
+        if let Some(words) = odd_name(unit) {
+            return self.say(Severity::Error, None, &file.escape_debug().to_string(), words);
+        }
+        if self.found.len() >= MAX_FOUND {
+            let (_, count) = self.beyond.get_or_insert((file, 0));
+            *count = count.saturating_add(1);
+            return;
+        }
+        match look(root, &file, owners) {
+            Ok(Look::Unit(bytes)) => {
+                let name = unit.to_string();
+                let autostart = directory != SHIPPED;
+                self.found.insert(name.clone(), Found { name, file, autostart, bytes });
+            }
+            Ok(Look::Masked) => {
+                self.absent.insert(unit.into(), Absent::Masked);
+            }
+            Err(words) => {
+                self.say(Severity::Error, Some(unit), &file, words);
+                self.absent.insert(unit.into(), Absent::Refused);
+            }
+        }
+    }
+
+    /// A unit without its drop-ins would run with other rights than its admin wrote down.
+    fn drop_ins(&mut self, root: &Path, directory: &str, unit: &str) {
+        let file = format!("{directory}/{unit}.toml.d");
+        let toml =
+            |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "toml");
+        let path = resolve(root, Path::new(&file)).and_then(std::fs::read_dir);
+        if !path.is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| toml(&e)))) {
+            return;
+        }
+        let message = "drop-ins are not supported yet: the unit is refused".to_string();
+        let hint = Some(format!("merge them into {unit}.toml"));
+        self.say(Severity::Error, Some(unit), &file, (message, hint));
+        self.found.remove(unit);
+        self.absent.entry(unit.into()).or_insert(Absent::Refused);
+    }
+
+    /// `Web` and `web` are two units; hardly ever is that meant.
+    fn warn_of_similar_names(&mut self) {
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        let mut pairs = Vec::new();
+        for found in self.found.values() {
+            if let Some(other) = seen.insert(found.name.to_ascii_lowercase(), &found.name) {
+                pairs.push((found.name.clone(), found.file.clone(), other.to_string()));
+            }
+        }
+        for (name, file, other) in pairs {
+            let message = format!("`{name}` and `{other}` differ in upper and lower case only");
+            self.say(Severity::Warning, Some(&name), &file, (message, None));
+        }
+    }
+
+    fn say(&mut self, severity: Severity, unit: Option<&str>, file: &str, words: Words) {
+        let (message, hint) = words;
+        self.diagnostics.push(Diagnostic {
+            severity,
+            unit: unit.map(ToString::to_string),
+            file: file.into(),
+            place: None,
+            message,
+            hint,
+        });
+    }
+}
+
+/// Why a directory gave nothing.
+enum ListFault {
+    Missing,
+    Bad(Words),
+}
+
+impl From<io::Error> for ListFault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Self::Missing,
+            _ => Self::Bad((format!("cannot be read: {}", words(&error)), None)),
+        }
+    }
+}
+
+/// The names in a directory that can matter, sorted, and whether there were too many.
+fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<OsString>, bool), ListFault> {
+    let path = resolve(root, Path::new(directory))?;
+    let metadata = std::fs::metadata(&path)?;
+    if let Some((message, hint)) = owners.distrust("the directory", &metadata) {
+        return Err(ListFault::Bad((format!("{message}: no unit in it is used"), Some(hint))));
+    }
+    let mut names = Vec::new();
+    let mut unseen = false;
+    for entry in std::fs::read_dir(&path)? {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b".") || !(bytes.ends_with(b".toml") || bytes.ends_with(b".toml.d")) {
+            continue;
+        }
+        names.push(name);
+        // Bounded memory, and the same choice every time.
+        if names.len() > 2 * MAX_ENTRIES {
+            names.sort_unstable();
+            names.truncate(MAX_ENTRIES);
+            unseen = true;
+        }
+    }
+    names.sort_unstable();
+    unseen |= names.len() > MAX_ENTRIES;
+    names.truncate(MAX_ENTRIES);
+    Ok((names, unseen))
+}
+
+/// What is behind a name.
+enum Look {
+    Unit(Vec<u8>),
+    Masked,
+}
+
+/// Opens one unit file, with every reason not to believe it.
+fn look(root: &Path, file: &str, owners: &Owners) -> Result<Look, Words> {
+    let skipped = |error: io::Error| (format!("cannot be read: {}", words(&error)), None);
+    let outside = below(root, Path::new(file));
+    let is_link = std::fs::symlink_metadata(&outside).map_err(skipped)?.is_symlink();
+    let mut path = outside;
+    if is_link {
+        let inside = resolve_inside(root, Path::new(file)).map_err(skipped)?;
+        if inside == Path::new("/dev/null") {
+            return Ok(Look::Masked);
+        }
+        path = below(root, &inside);
+        let directory = path.parent().unwrap_or(root);
+        let metadata = std::fs::metadata(directory).map_err(skipped)?;
+        let what =
+            format!("{}, where this link leads,", inside.parent().unwrap_or(&inside).display());
+        if let Some((message, hint)) = owners.distrust(&what, &metadata) {
+            return Err((message, Some(hint)));
+        }
+    }
+    read_unit(&path, Some(owners))
+}
+
+/// Without owners, anybody's file is believed.
+fn read_unit(path: &Path, owners: Option<&Owners>) -> Result<Look, Words> {
+    let skipped = |error: io::Error| (format!("cannot be read: {}", words(&error)), None);
+    let odd = |metadata: &std::fs::Metadata| {
+        odd_kind(metadata.file_type())
+            .map(|kind| (format!("{kind}, not a regular file: skipped"), None))
+    };
+    // Once before opening (a device may act on it), once on what was opened.
+    odd(&std::fs::metadata(path).map_err(skipped)?).map_or(Ok(()), Err)?;
+    let mut file = open(path).map_err(skipped)?;
+    let metadata = file.metadata().map_err(skipped)?;
+    odd(&metadata).map_or(Ok(()), Err)?;
+    if let Some((message, hint)) = owners.and_then(|o| o.distrust("the file", &metadata)) {
+        return Err((format!("{message}: refused"), Some(hint)));
+    }
+    let bytes = read_still(path, &mut file, MAX_FILE).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => ("changes while it is read: refused".into(), None),
+        _ => skipped(error),
+    })?;
+    let message = || (format!("longer than {} KiB: refused", MAX_FILE / 1024), None);
+    bytes.map(Look::Unit).ok_or_else(message)
+}
+
+/// Why a file cannot give its name to a unit.
+pub(crate) fn odd_name(unit: &str) -> Option<Words> {
+    if !is_name(unit) {
+        let message = "the file's name cannot be a unit's: skipped".to_string();
+        let hint = "1 to 64 letters, digits and `:_.@-`, and `.toml`";
+        return Some((message, Some(hint.into())));
+    }
+    if ["ettan-log", "ettan-watch", "ettan-load"].contains(&unit) {
+        return Some(("the name of a unit of Ettan's own: skipped".into(), None));
+    }
+    if unit.ends_with('@') {
+        return Some(("templates are not supported yet: skipped".into(), None));
+    }
+    reference::taken_by_condition(unit).map(|condition| {
+        (format!("`{unit}` is a name of the condition `{condition}`: skipped"), None)
+    })
+}
+
+fn same_file(root: &Path, one: &str, other: &str) -> bool {
+    let real = |file: &str| resolve_inside(root, Path::new(file)).ok();
+    real(one).is_some() && real(one) == real(other)
+}

@@ -1,0 +1,297 @@
+//! All units together: names to units, `before` turned around, cycles, what two units cannot
+//! share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ettan_core::order::{self, Graph, Link};
+use ettan_core::{MAX_CONDITIONS, MAX_NEEDS};
+use ettan_table::write::{Entry, EntryNeed, EntryNeedKind};
+
+use crate::compile::Compiled;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::draft::At;
+use crate::files::Absent;
+use crate::nearest;
+use crate::reference::Target;
+
+/// The units by name; only those that stay.
+pub(crate) type Units = BTreeMap<String, Compiled>;
+/// Names without a usable unit.
+pub(crate) type Absentees = BTreeMap<String, Absent>;
+
+/// Refuses units that cannot be loaded together, before anything refers to them.
+pub(crate) fn refuse(units: &mut Units, absent: &mut Absentees) -> Vec<Diagnostic> {
+    let mut diagnostics = shared_pid_files(units);
+    diagnostics.extend(too_many_needs(units));
+    for name in diagnostics.iter().filter_map(|diagnostic| diagnostic.unit.as_ref()) {
+        units.remove(name);
+        absent.insert(name.clone(), Absent::Refused);
+    }
+    diagnostics
+}
+
+/// Two daemons cannot be told apart by one PID file (`faults.md` 2.20).
+fn shared_pid_files(units: &Units) -> Vec<Diagnostic> {
+    let mut by_file: BTreeMap<&str, Vec<(&Compiled, &At<String>)>> = BTreeMap::new();
+    for unit in units.values() {
+        if let Some(path) = &unit.pid_file {
+            by_file.entry(&path.value).or_default().push((unit, path));
+        }
+    }
+    let mut diagnostics = Vec::new();
+    for users in by_file.values().filter(|users| users.len() > 1) {
+        for (unit, path) in users {
+            let own = unit.unit.name.as_str();
+            let names = users.iter().map(|(unit, _)| unit.unit.name.as_str());
+            let others = names.filter(|name| *name != own).map(|name| format!("`{name}`"));
+            let others = others.collect::<Vec<_>>().join(", ");
+            let message = format!("the same PID file as that of {others}: all of them are refused");
+            let hint = Some("each daemon writes a file of its own".to_string());
+            let severity = Severity::Error;
+            diagnostics.push(unit.source.diagnostic(severity, &path.span, message, hint));
+        }
+    }
+    diagnostics
+}
+
+/// What PID 1 has no room for is refused here, with a message, and not there.
+fn too_many_needs(units: &Units) -> Vec<Diagnostic> {
+    let mut conditions: BTreeSet<&str> = BTreeSet::new();
+    let mut needs = 0_usize;
+    let mut diagnostics = Vec::new();
+    for unit in units.values() {
+        let own = unit.after.iter().filter_map(|at| match &at.value {
+            Target::Condition(name) => Some((name.as_str(), at)),
+            Target::Unit(_) => None,
+        });
+        let new = own.filter(|(name, _)| !conditions.contains(name)).collect::<Vec<_>>();
+        let lists = [unit.after.len(), unit.before.len(), unit.wants.len(), unit.requires.len()];
+        let more = needs.saturating_add(lists.iter().sum());
+        let (what, most) = if conditions.len().saturating_add(new.len()) > MAX_CONDITIONS {
+            ("conditions", MAX_CONDITIONS)
+        } else if more > MAX_NEEDS {
+            ("dependencies", MAX_NEEDS)
+        } else {
+            needs = more;
+            conditions.extend(new.iter().map(|(name, _)| *name));
+            continue;
+        };
+        let span = new.first().map_or(0..0, |(_, at)| at.span.clone());
+        let message = format!("more than {most} {what} in all units together: refused");
+        diagnostics.push(unit.source.diagnostic(Severity::Error, &span, message, None));
+    }
+    diagnostics
+}
+
+/// The needs of every unit, in the order of the names, and what is odd about them.
+pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diagnostic>) {
+    let mut relating = Relating { units, absent, needs: BTreeMap::new(), diagnostics: Vec::new() };
+    for unit in units.values() {
+        relating.unit(unit);
+    }
+    let Relating { mut needs, mut diagnostics, .. } = relating;
+    let entry = |unit: &Compiled| Entry {
+        unit: unit.unit.clone(),
+        description: unit.description.clone(),
+        needs: needs.remove(unit.unit.name.as_str()).unwrap_or_default(),
+        launch: unit.launch.clone(),
+    };
+    let mut entries: Vec<Entry> = units.values().map(entry).collect();
+    for entry in &mut entries {
+        entry.needs.sort();
+        entry.needs.dedup();
+    }
+    diagnostics.extend(cycles(units, &entries));
+    (entries, diagnostics)
+}
+
+struct Relating<'a> {
+    units: &'a Units,
+    absent: &'a Absentees,
+    needs: BTreeMap<&'a str, Vec<EntryNeed>>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Relating<'a> {
+    fn unit(&mut self, unit: &'a Compiled) {
+        let name = unit.unit.name.as_str();
+        for at in &unit.after {
+            match &at.value {
+                Target::Condition(condition) => {
+                    if condition == name {
+                        let message = format!("`{name}` waits for the condition of its own name");
+                        let hint = "a unit of that name is the one that brings it about";
+                        self.warn(unit, at, message, Some(hint.into()));
+                    }
+                    self.need(name, EntryNeedKind::After, condition, true);
+                }
+                Target::Unit(other) => {
+                    if self.is_other(unit, at, other) {
+                        self.look(unit, at, other, "the order is ignored", Severity::Warning);
+                        self.need(name, EntryNeedKind::After, other, false);
+                    }
+                }
+            }
+        }
+        for at in &unit.before {
+            let other = &at.value;
+            if self.is_other(unit, at, other)
+                && self.look(unit, at, other, "the order is ignored", Severity::Warning)
+                && let Some((other, _)) = self.units.get_key_value(other)
+            {
+                self.need(other, EntryNeedKind::After, name, false);
+            }
+        }
+        for at in &unit.wants {
+            if self.is_other(unit, at, &at.value) {
+                self.look(unit, at, &at.value, "the wish is ignored", Severity::Warning);
+                self.need(name, EntryNeedKind::Wants, &at.value, false);
+            }
+        }
+        for at in &unit.requires {
+            if self.is_other(unit, at, &at.value) {
+                let outcome = format!("`{name}` will fail to start");
+                self.look(unit, at, &at.value, &outcome, Severity::Error);
+                self.need(name, EntryNeedKind::Requires, &at.value, false);
+            }
+        }
+    }
+
+    fn need(&mut self, of: &'a str, kind: EntryNeedKind, name: &str, condition: bool) {
+        let need = EntryNeed { kind, name: name.to_string(), condition };
+        self.needs.entry(of).or_default().push(need);
+    }
+
+    /// A unit that needs itself would wait for ever; it is told, and does not.
+    fn is_other<T>(&mut self, unit: &Compiled, at: &At<T>, other: &str) -> bool {
+        let own = unit.unit.name.as_str();
+        if other == own {
+            let message = format!("`{own}` depends on itself: ignored");
+            self.warn(unit, at, message, None);
+        }
+        other != own
+    }
+
+    /// Whether `other` is there; says so when not.
+    fn look<T>(
+        &mut self,
+        unit: &Compiled,
+        at: &At<T>,
+        other: &str,
+        outcome: &str,
+        severity: Severity,
+    ) -> bool {
+        if self.units.contains_key(other) {
+            return true;
+        }
+        let (why, hint) = match self.absent.get(other) {
+            Some(Absent::Masked) => ("is masked", None),
+            Some(Absent::Refused) => ("is refused, see its own message", None),
+            None => ("is not there", self.guess(other)),
+        };
+        let message = format!("unit `{other}` {why}: {outcome}");
+        self.diagnostics.push(unit.source.diagnostic(severity, &at.span, message, hint));
+        false
+    }
+
+    fn guess(&self, name: &str) -> Option<String> {
+        if ["network", "clock"].contains(&name) {
+            return Some(format!("`{name}` is a condition too: it can stand in `after`"));
+        }
+        let plain = name.strip_suffix(".service").or_else(|| name.strip_suffix(".target"));
+        let known = || self.units.keys().map(String::as_str);
+        let near = plain.filter(|plain| self.units.contains_key(*plain));
+        let near = near.or_else(|| nearest::nearest(name, known()))?;
+        Some(format!("did you mean `{near}`?"))
+    }
+
+    fn warn<T>(&mut self, unit: &Compiled, at: &At<T>, message: String, hint: Option<String>) {
+        let severity = Severity::Warning;
+        self.diagnostics.push(unit.source.diagnostic(severity, &at.span, message, hint));
+    }
+}
+
+/// Every cycle, with all of its members, and where it is broken. The same walk as PID 1 does.
+fn cycles(units: &Units, entries: &[Entry]) -> Vec<Diagnostic> {
+    let mut graph = Cycles { links: links(entries), found: Vec::new() };
+    order::sort(&mut graph);
+    let name = |node: &u16| entries.get(usize::from(*node)).map_or("?", |e| e.unit.name.as_str());
+    let mut diagnostics = Vec::new();
+    for (cycle, at) in &graph.found {
+        let names = cycle.iter().chain(cycle.first()).map(name).collect::<Vec<_>>();
+        let (from, to) = (names.get(*at), names.get(at.saturating_add(1)));
+        let (Some(from), Some(to)) = (from, to) else { continue };
+        let Some(unit) = units.get(*from) else { continue };
+        let message = format!("dependency cycle: {}", names.join(" → "));
+        let hint = Some(format!("broken here: `{from}` does not wait for `{to}`"));
+        let (source, span) = place_of(unit, units.get(*to), to);
+        diagnostics.push(source.diagnostic(Severity::Warning, &span, message, hint));
+    }
+    diagnostics
+}
+
+/// Where it is written that `unit` comes after `to`.
+fn place_of<'a>(
+    unit: &'a Compiled,
+    other: Option<&'a Compiled>,
+    to: &str,
+) -> (&'a crate::diagnostic::Source, std::ops::Range<usize>) {
+    let own = unit.unit.name.as_str();
+    let after = unit.after.iter().find(|at| at.value == Target::Unit(to.to_string()));
+    let requires = unit.requires.iter().find(|at| at.value == to);
+    let span = after.map(|at| &at.span).or(requires.map(|at| &at.span));
+    if let Some(span) = span {
+        return (&unit.source, span.clone());
+    }
+    let before = other.and_then(|other| {
+        let at = other.before.iter().find(|at| at.value == own)?;
+        Some((&*other.source, at.span.clone()))
+    });
+    before.unwrap_or((&unit.source, 0..0))
+}
+
+/// For each unit what it comes after, as PID 1 merges needs: one arrow for each other unit.
+fn links(entries: &[Entry]) -> Vec<Vec<Link>> {
+    let names = entries.iter().map(|entry| entry.unit.name.as_str());
+    let nodes: BTreeMap<&str, u16> = names.zip(0_u16..).collect();
+    let links = |entry: &Entry| {
+        let mut links: Vec<(Link, bool)> = Vec::new();
+        for need in entry.needs.iter().filter(|need| !need.condition) {
+            let Some(to) = nodes.get(need.name.as_str()).copied() else { continue };
+            let orders = need.kind != EntryNeedKind::Wants;
+            let strong = need.kind == EntryNeedKind::Requires;
+            match links.iter_mut().find(|(link, _)| link.to == to) {
+                Some((link, known)) => {
+                    link.strong |= strong;
+                    *known |= orders;
+                }
+                None => links.push((Link { to, strong, cut: false }, orders)),
+            }
+        }
+        links.into_iter().map(|(link, orders)| Link { cut: !orders, ..link }).collect()
+    };
+    entries.iter().map(links).collect()
+}
+
+struct Cycles {
+    links: Vec<Vec<Link>>,
+    found: Vec<(Vec<u16>, usize)>,
+}
+
+impl Graph for Cycles {
+    fn nodes(&self) -> u16 {
+        u16::try_from(self.links.len()).unwrap_or(u16::MAX)
+    }
+
+    fn link(&self, node: u16, nth: u16) -> Option<Link> {
+        self.links.get(usize::from(node))?.get(usize::from(nth)).copied()
+    }
+
+    fn cut(&mut self, node: u16, nth: u16, cycle: &[u16], at: usize) {
+        let links = self.links.get_mut(usize::from(node));
+        if let Some(link) = links.and_then(|links| links.get_mut(usize::from(nth))) {
+            link.cut = true;
+        }
+        self.found.push((cycle.to_vec(), at));
+    }
+}

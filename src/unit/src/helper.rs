@@ -1,0 +1,45 @@
+//! `ettan-init load`: the loader as PID 1 starts it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use ettan_sys::{memory, pipe};
+use ettan_table::Table;
+
+use crate::diagnostic::Severity;
+use crate::load::load;
+
+/// The memfd that PID 1 gave us to fill.
+const TABLE: u8 = 3;
+
+/// Reads the units of this machine, writes the table to descriptor 3 and seals it, tells the
+/// log what is wrong. Returns the exit status: 0 also when units were refused, 1 when there is
+/// no table.
+#[must_use]
+pub fn helper_main() -> i32 {
+    let loaded = load(Path::new("/"));
+    let mut out = String::new();
+    for diagnostic in &loaded.diagnostics {
+        out.push_str(&diagnostic.to_string());
+        out.push('\n');
+    }
+    let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let warnings = loaded.diagnostics.len().saturating_sub(errors);
+    out.push_str(&format!("{} units, {errors} errors, {warnings} warnings\n", loaded.units));
+    let done = hand_over(&loaded.table);
+    if let Err(error) = &done {
+        out.push_str(&format!("no table for PID 1: {error}\n"));
+    }
+    // Nobody to tell when there is no log.
+    let _ = io::stderr().write_all(out.as_bytes());
+    i32::from(done.is_err())
+}
+
+fn hand_over(table: &[u8]) -> io::Result<()> {
+    // What PID 1 would refuse must not replace what it has.
+    Table::read(table).map_err(|fault| io::Error::other(fault.to_string()))?;
+    let memfd = pipe::inherited(TABLE)?;
+    memory::write_all(&memfd, table)?;
+    memory::seal(&memfd)?;
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! Every key of a unit file, in one table: the reader, the manual page and the importer use it.
+
+use crate::diagnostic::Notes;
+use crate::draft::{self as d, Draft, Item};
+
+/// One key.
+pub struct Key {
+    /// The table it stands in.
+    pub section: &'static str,
+    /// Its name: the systemd directive in kebab-case, where there is one.
+    pub name: &'static str,
+    /// What it takes, and what holds without it: for the manual. Empty where it is not
+    /// supported yet.
+    pub takes: &'static str,
+    parse: Option<Parse>,
+}
+
+/// Reads a value into the draft, or notes what is wrong with it.
+pub(crate) type Parse = fn(&mut Draft, &Item<'_>, &mut Notes);
+
+impl Key {
+    /// Whether units can use it.
+    #[must_use]
+    pub fn is_supported(&self) -> bool {
+        self.parse.is_some()
+    }
+
+    pub(crate) fn parser(&self) -> Option<Parse> {
+        self.parse
+    }
+}
+
+const fn unit(name: &'static str, takes: &'static str, parse: Parse) -> Key {
+    Key { section: "unit", name, takes, parse: Some(parse) }
+}
+
+const fn service(name: &'static str, takes: &'static str, parse: Parse) -> Key {
+    Key { section: "service", name, takes, parse: Some(parse) }
+}
+
+const fn later(section: &'static str, name: &'static str) -> Key {
+    Key { section, name, takes: "", parse: None }
+}
+
+/// All keys, supported or not.
+pub const KEYS: &[Key] = &[
+    unit("description", "text; empty", d::description),
+    unit("documentation", "text or a list of it; none", d::documentation),
+    unit("after", "a list of units and conditions; none", d::after),
+    unit("before", "a list of units; none", d::before),
+    unit("wants", "a list of units; none", d::wants),
+    unit("requires", "a list of units; none", d::requires),
+    service("type", "simple, forking, oneshot or target; simple", d::kind),
+    service("exec-start", "a command; required but for a target", d::exec_start),
+    service("pid-file", "an absolute path; none", d::pid_file),
+    service("remain-after-exit", "true or false; false", d::remain_after_exit),
+    service(
+        "restart",
+        "no, always, on-success, on-failure or on-abnormal; always, for a oneshot no",
+        d::restart,
+    ),
+    service("restart-sec", "a span of time; 250ms", d::restart_sec),
+    service("restart-max-delay-sec", "a span of time; 30s", d::restart_max_delay_sec),
+    service("timeout-start-sec", "a span of time; 30s", d::timeout_start_sec),
+    service("timeout-stop-sec", "a span of time; 10s", d::timeout_stop_sec),
+    service("min-uptime-sec", "a span of time; 1s", d::min_uptime_sec),
+    service("kill-signal", "a signal's name or number; TERM", d::kill_signal),
+    service("user", "a user's name or number; root", d::user),
+    service("group", "a group's name or number; the user's", d::group),
+    service("working-directory", "an absolute path; /", d::working_directory),
+    service("umask", "an octal number as text; 0022", d::umask),
+    service("environment", "a table of text; empty", d::environment),
+    service("tty-path", "an absolute path; none", d::tty_path),
+    later("unit", "binds-to"),
+    later("unit", "part-of"),
+    later("unit", "conflicts"),
+    later("unit", "on-failure"),
+    later("unit", "condition-path-exists"),
+    later("unit", "condition-kernel-command-line"),
+    later("unit", "condition-board"),
+    later("unit", "critical"),
+    later("service", "exec-start-pre"),
+    later("service", "exec-start-post"),
+    later("service", "exec-stop"),
+    later("service", "exec-stop-post"),
+    later("service", "exec-reload"),
+    later("service", "restart-reset-sec"),
+    later("service", "start-limit-burst"),
+    later("service", "start-limit-interval-sec"),
+    later("service", "start-limit-action"),
+    later("service", "success-exit-status"),
+    later("service", "restart-prevent-exit-status"),
+    later("service", "kill-mode"),
+    later("service", "reload-signal"),
+    later("service", "environment-file"),
+    later("service", "environment-dir"),
+    later("service", "root-directory"),
+    later("service", "supplementary-groups"),
+    later("service", "nice"),
+    later("service", "io-scheduling-class"),
+    later("service", "cpu-affinity"),
+    later("service", "oom-score-adjust"),
+    later("service", "limit-as"),
+    later("service", "limit-core"),
+    later("service", "limit-cpu"),
+    later("service", "limit-data"),
+    later("service", "limit-fsize"),
+    later("service", "limit-locks"),
+    later("service", "limit-memlock"),
+    later("service", "limit-msgqueue"),
+    later("service", "limit-nice"),
+    later("service", "limit-nofile"),
+    later("service", "limit-nproc"),
+    later("service", "limit-rss"),
+    later("service", "limit-rtprio"),
+    later("service", "limit-rttime"),
+    later("service", "limit-sigpending"),
+    later("service", "limit-stack"),
+    later("service", "memory-max"),
+    later("service", "memory-high"),
+    later("service", "tasks-max"),
+    later("service", "cpu-weight"),
+    later("service", "cpu-quota"),
+    later("service", "capability-bounding-set"),
+    later("service", "ambient-capabilities"),
+    later("service", "no-new-privileges"),
+    later("service", "private-tmp"),
+    later("service", "protect-system"),
+    later("service", "read-write-paths"),
+    later("service", "private-network"),
+    later("service", "runtime-directory"),
+    later("service", "state-directory"),
+    later("service", "logs-directory"),
+    later("service", "standard-input"),
+    later("service", "standard-output"),
+    later("service", "standard-error"),
+    later("service", "watchdog-sec"),
+    later("service", "instances"),
+    later("service", "instance-name"),
+    later("ready", "mode"),
+    later("ready", "notify"),
+    later("ready", "log-pattern"),
+    later("ready", "log-file"),
+    later("ready", "log-activity"),
+    later("ready", "path"),
+    later("ready", "unix-socket"),
+    later("ready", "tcp"),
+    later("ready", "command"),
+    later("ready", "settle-sec"),
+    later("health", "command"),
+    later("health", "tcp"),
+    later("health", "http"),
+    later("health", "unix-socket"),
+    later("health", "interval-sec"),
+    later("health", "timeout-sec"),
+    later("health", "failures"),
+    later("health", "action"),
+    later("log", "storage"),
+    later("log", "directory"),
+    later("log", "max-size"),
+    later("log", "max-files"),
+    later("log", "max-age-sec"),
+    later("log", "timestamps"),
+    later("log", "rate-limit"),
+    later("log", "user"),
+    later("log", "route"),
+    later("timer", "on-boot-sec"),
+    later("timer", "every"),
+    later("timer", "at"),
+    later("timer", "persistent"),
+];
+
+/// Where a key stands.
+pub(crate) enum Lookup {
+    Supported(Parse),
+    Later,
+    /// Not a key; what was probably meant.
+    Unknown(Option<String>),
+}
+
+/// The key `name` of table `section`.
+pub(crate) fn look_up(section: &str, name: &str) -> Lookup {
+    if let Some(key) = find(section, name) {
+        return key.parser().map_or(Lookup::Later, Lookup::Supported);
+    }
+    Lookup::Unknown(guess(section, name))
+}
+
+/// Whether any key stands in a table of that name, and whether one of those is supported.
+pub(crate) fn section(name: &str) -> Option<bool> {
+    let mut keys = KEYS.iter().filter(|key| key.section == name).peekable();
+    keys.peek()?;
+    Some(keys.any(Key::is_supported))
+}
+
+/// All table names, each once.
+pub(crate) fn sections() -> impl Iterator<Item = &'static str> {
+    let firsts = KEYS
+        .iter()
+        .enumerate()
+        .filter(|(at, key)| !KEYS.iter().take(*at).any(|earlier| earlier.section == key.section));
+    firsts.map(|(_, key)| key.section)
+}
+
+/// What to write instead of a key that is not one in that table ("" is the top of the file).
+pub(crate) fn guess(section: &str, name: &str) -> Option<String> {
+    let plain = kebab(name);
+    if find(section, &plain).is_some() {
+        return Some(format!("did you mean `{plain}`?"));
+    }
+    if let Some(key) = KEYS.iter().find(|key| key.name == plain) {
+        return Some(format!("`{plain}` belongs in [{}]", key.section));
+    }
+    let here = KEYS.iter().filter(|key| key.section == section);
+    if let Some(near) = crate::nearest::nearest(&plain, here.map(|key| key.name)) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    let near = crate::nearest::nearest(&plain, KEYS.iter().map(|key| key.name))?;
+    let key = KEYS.iter().find(|key| key.name == near)?;
+    Some(format!("did you mean `{near}` in [{}]?", key.section))
+}
+
+fn find(section: &str, name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.section == section && key.name == name)
+}
+
+/// `ExecStart`, `exec_start` and `PIDFile` as we write them.
+fn kebab(name: &str) -> String {
+    let letters: Vec<char> = name.chars().take(64).collect();
+    let mut out = String::new();
+    for (at, c) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        let after = letters.get(at.saturating_add(1));
+        let word = c.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                before.is_ascii_lowercase()
+                    || (before.is_ascii_uppercase() && after.is_some_and(char::is_ascii_lowercase))
+            });
+        if word {
+            out.push('-');
+        }
+        out.push(if *c == '_' { '-' } else { c.to_ascii_lowercase() });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_there_once() {
+        for (at, key) in KEYS.iter().enumerate() {
+            let again =
+                KEYS.iter().skip(at + 1).find(|k| (k.section, k.name) == (key.section, key.name));
+            assert!(again.is_none(), "{}", key.name);
+            assert_eq!(key.is_supported(), !key.takes.is_empty(), "{}", key.name);
+        }
+        assert_eq!(
+            sections().collect::<Vec<_>>(),
+            ["unit", "service", "ready", "health", "log", "timer"]
+        );
+    }
+
+    #[test]
+    fn guesses_what_was_meant() {
+        let cases = [
+            ("service", "exec-strat", "did you mean `exec-start`?"),
+            ("service", "ExecStart", "did you mean `exec-start`?"),
+            ("service", "PIDFile", "did you mean `pid-file`?"),
+            ("service", "pid_file", "did you mean `pid-file`?"),
+            ("service", "LimitNOFILE", "did you mean `limit-nofile`?"),
+            ("service", "TTYPath", "did you mean `tty-path`?"),
+            ("service", "After", "`after` belongs in [unit]"),
+            ("unit", "restart", "`restart` belongs in [service]"),
+            ("", "exec-start", "`exec-start` belongs in [service]"),
+            ("unit", "Restrat", "did you mean `restart` in [service]?"),
+        ];
+        for (section, name, hint) in cases {
+            assert_eq!(guess(section, name).as_deref(), Some(hint), "{name}");
+        }
+        assert_eq!(guess("service", "colour-of-the-sky"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The whole way: directories to table.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ettan_table::write::{Entry, Overflow, encode};
+
+use crate::compile::{World, compile};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::files::{self, Absent, Search};
+use crate::graph::{self, Units};
+
+/// What `load` made.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The compiled table, for `ettan_table::Table::read`.
+    pub table: Vec<u8>,
+    /// Everything there is to say, in the order of files and lines.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many units the table holds.
+    pub units: usize,
+}
+
+/// Reads all units of `root`. What is wrong is left out and told; this never fails.
+#[must_use]
+pub fn load(root: &Path) -> Loaded {
+    let Gathered { entries, mut diagnostics, .. } = gather(root, &[]);
+    sort(&mut diagnostics);
+    let (table, units) = write(entries, &mut diagnostics);
+    Loaded { table, diagnostics, units }
+}
+
+/// All units of a root before they are written.
+pub(crate) struct Gathered {
+    pub(crate) units: Units,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads all units of `root`, with `files` in place of those of the same name.
+pub(crate) fn gather(root: &Path, files: &[PathBuf]) -> Gathered {
+    let mut search = files::search(root);
+    for file in files {
+        files::overlay(&mut search, file);
+    }
+    let Search { found, mut absent, mut diagnostics, .. } = search;
+    let world = World::new(root);
+    let mut units = BTreeMap::new();
+    for (name, file) in found {
+        let (unit, said) = compile(file, &world);
+        diagnostics.extend(said);
+        match unit {
+            Some(unit) => {
+                units.insert(name, unit);
+            }
+            None => {
+                absent.insert(name, Absent::Refused);
+            }
+        }
+    }
+    diagnostics.extend(graph::refuse(&mut units, &mut absent));
+    let (entries, said) = graph::relate(&units, &absent);
+    diagnostics.extend(said);
+    Gathered { units, entries, diagnostics }
+}
+
+/// By file, then by place.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by(|a, b| {
+        let place = |d: &Diagnostic| d.place.as_ref().map(|place| (place.line, place.column));
+        (&a.file, place(a)).cmp(&(&b.file, place(b)))
+    });
+}
+
+/// The table. What does not fit it is left out and told.
+fn write(mut entries: Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) -> (Vec<u8>, usize) {
+    loop {
+        let overflow = match encode(&entries, &messages(diagnostics)) {
+            Ok(table) => return (table, entries.len()),
+            Err(overflow) => overflow,
+        };
+        let before = entries.len();
+        match &overflow {
+            Overflow::Unit(name) => entries.retain(|entry| entry.unit.name.as_str() != name),
+            Overflow::Units | Overflow::Length => entries.truncate(before / 2),
+        }
+        diagnostics.push(Diagnostic {
+            severity: Severity::Error,
+            unit: None,
+            file: files::ADMIN.into(),
+            place: None,
+            message: overflow.to_string(),
+            hint: None,
+        });
+        if entries.len() == before {
+            return (Vec::new(), 0);
+        }
+    }
+}
+
+/// The most bytes of messages that PID 1 carries for `ettan status`: the log has them all.
+const MAX_MESSAGES: usize = 64 * 1024;
+/// The longest of them: it must fit a control packet of 4 KiB with room for quoting.
+const MAX_MESSAGE: usize = 600;
+
+/// Unit and text, errors first.
+fn messages(diagnostics: &[Diagnostic]) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    let mut room = MAX_MESSAGES;
+    for severity in [Severity::Error, Severity::Warning] {
+        for diagnostic in diagnostics.iter().filter(|d| d.severity == severity) {
+            let mut text = diagnostic.one_line();
+            if text.len() > MAX_MESSAGE {
+                text = text.chars().take(MAX_MESSAGE / 4).chain(['…']).collect();
+            }
+            let unit = diagnostic.unit.clone().unwrap_or_default();
+            let cost = text.len().saturating_add(unit.len());
+            let Some(rest) = room.checked_sub(cost) else {
+                list.push((String::new(), "more messages are in the log of ettan-load".into()));
+                return list;
+            };
+            room = rest;
+            list.push((unit, text));
+        }
+    }
+    list
+}

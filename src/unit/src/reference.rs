@@ -1,0 +1,143 @@
+//! Names in `after`, `before`, `wants`, `requires`: a unit or a condition?
+
+use ettan_table::{MAX_NAME, is_name};
+
+use crate::diagnostic::Complaint;
+
+/// What a name means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Unit(String),
+    Condition(String),
+}
+
+/// A name where both units and conditions may stand (`after`).
+pub(crate) fn parse(name: &str) -> Result<Target, Complaint> {
+    if let Some(condition) = condition(name) {
+        return condition.map(Target::Condition);
+    }
+    unit(name).map(Target::Unit)
+}
+
+/// A name where only units may stand (`before`, `wants`, `requires`).
+pub(crate) fn unit(name: &str) -> Result<String, Complaint> {
+    let plain = name.strip_suffix(".toml").unwrap_or(name);
+    if plain.len() != name.len() {
+        let message = format!("`{}` is a file's name", shown(name));
+        return Err(Complaint::new(message).hint(format!("the unit is `{}`", shown(plain))));
+    }
+    if let Some(condition) = taken_by_condition(name) {
+        let message =
+            format!("`{}` is the condition `{}`, not a unit", shown(name), shown(condition));
+        return Err(Complaint::new(message).hint("conditions can only stand in `after`"));
+    }
+    if is_name(name) { Ok(name.to_string()) } else { Err(odd(name)) }
+}
+
+/// The condition that makes `name` unusable for a unit. `network` and `clock` are usable: the
+/// unit of that name is the one that brings the condition about.
+pub(crate) fn taken_by_condition(name: &str) -> Option<&str> {
+    match name {
+        "network.target" | "network-online.target" => Some("network"),
+        _ => ["network:", "device:", "path:"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            .then_some(name),
+    }
+}
+
+/// The condition that `name` is, if it looks like one.
+fn condition(name: &str) -> Option<Result<String, Complaint>> {
+    let good = match name {
+        "network" | "network.target" | "network-online.target" => {
+            return Some(Ok("network".into()));
+        }
+        "clock" | "network:link" => true,
+        _ => match name.split_once(':')? {
+            ("network", rest) => {
+                let interface = rest.strip_suffix(":address");
+                interface.is_some_and(|interface| {
+                    // As the kernel has it: IFNAMSIZ with its NUL is 16.
+                    (1..16).contains(&interface.len()) && !interface.contains([':', '/'])
+                })
+            }
+            ("device", rest) => !rest.is_empty(),
+            ("path", rest) => rest.starts_with('/'),
+            _ => return None,
+        },
+    };
+    let whole = good && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
+    Some(if whole { Ok(name.into()) } else { Err(unknown_condition(name)) })
+}
+
+fn unknown_condition(name: &str) -> Complaint {
+    Complaint::new(format!("unknown condition `{}`", shown(name))).hint(
+        "there are network, network:link, network:IFACE:address, clock, device:…, path:/…; \
+         at most 64 characters",
+    )
+}
+
+fn odd(name: &str) -> Complaint {
+    Complaint::new(format!("`{}` cannot be a unit's name", shown(name)))
+        .hint("1 to 64 letters, digits and `:_.@-`")
+}
+
+/// Not a whole file in a message, and nothing a terminal obeys.
+pub(crate) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(64).collect();
+    short.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_units_from_conditions() {
+        let condition = |name: &str| Ok(Target::Condition(name.into()));
+        let cases = [
+            ("network", condition("network")),
+            ("network.target", condition("network")),
+            ("network-online.target", condition("network")),
+            ("network:link", condition("network:link")),
+            ("network:eth0:address", condition("network:eth0:address")),
+            ("clock", condition("clock")),
+            ("device:usb:1781:0c31", condition("device:usb:1781:0c31")),
+            ("path:/data", condition("path:/data")),
+            ("web", Ok(Target::Unit("web".into()))),
+            ("a:b", Ok(Target::Unit("a:b".into()))),
+            ("network-manager", Ok(Target::Unit("network-manager".into()))),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(parse(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_the_rest() {
+        let long = format!("path:/{}", "x".repeat(64));
+        let names = [
+            "",
+            "a/b",
+            "a b",
+            "web.toml",
+            "ä",
+            "network:",
+            "network:eth0",
+            "network::address",
+            "network:waytoolonginterface:address",
+            "device:",
+            "path:",
+            "path:data",
+            ".hidden",
+            &long,
+        ];
+        for name in names {
+            assert!(parse(name).is_err(), "{name}");
+        }
+        for name in ["network.target", "network:link", "path:/x", "device:a"] {
+            assert!(unit(name).is_err(), "{name}");
+        }
+        assert_eq!(unit("network").as_deref(), Ok("network"));
+    }
+}

@@ -1,0 +1,376 @@
+//! Each key: what it means, what it takes, what it refuses.
+
+mod common;
+
+use common::{PLAIN, Root, service, unit};
+use ettan_core::{Kind, Restart};
+use ettan_unit::KEYS;
+
+/// The value of one loaded unit `a`, made of `content` alone.
+fn with<T>(content: &str, look: impl Fn(&common::World) -> T) -> T {
+    let root = Root::new();
+    root.unit("a", content);
+    let world = root.load();
+    world.assert_clean();
+    look(&world)
+}
+
+/// `content` is refused as unit `a`, with each of `texts` said, and a good unit beside it is not.
+#[track_caller]
+fn refused(content: impl AsRef<[u8]>, texts: &[&str]) {
+    let root = Root::new();
+    root.unit("a", content);
+    root.unit("good", PLAIN);
+    let world = root.load();
+    assert_eq!(world.names(), ["good"], "{world}");
+    texts.iter().for_each(|text| world.assert_says(text));
+}
+
+#[test]
+fn defaults_are_those_of_the_manual() {
+    with(PLAIN, |world| {
+        let unit = world.unit("a");
+        assert_eq!((unit.kind, unit.restart), (Kind::Simple, Restart::Always));
+        assert_eq!((unit.restart_delay_ms, unit.restart_delay_max_ms), (250, 30_000));
+        assert_eq!((unit.start_timeout_ms, unit.stop_timeout_ms), (30_000, 10_000));
+        assert_eq!((unit.min_uptime_ms, unit.kill_signal), (1_000, 15));
+        assert!(unit.autostart && !unit.builtin);
+        let launch = world.launch("a");
+        assert_eq!((launch.uid, launch.gid, launch.umask), (0, 0, 0o022));
+        assert_eq!(launch.working_directory, c"/");
+        assert_eq!((launch.pid_file, launch.tty_path), (None, None));
+        assert_eq!((launch.log.max_size_bytes, launch.log.max_files), (262_144, 4));
+        assert_eq!(launch.description, "");
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let environment = [path, "HOME=/root", "USER=root", "LOGNAME=root"];
+        assert_eq!(world.environment("a"), environment);
+    });
+}
+
+#[test]
+fn description_is_one_short_line() {
+    let described = unit("description = \"Telldus Duo – ä\"\ndocumentation = [\"man:a(8)\"]");
+    with(&described, |world| assert_eq!(world.launch("a").description, "Telldus Duo – ä"));
+    refused(unit("description = 5"), &["a.toml:2:15: error: an integer is not a text"]);
+    refused(unit("description = \"a\\nb\""), &["one line"]);
+    refused(unit(&format!("description = \"{}\"", "x".repeat(257))), &["longer than 256 bytes"]);
+    refused(unit("description = \"a\\u0000b\""), &["cannot hold a NUL"]);
+    refused(unit("documentation = 1"), &["an integer is not a list of text"]);
+}
+
+#[test]
+fn after_before_wants_requires_become_needs() {
+    let root = Root::new();
+    root.unit(
+        "a",
+        unit("after = [\"b\", \"network-online.target\", \"path:/data\"]\nwants = \"c\""),
+    );
+    root.unit("b", unit("requires = [\"c\"]\nbefore = [\"c\"]"));
+    root.unit("c", PLAIN);
+    let world = root.load();
+    assert_eq!(
+        world.needs("a"),
+        ["After b", "After ?network", "After ?path:/data", "Wants c"],
+        "{world}"
+    );
+    assert_eq!(world.needs("b"), ["Requires c"]);
+    assert_eq!(world.needs("c"), ["After b"]);
+    world.assert_says("dependency cycle: b → c → b");
+}
+
+#[test]
+fn names_must_be_names() {
+    refused(unit("after = [\"b c\"]"), &["`b c` cannot be a unit's name", "in quotes one by one"]);
+    refused(unit("after = [1]"), &["a.toml:2:10: error: an integer is not a text"]);
+    refused(unit("after = [\"network:eth0\"]"), &["unknown condition `network:eth0`"]);
+    refused(unit("requires = [\"network:link\"]"), &["is the condition", "only stand in `after`"]);
+    refused(unit("wants = [\"b.toml\"]"), &["the unit is `b`"]);
+    refused(unit("before = [\"\"]"), &["cannot be a unit's name"]);
+}
+
+#[test]
+fn a_unit_called_network_brings_the_condition_about() {
+    let root = Root::new();
+    root.unit("network", PLAIN);
+    root.unit("a", unit("after = [\"network\"]\nwants = [\"network\"]"));
+    let world = root.load();
+    world.assert_clean();
+    assert_eq!(world.needs("a"), ["After ?network", "Wants network"]);
+    root.unit("network", unit("after = [\"network\"]"));
+    root.load().assert_says("`network` waits for the condition of its own name");
+}
+
+#[test]
+fn type_decides_the_kind_and_the_default_restart() {
+    let kind =
+        |keys: &str| with(&service(keys), |world| (world.unit("a").kind, world.unit("a").restart));
+    assert_eq!(kind("type = \"simple\""), (Kind::Simple, Restart::Always));
+    assert_eq!(kind("type = \"forking\""), (Kind::Forking, Restart::Always));
+    let oneshot = Kind::Oneshot { remain_after_exit: false };
+    assert_eq!(kind("type = \"oneshot\""), (oneshot, Restart::No));
+    let remains = Kind::Oneshot { remain_after_exit: true };
+    assert_eq!(kind("type = \"oneshot\"\nremain-after-exit = true"), (remains, Restart::No));
+    refused(service("type = \"notify\""), &["type `notify` is not supported yet"]);
+    refused(service("type = \"froking\""), &["did you mean `forking`?"]);
+    refused(service("type = \"banana\""), &["simple, forking, oneshot, target"]);
+    refused(service("type = [\"simple\"]"), &["a list is not a text"]);
+    refused(service("remain-after-exit = \"yes\""), &["a text is not true or false"]);
+}
+
+#[test]
+fn a_target_executes_nothing() {
+    with("[service]\ntype = \"target\"\n", |world| {
+        assert_eq!(world.unit("a").kind, Kind::Target);
+        assert!(world.table().launch(0).is_none());
+    });
+    refused("[service]\ntype = \"target\"\nuser = \"root\"\n", &["`user` in a target"]);
+    refused(
+        "[service]\ntype = \"target\"\nexec-start = \"/x\"\n",
+        &["a.toml:3:1: error: `exec-start`"],
+    );
+}
+
+#[test]
+fn exec_start_is_a_list_or_is_split_like_a_shell_would() {
+    let argv = |value: &str| with(&format!("[service]\nexec-start = {value}\n"), |w| w.argv("a"));
+    assert_eq!(argv("\"/bin/a b  'c d'\""), ["/bin/a", "b", "c d"]);
+    assert_eq!(argv("[\"/bin/a\", \"b c\", \"\"]"), ["/bin/a", "b c", ""]);
+    assert_eq!(argv("'/bin/a \"x y\" %n %p %% %H'"), ["/bin/a", "x y", "a", "a", "%", "localhost"]);
+    assert_eq!(argv("[\"/bin/a\", \"$HOME\", \"|\"]"), ["/bin/a", "$HOME", "|"]);
+    let bad =
+        |value: &str, text: &str| refused(format!("[service]\nexec-start = {value}\n"), &[text]);
+    bad("\"\"", "the command is empty");
+    bad("[]", "the command is empty");
+    bad("[\"\"]", "the program `` is not an absolute path");
+    bad("5", "an integer is not a command");
+    bad("[\"/bin/a\", 5]", ":2:25: error: an integer is not a text");
+    bad("\"true\"", "the program `true` is not an absolute path");
+    bad("\"-/bin/a\"", "prefixes as systemd has them");
+    bad("\"/bin/a 'b\"", "is not closed");
+    bad("\"/bin/a %x\"", "unknown specifier `%x`");
+    bad("\"/bin/a %i\"", "not supported yet");
+    bad("\"/bin/a\\u0000\"", "cannot hold a NUL");
+    bad(&format!("\"/bin/a{}\"", " x".repeat(256)), "257 arguments, at most 256");
+    refused("[unit]\ndescription = \"x\"\n", &["`exec-start` is missing"]);
+    refused("", &["`exec-start` is missing"]);
+}
+
+#[test]
+fn a_program_without_a_path_is_found_for_the_hint() {
+    let root = Root::new();
+    root.write("/usr/bin/python3", "");
+    root.unit("a", "[service]\nexec-start = \"python3 x.py\"\n");
+    root.load().assert_says("did you mean `/usr/bin/python3`?");
+}
+
+#[test]
+fn a_shell_script_in_a_command_is_warned_of() {
+    let root = Root::new();
+    root.unit("a", "[service]\nexec-start = \"/bin/a > /dev/null 2>&1\"\n");
+    let world = root.load();
+    assert_eq!(world.names(), ["a"]);
+    world.assert_says("warning: `>` is passed to the program as it is");
+}
+
+#[test]
+fn pid_file_is_for_forking_daemons() {
+    let forking = service("type = \"forking\"\npid-file = \"/run/%n.pid\"");
+    with(&forking, |world| assert_eq!(world.launch("a").pid_file, Some(c"/run/a.pid")));
+    let root = Root::new();
+    root.unit("a", service("pid-file = \"/run/a.pid\""));
+    let world = root.load();
+    assert_eq!(world.launch("a").pid_file, None);
+    world.assert_says("warning: without a meaning for type `simple`");
+    let bad = |path: &str, text: &str| {
+        refused(service(&format!("type = \"forking\"\npid-file = \"{path}\"")), &[text]);
+    };
+    bad("a.pid", "is not an absolute path");
+    bad("/run/../etc/passwd", "does not plainly name a file");
+    bad("/run/", "does not plainly name a file");
+}
+
+#[test]
+fn restart_has_its_words() {
+    let words = [
+        ("no", Restart::No),
+        ("always", Restart::Always),
+        ("on-success", Restart::OnSuccess),
+        ("on-failure", Restart::OnFailure),
+        ("on-abnormal", Restart::OnAbnormal),
+    ];
+    for (word, restart) in words {
+        let content = service(&format!("restart = \"{word}\""));
+        assert_eq!(with(&content, |world| world.unit("a").restart), restart);
+    }
+    refused(service("restart = \"alway\""), &["did you mean `always`?"]);
+    refused(service("restart = true"), &["a boolean is not a text"]);
+}
+
+#[test]
+fn spans_of_time_are_text_or_seconds() {
+    let keys = "restart-sec = \"1s\"\nrestart-max-delay-sec = \"2min 30s\"\n\
+        timeout-start-sec = 0\ntimeout-stop-sec = 1.5\nmin-uptime-sec = \"100ms\"";
+    with(&service(keys), |world| {
+        let unit = world.unit("a");
+        assert_eq!((unit.restart_delay_ms, unit.restart_delay_max_ms), (1_000, 150_000));
+        assert_eq!((unit.start_timeout_ms, unit.stop_timeout_ms), (0, 1_500));
+        assert_eq!(unit.min_uptime_ms, 100);
+    });
+    with(&service("restart-sec = \"1min\""), |world| {
+        assert_eq!(world.unit("a").restart_delay_max_ms, 60_000, "never below the first delay");
+    });
+    refused(service("restart-sec = 0"), &["must be longer than 0"]);
+    refused(service("min-uptime-sec = \"0ms\""), &["must be longer than 0"]);
+    refused(service("restart-max-delay-sec = \"100ms\""), &["shorter than restart-sec"]);
+    for bad in ["-5", "\"5 parsecs\"", "true", "1e3", "0x10", "inf", "\"\"", "1979-05-27"] {
+        refused(service(&format!("timeout-stop-sec = {bad}")), &["a.toml:3:20: error:"]);
+    }
+    refused(service("timeout-start-sec = \"infinity\""), &["0 waits for ever"]);
+}
+
+#[test]
+fn kill_signal_is_a_name_or_a_number() {
+    for (value, number) in
+        [("\"INT\"", 2), ("\"SIGQUIT\"", 3), ("9", 9), ("\"usr1\"", 10), ("\"RTMIN+3\"", 37)]
+    {
+        let content = service(&format!("kill-signal = {value}"));
+        assert_eq!(with(&content, |world| world.unit("a").kill_signal), number);
+    }
+    refused(service("kill-signal = \"TREM\""), &["no signal `TREM`", "did you mean `TERM`?"]);
+    refused(service("kill-signal = 0"), &["no signal `0`"]);
+    refused(service("kill-signal = 65"), &["no signal `65`"]);
+    refused(service("kill-signal = \"STOP\""), &["does not end a process"]);
+    refused(service("kill-signal = 0x0f"), &["must be decimal"]);
+}
+
+#[test]
+fn user_and_group_become_numbers() {
+    with(&service("user = \"telldus\""), |world| {
+        let launch = world.launch("a");
+        assert_eq!((launch.uid, launch.gid), (101, 102));
+        assert_eq!(launch.groups.collect::<Vec<_>>(), [20, 46, 102]);
+        assert!(world.environment("a").contains(&"HOME=/var/lib/telldus".to_string()));
+        assert!(world.environment("a").contains(&"LOGNAME=telldus".to_string()));
+    });
+    with(&service("user = 101\ngroup = \"plugdev\""), |world| {
+        let launch = world.launch("a");
+        assert_eq!((launch.uid, launch.gid), (101, 46));
+        assert_eq!(launch.groups.collect::<Vec<_>>(), [20, 46]);
+    });
+    with(&service("user = 4000\ngroup = 4001"), |world| {
+        let launch = world.launch("a");
+        assert_eq!((launch.uid, launch.gid), (4000, 4001));
+        assert_eq!(launch.groups.collect::<Vec<_>>(), [4001]);
+        assert_eq!(world.environment("a").len(), 2, "PATH and HOME, no name");
+    });
+}
+
+#[test]
+fn an_unknown_or_odd_user_is_refused_and_never_root() {
+    let users = [
+        ("\"nobody\"", "unknown user `nobody`"),
+        ("\"hex\"", "unknown user `hex`"),
+        ("\"nohome\"", "unknown user `nohome`"),
+        ("\"0day\"", "neither a user's name nor a user's number"),
+        ("\"0x0\"", "neither"),
+        ("\"\"", "neither"),
+        ("\"-1\"", "neither"),
+        ("-1", "neither"),
+        ("\"+0\"", "neither"),
+        ("\"00\"", "neither"),
+        ("\" root\"", "neither"),
+        ("\"root:x\"", "neither"),
+        ("4294967295", "neither"),
+        ("65535", "neither"),
+        ("4294967296", "neither"),
+        ("0x0", "must be decimal"),
+        ("0o0", "must be decimal"),
+        ("4000", "give a `group` too"),
+        ("true", "a boolean is neither a name nor a number"),
+        ("[]", "a list is neither"),
+    ];
+    for (user, text) in users {
+        refused(service(&format!("user = {user}")), &[text, "a.toml:3:8: error:"]);
+    }
+    refused(service("group = \"ghosts\""), &["unknown group `ghosts`"]);
+    refused(service("user = 4000\ngroup = \"ghosts\""), &["unknown group `ghosts`"]);
+    refused(service("group = \"neg\""), &["unknown group `neg`"]);
+}
+
+#[test]
+fn root_is_known_without_a_passwd_file() {
+    let root = Root::new();
+    std::fs::remove_file(root.at("/etc/passwd")).unwrap();
+    std::fs::remove_file(root.at("/etc/group")).unwrap();
+    root.unit("a", service("user = \"root\"\ngroup = \"root\""));
+    root.unit("b", service("user = \"telldus\""));
+    let world = root.load();
+    assert_eq!(world.names(), ["a"]);
+    assert_eq!((world.launch("a").uid, world.launch("a").gid), (0, 0));
+    world.assert_says("unknown user `telldus`");
+}
+
+#[test]
+fn directory_umask_and_terminal_are_carried() {
+    let keys = "working-directory = \"/srv/%n\"\numask = \"0077\"\ntty-path = \"/dev/ttyAMA0\"";
+    with(&service(keys), |world| {
+        let launch = world.launch("a");
+        assert_eq!(launch.working_directory, c"/srv/a");
+        assert_eq!(launch.umask, 0o077);
+        assert_eq!(launch.tty_path, Some(c"/dev/ttyAMA0"));
+    });
+    assert_eq!(with(&service("umask = 0o027"), |world| world.launch("a").umask), 0o027);
+    refused(service("umask = 22"), &["an integer is no umask", "octal number as text"]);
+    refused(service("umask = \"0888\""), &["`0888` is no umask"]);
+    refused(service("umask = \"01000\""), &["is no umask"]);
+    refused(service("umask = \"+022\""), &["is no umask"]);
+    refused(service("umask = 022"), &["a.toml:3:9: error:"]);
+    refused(service("working-directory = \"srv\""), &["is not an absolute path"]);
+    refused(service("tty-path = \"%n\""), &["is not an absolute path"]);
+}
+
+#[test]
+fn environment_is_a_table_of_text() {
+    let keys =
+        "[service.environment]\nPYTHONPATH = \"/usr/local/%n\"\nHOME = \"/x\"\nA = \"b\\nc\"";
+    with(&service(keys), |world| {
+        let environment = world.environment("a");
+        assert!(environment.contains(&"PYTHONPATH=/usr/local/a".into()));
+        assert!(environment.contains(&"HOME=/x".into()));
+        assert!(environment.contains(&"A=b\nc".into()), "{environment:?}");
+        assert_eq!(environment.iter().filter(|v| v.starts_with("HOME=")).count(), 1);
+    });
+    refused(service("environment = [\"A=b\"]"), &["a list is not a table"]);
+    refused(service("environment = { A = 5 }"), &["an integer is not a text", "put it in quotes"]);
+    refused(service("environment = { \"A=B\" = \"c\" }"), &["cannot be a variable's name"]);
+    refused(service("environment = { \"\" = \"c\" }"), &["cannot be a variable's name"]);
+    refused(service("environment = { ETTAN_COOKIE = \"c\" }"), &["set by Ettan itself"]);
+    refused(service("environment = { A = \"%z\" }"), &["unknown specifier"]);
+    let many: String = (0..260).map(|n| format!("V{n} = \"\"\n")).collect();
+    refused(service(&format!("[service.environment]\n{many}")), &["264 variables, at most 256"]);
+}
+
+#[test]
+fn every_key_of_the_plan_that_is_not_supported_says_so() {
+    for key in KEYS.iter().filter(|key| !key.is_supported()) {
+        let content = match key.section {
+            "service" => service(&format!("{} = 1", key.name)),
+            "unit" => unit(&format!("{} = 1", key.name)),
+            section => format!("{PLAIN}[{section}]\n{} = 1\n", key.name),
+        };
+        refused(content, &["is not supported yet"]);
+    }
+}
+
+#[test]
+fn the_manual_names_every_key() {
+    let manual = include_str!("../../../docs/ettan-unit.5.md");
+    let (supported, later) = manual.split_once("## Not supported yet").expect("both parts");
+    for key in KEYS {
+        let part = if key.is_supported() { supported } else { later };
+        assert!(part.contains(&format!("`{}`", key.name)), "[{}] {}", key.section, key.name);
+        if let Some((_, default)) = key.takes.split_once("; ") {
+            assert!(!default.is_empty());
+        }
+    }
+}
