@@ -7,6 +7,7 @@ use crate::Text;
 /// One packet from PID 1: `{"reply":"done","text":"web: up (pid 212)"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "no heap to put the large one in")]
 pub enum Reply {
     /// To `hello`.
     Welcome(Welcome),
