@@ -59,6 +59,18 @@ pub enum State {
 }
 
 impl State {
+    /// The process that stands for the unit: the main one, a oneshot's, or the launcher.
+    #[must_use]
+    pub const fn pid(&self) -> Option<Pid> {
+        match *self {
+            Self::Starting { pid, .. }
+            | Self::Up { pid, .. }
+            | Self::Stopping { pid, .. }
+            | Self::Sweeping { pid, .. } => pid,
+            Self::Down | Self::Seeking { .. } | Self::Backoff { .. } | Self::Failed => None,
+        }
+    }
+
     /// The state's name, as status and events show it.
     #[must_use]
     pub const fn name(&self) -> &'static str {

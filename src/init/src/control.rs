@@ -174,7 +174,9 @@ impl Control {
             | Notice::CycleBroken { .. }
             | Notice::LeftOut { .. } => log::warn!("{line}"),
             Notice::Unkillable { .. } | Notice::Unexpected { .. } => log::error!("{line}"),
-            Notice::State { .. } | Notice::Shutdown { .. } => log::info!("{line}"),
+            Notice::Shutdown { .. } => log::info!("{line}"),
+            // The ordinary course of things: for `ettan logs`, not for the kernel's log.
+            Notice::State { .. } => log::debug!("{line}"),
         }
         self.ring.push(sources.now, *notice, sources.supervisor);
     }

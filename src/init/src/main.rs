@@ -1,4 +1,23 @@
-//! PID 1: wait, translate, step, perform.
+//! PID 1: wait, translate, step, perform. Also its own helpers, by re-executing itself.
+//!
+//! ```text
+//! kernel ─► sys ─► translate ─ Event ─► core ─ Action ─► perform ─► sys ─► kernel
+//! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `boot` | makes the machine fit to run units: file systems, descriptors, signals |
+//! | `pid1` | the loop, and everything PID 1 holds |
+//! | `translate` | what the kernel said → `Event` |
+//! | `perform` | `Action` → what the kernel is told |
+//! | `group` | which processes belong to a unit |
+//! | `seek` | the main process of a forking daemon |
+//! | `pipes` | the log pipes, and the logger that reads them |
+//! | `builtin` | the units that are Ettan itself: loader, logger, watcher, rescue shell |
+//! | `tables` | the compiled unit table in force |
+//! | `control` | the control socket |
+//! | `close` | the end: strays, file systems, reboot(2) |
+//! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,
@@ -9,4 +28,41 @@
     clippy::wildcard_enum_match_arm
 )]
 
-fn main() {}
+mod boot;
+mod builtin;
+mod close;
+mod control;
+mod group;
+mod perform;
+mod pid1;
+mod pipes;
+mod report;
+mod seek;
+mod tables;
+mod translate;
+
+use std::process::ExitCode;
+
+/// Counts what is allocated after boot; the count belongs to `ettan status` and should be 0.
+#[global_allocator]
+static HEAP: ettan_sys::heap::CountingAlloc = ettan_sys::heap::CountingAlloc;
+
+const USAGE: &str = "ettan-init is PID 1: the kernel starts it as /sbin/init. \
+To talk to a running one, use the `ettan` command.";
+
+fn main() -> ExitCode {
+    if ettan_sys::process::own_pid() == 1 {
+        return pid1::main();
+    }
+    let status = match std::env::args().nth(1).as_deref() {
+        Some("load") => ettan_unit::helper_main(),
+        Some("log") => ettan_log::main(),
+        Some("watch") => ettan_watch::main(),
+        Some("close") => close::helper_main(std::env::args_os().nth(2)),
+        Some(_) | None => {
+            eprintln!("{USAGE}");
+            2
+        }
+    };
+    ExitCode::from(u8::try_from(status).unwrap_or(1))
+}

@@ -71,7 +71,7 @@ pub enum Mounted {
 /// Mounts /proc /sys /dev /run /dev/pts /dev/shm and cgroup2 where they are missing, and tells
 /// `report` of each how it went. One that is refused keeps none of the others back. Can be
 /// called again.
-pub fn mount_api_fs(report: &mut dyn FnMut(&CStr, Result<Mounted>)) {
+pub fn mount_api_fs(report: &mut dyn FnMut(&'static CStr, Result<Mounted>)) {
     for api in &APIS {
         report(api.target, ensure(api));
     }

@@ -1,0 +1,351 @@
+//! Knows which processes belong to a unit, and reaches all of them: by cgroup v2 where there is
+//! one, else by session and by the launch's cookie. Decides nothing.
+//!
+//! A signal goes only to a process that is proven to belong (`pid-files.md`, last line): an
+//! unreaped child of ours, or one that we hold by pidfd while membership is checked again.
+
+use core::ffi::CStr;
+use ettan_core::{MAX_UNITS, Pid, Supervisor, UnitId};
+use ettan_sys::inotify::{Inotify, Watch};
+use ettan_sys::{Errno, cgroup, process, procfs, signals};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Mutex, MutexGuard};
+
+/// `ETTAN_COOKIE=` and 16 hexadecimal digits, as it stands in a service's environment.
+pub(crate) const COOKIE_LEN: usize = COOKIE_KEY.len() + 16;
+const COOKIE_KEY: &[u8] = b"ETTAN_COOKIE=";
+
+/// What PID 1 remembers of a unit's last launch.
+#[derive(Clone, Copy)]
+pub(crate) struct Launched {
+    /// The random number in the environment of everything this launch started.
+    pub(crate) cookie: u64,
+    /// When the first process started, in clock ticks since boot (`/proc/PID/stat` field 22).
+    pub(crate) born: u64,
+    /// The first process: the main one, or the launcher. Also its session's number.
+    pub(crate) first: i32,
+    /// The process that a PID file proved to be the main one, 0 before that.
+    pub(crate) main: i32,
+}
+
+impl Launched {
+    /// All zero, so that the table of all units costs no memory before it is used.
+    const NEVER: Self = Self { cookie: 0, born: 0, first: 0, main: 0 };
+}
+
+static LAUNCHED: Mutex<[Launched; MAX_UNITS]> = Mutex::new([Launched::NEVER; MAX_UNITS]);
+
+/// The name of our part of the cgroup tree, below the group that PID 1 is in.
+pub(crate) const BASE: &CStr = c"ettan";
+
+/// The longest path of a cgroup that is compared; deeper ones count as somebody else's.
+const PATH_MAX: usize = 512;
+
+/// The processes of all units.
+pub(crate) struct Groups {
+    tree: Option<cgroup::Tree>,
+    launched: MutexGuard<'static, [Launched; MAX_UNITS]>,
+    sweeping: heapless::Vec<(UnitId, Option<Watch>), MAX_UNITS>,
+}
+
+impl Groups {
+    /// With the cgroup tree that boot found or mounted, if any.
+    pub(crate) fn new(tree: Option<cgroup::Tree>) -> Self {
+        let launched = LAUNCHED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Self { tree, launched, sweeping: heapless::Vec::new() }
+    }
+
+    /// True when units are kept together by cgroups.
+    pub(crate) const fn has_tree(&self) -> bool {
+        self.tree.is_some()
+    }
+
+    /// The cgroup for a start of this unit; None where there are none.
+    ///
+    /// # Errors
+    /// The kernel's answer: EMFILE, ENOSPC, ENOMEM.
+    pub(crate) fn group_for(&self, unit: &str) -> Result<Option<cgroup::Group>, Errno> {
+        let Some(tree) = &self.tree else { return Ok(None) };
+        tree.create(NameBuffer::of(unit).as_cstr()).map(Some)
+    }
+
+    /// Removes the cgroup of a unit that is down.
+    pub(crate) fn remove_group(&self, unit: &str) {
+        if let Some(tree) = &self.tree {
+            // What cannot be removed is empty, and used again by a unit of the same name.
+            let _ = tree.remove(NameBuffer::of(unit).as_cstr());
+        }
+    }
+
+    /// What is known of the last launch.
+    pub(crate) fn launched(&self, unit: UnitId) -> Launched {
+        self.launched.get(usize::from(unit.0)).copied().unwrap_or(Launched::NEVER)
+    }
+
+    /// Remembers a launch.
+    pub(crate) fn remember(&mut self, unit: UnitId, launched: Launched) {
+        if let Some(slot) = self.launched.get_mut(usize::from(unit.0)) {
+            *slot = launched;
+        }
+    }
+
+    /// Remembers the main process that was proven.
+    pub(crate) fn remember_main(&mut self, unit: UnitId, main: Pid) {
+        if let Some(slot) = self.launched.get_mut(usize::from(unit.0)) {
+            slot.main = main.raw();
+        }
+    }
+
+    /// Sends `signal` to the main process only. A stop signal is followed by CONT, because a
+    /// stopped process cannot act on it (`faults.md` 1.2).
+    pub(crate) fn signal_main(&self, unit: UnitId, main: Option<Pid>, signal: u8) {
+        let Some(main) = main else { return };
+        self.signal_member(unit, main.raw(), signal);
+    }
+
+    /// Sends `signal` to every process of the unit.
+    pub(crate) fn signal_all(
+        &self,
+        supervisor: &Supervisor,
+        unit: UnitId,
+        main: Option<Pid>,
+        signal: u8,
+    ) {
+        self.signal_main(unit, main, signal);
+        self.each_member(supervisor, unit, |pid| {
+            if main.is_none_or(|main| main.raw() != pid) {
+                self.signal_member(unit, pid, signal);
+            }
+        });
+    }
+
+    /// KILLs whatever is left of the unit. True when nothing is left; otherwise the unit is
+    /// looked at again by [`Groups::swept`].
+    pub(crate) fn sweep(
+        &mut self,
+        supervisor: &Supervisor,
+        inotify: Option<&Inotify>,
+        unit: UnitId,
+        main: Option<Pid>,
+    ) -> bool {
+        if self.kill_members(supervisor, unit, main) {
+            return true;
+        }
+        if !self.sweeping.iter().any(|&(swept, _)| swept == unit) {
+            let watch = self.watch_group(supervisor, inotify, unit);
+            // Cannot be full: it holds each unit once, and there are no more than MAX_UNITS.
+            let _ = self.sweeping.push((unit, watch));
+        }
+        // It may have emptied before it was watched.
+        false
+    }
+
+    /// The kernel modifies `cgroup.events` when the group empties (cgroup-v2.rst); an exit that
+    /// is not our child's would otherwise go unnoticed.
+    fn watch_group(
+        &self,
+        supervisor: &Supervisor,
+        inotify: Option<&Inotify>,
+        unit: UnitId,
+    ) -> Option<Watch> {
+        let name = supervisor.unit(unit)?.name.as_str();
+        let group = self.tree.as_ref()?.open(NameBuffer::of(name).as_cstr()).ok()?;
+        let mut path = [0; 32];
+        let mut room = path.as_mut_slice();
+        write!(room, "/proc/self/fd/{}\0", group.as_fd().as_raw_fd()).ok()?;
+        inotify?.watch_directory(CStr::from_bytes_until_nul(&path).ok()?).ok()
+    }
+
+    /// The next unit that was being swept and has no process left.
+    pub(crate) fn swept(
+        &mut self,
+        supervisor: &Supervisor,
+        inotify: Option<&Inotify>,
+    ) -> Option<UnitId> {
+        let position = (0..self.sweeping.len()).find(|&position| {
+            let Some(&(unit, _)) = self.sweeping.get(position) else { return false };
+            let main = supervisor.view(unit).and_then(|view| view.state.pid());
+            self.kill_members(supervisor, unit, main)
+        })?;
+        let (unit, watch) = self.sweeping.swap_remove(position);
+        if let (Some(inotify), Some(watch)) = (inotify, watch) {
+            let _ = inotify.unwatch(watch);
+        }
+        Some(unit)
+    }
+
+    /// True while some unit is being swept and nobody tells us of its last exit.
+    pub(crate) fn must_look_again(&self) -> bool {
+        self.sweeping.iter().any(|(_, watch)| watch.is_none())
+    }
+
+    /// Calls `found` with each process of the unit that lives. Zombies are not told.
+    pub(crate) fn each_member(
+        &self,
+        supervisor: &Supervisor,
+        unit: UnitId,
+        mut found: impl FnMut(i32),
+    ) {
+        let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return };
+        match &self.tree {
+            Some(tree) => {
+                // A group that cannot be read has no members that could be reached.
+                let group = tree.open(NameBuffer::of(name).as_cstr());
+                let _ = group.and_then(|group| group.procs(&mut found));
+            }
+            None => each_pid(|pid| {
+                if self.is_member_by_cookie(unit, pid) {
+                    found(pid);
+                }
+            }),
+        }
+    }
+
+    /// True when `pid` is a process of the unit.
+    pub(crate) fn is_member(&self, supervisor: &Supervisor, unit: UnitId, pid: i32) -> bool {
+        let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return false };
+        match &self.tree {
+            Some(_) => is_in_group(name, pid),
+            None => self.is_member_by_cookie(unit, pid),
+        }
+    }
+
+    /// True when `pid` carries this launch's cookie in its first environment.
+    pub(crate) fn has_cookie(&self, unit: UnitId, pid: i32) -> bool {
+        let mut text = [0; COOKIE_LEN];
+        write_cookie(self.launched(unit).cookie, &mut text);
+        procfs::first_environment_has(pid, &text) == Some(true)
+    }
+
+    /// True when `pid` shows no environment at all: it has overwritten it.
+    pub(crate) fn has_no_environment(&self, pid: i32) -> bool {
+        procfs::first_environment_has(pid, COOKIE_KEY).is_none()
+    }
+
+    fn is_member_by_cookie(&self, unit: UnitId, pid: i32) -> bool {
+        let launched = self.launched(unit);
+        let Some(stat) = procfs::stat(pid) else { return false };
+        if launched.first == 0 || stat.is_zombie() || stat.start_time < launched.born {
+            return false;
+        }
+        pid == launched.main || stat.session == launched.first || self.has_cookie(unit, pid)
+    }
+
+    fn kill_members(&self, supervisor: &Supervisor, unit: UnitId, main: Option<Pid>) -> bool {
+        if let Some(main) = main {
+            self.signal_main(unit, Some(main), signals::KILL);
+        }
+        let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return true };
+        if let Some(tree) = &self.tree {
+            let Ok(group) = tree.open(NameBuffer::of(name).as_cstr()) else { return true };
+            let is_empty = || group.populated().is_ok_and(|populated| !populated);
+            if is_empty() {
+                return true;
+            }
+            // What cannot be killed at once is tried again at every look.
+            let _ = group.kill();
+            return is_empty();
+        }
+        let mut left = false;
+        self.each_member(supervisor, unit, |pid| {
+            left = true;
+            self.signal_member(unit, pid, signals::KILL);
+        });
+        !left
+    }
+
+    /// The one place where a process of a unit is signalled.
+    fn signal_member(&self, unit: UnitId, pid: i32, signal: u8) {
+        let launched = self.launched(unit);
+        // ESRCH means that it is gone already, which is what every caller wants in the end.
+        if pid == launched.first || procfs::stat(pid).is_some_and(|stat| stat.ppid == 1) {
+            // Our own child: until we reap it, the number cannot name anybody else.
+            let _ = process::kill(pid, signal);
+        } else {
+            kill_held(pid, signal, || self.is_known(unit, pid));
+        }
+        if signal == signals::TERM || signal == signals::INT || signal == signals::HUP {
+            kill_held(pid, signals::CONT, || self.is_known(unit, pid));
+        }
+    }
+
+    /// Membership without a supervisor: the start time, and the cgroup or the cookie.
+    fn is_known(&self, unit: UnitId, pid: i32) -> bool {
+        let launched = self.launched(unit);
+        pid == launched.first
+            || pid == launched.main
+            || procfs::stat(pid).is_some_and(|stat| stat.start_time >= launched.born)
+    }
+}
+
+/// Signals a process that may not be our child: first holds it, then checks that it is still the
+/// one that was meant (R12 of the fault catalogue), then signals what is held.
+fn kill_held(pid: i32, signal: u8, is_meant: impl Fn() -> bool) {
+    match process::pidfd_open(pid) {
+        Ok(held) if is_meant() => drop(process::pidfd_send_signal(held, signal)),
+        // Before Linux 5.3, or forbidden: the check alone has to do.
+        Err(Errno::NOSYS | Errno::PERM) if is_meant() => drop(process::kill(pid, signal)),
+        Ok(_) | Err(_) => {}
+    }
+}
+
+/// Calls `found` with each process there is. Without /proc with none.
+pub(crate) fn each_pid(found: impl FnMut(i32)) {
+    if let Ok(pids) = procfs::pids() {
+        pids.for_each(found);
+    }
+}
+
+/// True when `pid` is in the cgroup of `unit` or below it.
+fn is_in_group(unit: &str, pid: i32) -> bool {
+    let mut ours = [0; PATH_MAX];
+    let mut theirs = [0; PATH_MAX];
+    let path = procfs::cgroup_of(process::own_pid(), &mut ours).unwrap_or_default();
+    let base = path.strip_suffix(b"/").unwrap_or(path);
+    procfs::cgroup_of(pid, &mut theirs)
+        .and_then(|path| path.strip_prefix(base)?.strip_prefix(b"/"))
+        .and_then(|path| path.strip_prefix(BASE.to_bytes())?.strip_prefix(b"/"))
+        .and_then(|path| path.strip_prefix(unit.as_bytes()))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// A unit's name with the NUL that the kernel wants, kept in place.
+struct NameBuffer([u8; NAME_BYTES]);
+
+/// The longest name, and its NUL.
+const NAME_BYTES: usize = 65;
+
+impl NameBuffer {
+    fn of(name: &str) -> Self {
+        let mut bytes = [0; NAME_BYTES];
+        for (to, from) in bytes.iter_mut().take(NAME_BYTES - 1).zip(name.bytes()) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
+    fn as_cstr(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+/// Writes the environment entry that marks a launch.
+pub(crate) fn write_cookie(cookie: u64, text: &mut [u8; COOKIE_LEN]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (key, digits) = text.split_at_mut(COOKIE_KEY.len());
+    key.copy_from_slice(COOKIE_KEY);
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        let nibble = cookie.checked_shr(u32::try_from(place).unwrap_or(0).saturating_mul(4));
+        let nibble = usize::try_from(nibble.unwrap_or(0) & 0xf).unwrap_or(0);
+        *digit = DIGITS.get(nibble).copied().unwrap_or(b'0');
+    }
+}
+
+/// The same with the ending NUL that execve wants.
+pub(crate) fn cookie_cstr(cookie: u64, room: &mut [u8; COOKIE_LEN + 1]) -> &CStr {
+    if let Some(text) = room.first_chunk_mut::<COOKIE_LEN>() {
+        write_cookie(cookie, text);
+    }
+    CStr::from_bytes_until_nul(room).unwrap_or(c"ETTAN_COOKIE=0")
+}

@@ -1,0 +1,258 @@
+//! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
+
+use crate::builtin::Program;
+use crate::group::{COOKIE_LEN, Launched, cookie_cstr};
+use crate::pid1::Pid1;
+use crate::pipes::LogPolicy;
+use crate::seek::Seekers;
+use core::ffi::CStr;
+use ettan_core::{Action, Event, Notice, Pid, SpawnFault, State, Step, UnitId, Whom};
+use ettan_sys::spawn::{self, Identity, SpawnPlan, SpawnStep, Strings};
+use ettan_sys::{Errno, mount, procfs, random, signals};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// As many as the table carries.
+const GROUPS_MAX: usize = ettan_table::MAX_GROUPS;
+
+/// The environment of our own helpers and of the rescue shell.
+const BUILTIN_ENVIRONMENT: [&CStr; 3] = [
+    c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    c"HOME=/root",
+    c"TERM=linux",
+];
+
+impl Pid1 {
+    /// Performs one action. What is known at once of its outcome is returned as the next event.
+    pub(crate) fn perform(&mut self, action: Action) -> Option<Event<'static>> {
+        match action {
+            Action::Spawn { unit } => Some(match self.spawn(unit) {
+                Ok(pid) => Event::Spawned { unit, pid },
+                Err(fault) => Event::SpawnFailed { unit, fault },
+            }),
+            Action::Signal { unit, signal, whom } => {
+                self.signal(unit, signal, whom);
+                None
+            }
+            Action::Sweep { unit } => {
+                let main = self.main_of(unit);
+                let inotify = self.seekers.inotify();
+                let empty = self.groups.sweep(&self.supervisor, inotify, unit, main);
+                empty.then_some(Event::Emptied { unit })
+            }
+            Action::SeekMain { unit } => {
+                let now = self.now;
+                let (seekers, view) = self.split();
+                seekers.begin(now, unit, &view);
+                None
+            }
+            Action::Forget { unit } => {
+                let (seekers, view) = self.split();
+                seekers.end(unit, &view);
+                None
+            }
+            Action::Publish(notice) => {
+                self.publish(&notice);
+                self.tidy_up(&notice);
+                None
+            }
+            Action::KillStrays { signal } => {
+                let gone = crate::close::kill_strays(signal, &self.spared());
+                self.awaits_strays = !gone;
+                gone.then_some(Event::StraysGone)
+            }
+            Action::CloseFilesystems => self.close_file_systems(),
+            Action::Power(power) => {
+                crate::close::power(power);
+                None
+            }
+        }
+    }
+
+    /// A unit that is down needs no cgroup; the next start makes it again.
+    fn tidy_up(&self, notice: &Notice) {
+        if let Notice::State { unit, to: State::Down | State::Failed, .. } = *notice
+            && let Some(unit) = self.supervisor.unit(unit)
+        {
+            self.groups.remove_group(&unit.name);
+        }
+    }
+
+    fn main_of(&self, unit: UnitId) -> Option<Pid> {
+        self.supervisor.view(unit).and_then(|view| view.state.pid())
+    }
+
+    fn signal(&mut self, unit: UnitId, signal: u8, whom: Whom) {
+        if signal == signals::TERM && self.builtins.is_some_and(|builtins| builtins.logger == unit)
+        {
+            // The end of its socket tells the logger to write everything that is left.
+            self.pipes.close_logger();
+            return;
+        }
+        let main = self.main_of(unit);
+        match whom {
+            Whom::Main => self.groups.signal_main(unit, main, signal),
+            Whom::All => self.groups.signal_all(&self.supervisor, unit, main, signal),
+        }
+    }
+
+    fn spawn(&mut self, unit: UnitId) -> Result<Pid, SpawnFault> {
+        let cookie = random::number();
+        let (pid, forking) = match self.builtins.and_then(|builtins| builtins.program(unit)) {
+            Some(program) => (self.spawn_builtin(unit, program, cookie)?, false),
+            None => self.spawn_unit(unit, cookie)?,
+        };
+        // Only the checks of a PID file, and tracking without cgroups, ask for the start time.
+        let born = if forking || !self.groups.has_tree() {
+            procfs::stat(pid.raw()).map_or(0, |stat| stat.start_time)
+        } else {
+            0
+        };
+        self.groups.remember(unit, Launched { cookie, born, first: pid.raw(), main: 0 });
+        Ok(pid)
+    }
+
+    fn spawn_unit(&mut self, unit: UnitId, cookie: u64) -> Result<(Pid, bool), SpawnFault> {
+        let gone = fault(Step::Table, Errno::NOENT);
+        let policy = self.supervisor.unit(unit).ok_or(gone)?;
+        let forking = policy.kind == ettan_core::Kind::Forking;
+        let launch = self.tables.launch(&policy.name).ok_or(gone)?;
+        if forking {
+            Seekers::clear_stale(&self.tables, &policy.name);
+        }
+        let log = LogPolicy {
+            max_size_bytes: launch.log.max_size_bytes,
+            max_files: launch.log.max_files,
+        };
+        let output = self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        let group = self.groups.group_for(&policy.name);
+        let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;
+        let mut room = [0; COOKIE_LEN + 1];
+        // The cookie first, so that it is found in the first bytes of /proc/PID/environ.
+        let envp = core::iter::once(cookie_cstr(cookie, &mut room)).chain(launch.envp.clone());
+        let too_long = |errno| fault(Step::Exec, errno);
+        let envp = Strings::of(envp).map_err(too_long)?;
+        let argv = Strings::of(launch.argv.clone()).map_err(too_long)?;
+        let groups: heapless::Vec<u32, GROUPS_MAX> =
+            launch.groups.clone().take(GROUPS_MAX).collect();
+        let fds = descriptors(self.null.as_ref(), Some(output), None);
+        let plan = SpawnPlan {
+            program: launch.program,
+            argv: &argv,
+            envp: &envp,
+            fds: &fds,
+            tty_path: launch.tty_path,
+            identity: Some(Identity { uid: launch.uid, gid: launch.gid, groups: &groups }),
+            working_directory: Some(launch.working_directory),
+            umask: launch.umask,
+            cgroup: group.as_ref().map(AsFd::as_fd),
+            oom_score_adj: 0,
+        };
+        Ok((run(&plan)?, forking))
+    }
+
+    fn spawn_builtin(
+        &mut self,
+        unit: UnitId,
+        program: Program,
+        cookie: u64,
+    ) -> Result<Pid, SpawnFault> {
+        let extra = self.extra_descriptor(unit).map_err(|errno| fault(Step::Pipe, errno))?;
+        self.execute_builtin(program, cookie, extra.as_ref().map(AsFd::as_fd))
+    }
+
+    /// What a helper finds as descriptor 3.
+    fn extra_descriptor(&mut self, unit: UnitId) -> Result<Option<OwnedFd>, Errno> {
+        let Some(builtins) = self.builtins else { return Ok(None) };
+        if unit == builtins.loader {
+            self.tables.prepare().map(Some)
+        } else if unit == builtins.logger {
+            self.pipes.new_logger().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn execute_builtin(
+        &self,
+        program: Program,
+        cookie: u64,
+        extra: Option<BorrowedFd<'_>>,
+    ) -> Result<Pid, SpawnFault> {
+        let mut room = [0; COOKIE_LEN + 1];
+        let envp = core::iter::once(cookie_cstr(cookie, &mut room)).chain(BUILTIN_ENVIRONMENT);
+        let too_long = |errno| fault(Step::Exec, errno);
+        run(&SpawnPlan {
+            program: program.path,
+            argv: &Strings::of(program.argv.iter().copied()).map_err(too_long)?,
+            envp: &Strings::of(envp).map_err(too_long)?,
+            fds: &descriptors(self.null.as_ref(), self.pipes.own(), extra),
+            tty_path: program.tty,
+            identity: None,
+            working_directory: None,
+            umask: 0o022,
+            cgroup: None,
+            oom_score_adj: 0,
+        })
+    }
+
+    /// In a child, because any of it may hang; the core bounds how long that is waited for.
+    fn close_file_systems(&mut self) -> Option<Event<'static>> {
+        let program =
+            Program { path: c"/proc/self/exe", argv: &[c"ettan-init", c"close"], tty: None };
+        match self.execute_builtin(program, 0, None) {
+            Ok(pid) => {
+                self.closer = Some(pid);
+                None
+            }
+            Err(fault) => {
+                let errno = Errno::from_raw_os_error(fault.errno);
+                log::error!("no child to close the file systems ({errno}): syncing only");
+                mount::sync();
+                Some(Event::FilesystemsClosed)
+            }
+        }
+    }
+}
+
+/// Descriptor 0 is empty, 1 and 2 are the log, 3 is for helpers.
+fn descriptors<'a>(
+    null: Option<&'a OwnedFd>,
+    output: Option<BorrowedFd<'a>>,
+    extra: Option<BorrowedFd<'a>>,
+) -> heapless::Vec<(BorrowedFd<'a>, i32), 4> {
+    let null = null.map(AsFd::as_fd);
+    // Without a log pipe there is still /dev/null.
+    let output = output.or(null);
+    [null, output, output, extra]
+        .into_iter()
+        .zip(0..)
+        .filter_map(|(source, target)| Some((source?, target)))
+        .collect()
+}
+
+fn run(plan: &SpawnPlan<'_>) -> Result<Pid, SpawnFault> {
+    let pid = spawn::spawn(plan).map_err(|failed| SpawnFault {
+        step: step_of(failed.step),
+        errno: failed.errno.raw_os_error(),
+    })?;
+    Pid::new(pid).ok_or(fault(Step::Fork, Errno::SRCH))
+}
+
+const fn fault(step: Step, errno: Errno) -> SpawnFault {
+    SpawnFault { step, errno: errno.raw_os_error() }
+}
+
+const fn step_of(step: SpawnStep) -> Step {
+    match step {
+        SpawnStep::Fork => Step::Fork,
+        SpawnStep::Cgroup => Step::Cgroup,
+        SpawnStep::Tty => Step::Tty,
+        SpawnStep::Descriptors => Step::Descriptors,
+        SpawnStep::Limits => Step::Limits,
+        SpawnStep::Group => Step::Group,
+        SpawnStep::User => Step::User,
+        SpawnStep::WorkingDirectory => Step::WorkingDirectory,
+        SpawnStep::Exec => Step::Exec,
+        SpawnStep::Interpreter => Step::Interpreter,
+    }
+}

@@ -1,0 +1,288 @@
+//! The loop of PID 1, and everything it holds. One thread; after boot no allocation. Holds no
+//! decision: those are the core's.
+
+use crate::boot::{self, Ground};
+use crate::builtin::Builtins;
+use crate::control::{Command, Context, Control, TableFacts, describe::Sources};
+use crate::group::Groups;
+use crate::pipes::Pipes;
+use crate::report;
+use crate::seek::{Seekers, View};
+use crate::tables::Tables;
+use core::ffi::CStr;
+use ettan_core::{Event, Millis, Notice, Pid, Supervisor};
+use ettan_sys::poll::{Epoll, Interest, Ready};
+use ettan_sys::signals::Signals;
+use ettan_sys::{clock, heap};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard};
+
+/// How many ready descriptors one turn takes; the rest stay ready for the next.
+const READY_MAX: usize = 64;
+
+/// Without signalfd or without cgroups some news arrive only by looking.
+const LOOK_ANYWAY_MS: u64 = 1_000;
+const SWEEP_AGAIN_MS: u64 = 100;
+
+const CONTROL_SOCKET: &CStr = c"/run/ettan/control.sock";
+
+/// All units. Static, so that the memory of units that are not there is never touched.
+static SUPERVISOR: Mutex<Supervisor> = Mutex::new(Supervisor::new());
+
+/// Which descriptor is ready. The control socket numbers its own from `CONTROL` on.
+pub(crate) mod token {
+    pub(crate) const SIGNALS: u64 = 0;
+    pub(crate) const INOTIFY: u64 = 1;
+    pub(crate) const LOGGER: u64 = 2;
+    pub(crate) const CONTROL: u64 = 16;
+}
+
+/// Everything PID 1 holds.
+pub(crate) struct Pid1 {
+    pub(crate) now: Millis,
+    pub(crate) supervisor: MutexGuard<'static, Supervisor>,
+    pub(crate) builtins: Option<Builtins>,
+    pub(crate) tables: Tables,
+    pub(crate) groups: Groups,
+    pub(crate) seekers: Seekers,
+    pub(crate) pipes: Pipes,
+    pub(crate) control: Control,
+    pub(crate) epoll: Option<Epoll>,
+    pub(crate) signals: Option<Signals>,
+    /// More children may be waiting than one turn reaps.
+    pub(crate) reap_more: bool,
+    /// What services find as descriptor 0.
+    pub(crate) null: Option<OwnedFd>,
+    /// The loader has ended: with success, or not.
+    pub(crate) reloaded: Option<bool>,
+    /// The child that closes the file systems, during shutdown.
+    pub(crate) closer: Option<Pid>,
+    /// Strays were signalled, and are looked for after every exit.
+    pub(crate) awaits_strays: bool,
+    /// Somebody asked for a reload while one was running, or too soon after one.
+    pub(crate) reload_at: Option<Millis>,
+    pub(crate) last_reload: Millis,
+    /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
+    pub(crate) cad: crate::translate::CtrlAltDel,
+    /// The logger's socket is being polled for writing.
+    logger_polled: bool,
+}
+
+/// PID 1 from its first line to reboot(2).
+pub(crate) fn main() -> ExitCode {
+    let mut ground = boot::before_logging();
+    let pipes = Pipes::new();
+    report::start(pipes.own().and_then(|pipe| pipe.try_clone_to_owned().ok()));
+    boot::after_logging(&mut ground);
+    let mut pid1 = Pid1::new(ground, pipes);
+    pid1.start();
+    heap::seal();
+    loop {
+        pid1.turn();
+    }
+}
+
+impl Pid1 {
+    fn new(ground: Ground, pipes: Pipes) -> Self {
+        let mut supervisor = SUPERVISOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        supervisor.seed(ettan_sys::random::number());
+        let builtins = Builtins::add_to(&mut supervisor);
+        let inotify = ettan_sys::inotify::Inotify::new();
+        if let Err(errno) = &inotify {
+            log::warn!("no inotify ({errno}): PID files are polled for");
+        }
+        let epoll = Epoll::new();
+        if let Err(errno) = &epoll {
+            log::error!("no epoll ({errno}): looking around every second instead");
+        }
+        Self {
+            now: Millis(clock::now()),
+            supervisor,
+            builtins,
+            tables: Tables::default(),
+            groups: Groups::new(ground.cgroups),
+            seekers: Seekers::new(inotify.ok()),
+            pipes,
+            control: Control::new(token::CONTROL),
+            null: std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .ok()
+                .map(Into::into),
+            epoll: epoll.ok(),
+            signals: ground.signals,
+            reap_more: false,
+            reloaded: None,
+            closer: None,
+            awaits_strays: false,
+            reload_at: None,
+            last_reload: Millis(0),
+            cad: crate::translate::CtrlAltDel::default(),
+            logger_polled: false,
+        }
+    }
+
+    /// Registers what is polled, opens the control socket, and lets the first units start: the
+    /// loader among them.
+    fn start(&mut self) {
+        if let Some(epoll) = &self.epoll {
+            let add = |fd: Option<std::os::fd::BorrowedFd<'_>>, token| {
+                if let Some(fd) = fd
+                    && let Err(errno) = epoll.add(fd, token, Interest::Read)
+                {
+                    log::error!("descriptor {token} cannot be polled: {errno}");
+                }
+            };
+            add(self.signals.as_ref().map(AsFd::as_fd), token::SIGNALS);
+            add(self.seekers.inotify().map(AsFd::as_fd), token::INOTIFY);
+            // Already there after a re-execution; else the reason shows at the socket.
+            let _ = std::fs::create_dir("/run/ettan");
+            if let Err(errno) = self.control.open(epoll, CONTROL_SOCKET, None) {
+                log::error!("no control socket: {errno}");
+            }
+        }
+        self.feed(Event::Tick);
+    }
+
+    /// wait → translate → step → perform.
+    fn turn(&mut self) {
+        let mut ready = [Ready::default(); READY_MAX];
+        let count = self.wait(&mut ready);
+        self.now = Millis(clock::now());
+        for ready in ready.iter().take(count) {
+            self.translate(ready);
+        }
+        self.after_wait();
+        self.feed(Event::Tick);
+        self.after_turn();
+        self.poll_logger();
+    }
+
+    fn wait(&self, ready: &mut [Ready; READY_MAX]) -> usize {
+        let timeout_ms = self.timeout_ms();
+        match &self.epoll {
+            // An error here is a bug of ours or a lack of memory: the turn goes on without news.
+            Some(epoll) => epoll.wait(ready, timeout_ms).unwrap_or(0),
+            None => {
+                let pause_ms = timeout_ms.unwrap_or(LOOK_ANYWAY_MS).min(LOOK_ANYWAY_MS);
+                std::thread::sleep(core::time::Duration::from_millis(pause_ms));
+                0
+            }
+        }
+    }
+
+    fn timeout_ms(&self) -> Option<u64> {
+        if self.reap_more {
+            return Some(0);
+        }
+        let deadlines = [
+            self.supervisor.next_deadline(),
+            self.seekers.next_deadline(),
+            self.control.next_deadline(),
+            self.reload_at,
+            self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
+            self.signals.is_none().then(|| self.now.after(LOOK_ANYWAY_MS)),
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.since(Millis(clock::now())))
+    }
+
+    /// Gives the core an event, and performs everything that follows from it. What a performed
+    /// action leads to is the next event; nothing recurses.
+    pub(crate) fn feed(&mut self, event: Event<'_>) {
+        self.supervisor.handle(self.now, event);
+        self.drain();
+    }
+
+    /// Performs what the core has asked for until it asks for nothing more.
+    pub(crate) fn drain(&mut self) {
+        while let Some(action) = self.supervisor.next_action() {
+            if let Some(outcome) = self.perform(action) {
+                self.supervisor.handle(self.now, outcome);
+            }
+        }
+    }
+
+    /// What a look at processes and PID files needs to see.
+    pub(crate) fn split(&mut self) -> (&mut Seekers, View<'_>) {
+        let view =
+            View { supervisor: &self.supervisor, groups: &self.groups, tables: &self.tables };
+        (&mut self.seekers, view)
+    }
+
+    /// Serves a descriptor of the control socket.
+    pub(crate) fn serve(&mut self, ready: &Ready) {
+        let facts = facts(&self.tables, &self.groups);
+        let Some(epoll) = &self.epoll else { return };
+        let context = Context {
+            now: self.now,
+            supervisor: &self.supervisor,
+            facts: &facts,
+            epoll,
+            clients: 0,
+        };
+        match self.control.on_ready(ready, &context) {
+            None => {}
+            Some(Command::Ask { unit, ask }) => self.feed(Event::Ask { unit, ask }),
+            Some(Command::Condition { name, holds }) => {
+                self.feed(Event::Condition { name: &name, holds });
+            }
+            Some(Command::Shutdown { power, force }) => self.feed(Event::Shutdown { power, force }),
+            Some(Command::ReloadUnits) => self.reload(),
+        }
+    }
+
+    /// Tells clients what came of what they asked.
+    fn after_turn(&mut self) {
+        let facts = facts(&self.tables, &self.groups);
+        let Some(epoll) = &self.epoll else { return };
+        let context = Context {
+            now: self.now,
+            supervisor: &self.supervisor,
+            facts: &facts,
+            epoll,
+            clients: 0,
+        };
+        if let Some(succeeded) = self.reloaded.take() {
+            let text = if succeeded { "units read" } else { "the loader failed: see ettan logs" };
+            self.control.reloaded(succeeded, text, &context);
+        }
+        self.control.after_turn(&context);
+    }
+
+    /// Tells the log and whoever follows events.
+    pub(crate) fn publish(&mut self, notice: &Notice) {
+        let facts = facts(&self.tables, &self.groups);
+        let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
+        self.control.publish(notice, sources);
+    }
+
+    /// Polls the logger's socket for writing only while there is something to write.
+    fn poll_logger(&mut self) {
+        self.pipes.show(&self.supervisor);
+        let wanted = self.pipes.has_news();
+        if wanted == self.logger_polled {
+            return;
+        }
+        if let (Some(epoll), Some(logger)) = (&self.epoll, self.pipes.logger()) {
+            let done = if wanted {
+                epoll.add(logger, token::LOGGER, Interest::Write)
+            } else {
+                epoll.remove(logger)
+            };
+            // A socket of a logger that is gone left the epoll set with its descriptor.
+            if let Err(errno) = done {
+                log::debug!("logger socket: {errno}");
+            }
+        }
+        self.logger_polled = wanted;
+    }
+}
+
+/// What answers need beyond the supervisor. Borrows two fields, so that the others stay free.
+fn facts<'a>(tables: &'a Tables, groups: &Groups) -> TableFacts<'a> {
+    let fallbacks = if groups.has_tree() { "" } else { "no cgroup v2" };
+    TableFacts { table: tables.table(), boot_ms: None, fallbacks }
+}

@@ -1,0 +1,163 @@
+//! Holds both ends of every unit's log pipe, and shows the read ends to the logger. Never reads
+//! log data: a dying service or a dying logger loses no byte, because the pipe outlives both.
+
+use ettan_core::{MAX_UNITS, Supervisor, UnitId};
+use ettan_sys::{Errno, pipe, socket};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The longest packet to the logger: a verb, a name of 64 bytes and two numbers.
+const PACKET_MAX: usize = 128;
+
+/// The name of PID 1's own log.
+pub(crate) const OWN_LOG: &str = "ettan";
+
+/// Size and number of a log's files, as the logger is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogPolicy {
+    /// A file is rotated at this size.
+    pub(crate) max_size_bytes: u32,
+    /// This many files are kept, the current one included.
+    pub(crate) max_files: u16,
+}
+
+impl LogPolicy {
+    /// unit-file.md `[log]`.
+    pub(crate) const DEFAULT: Self = Self { max_size_bytes: 256 * 1024, max_files: 4 };
+}
+
+struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    policy: LogPolicy,
+    /// The running logger knows it.
+    shown: bool,
+}
+
+/// All log pipes, and the socket to the logger.
+pub(crate) struct Pipes {
+    logger: Option<OwnedFd>,
+    own: Option<Pipe>,
+    // On the heap, taken at boot: descriptors have no all-zero "none".
+    units: Box<[Option<Pipe>]>,
+    unshown: usize,
+}
+
+impl Pipes {
+    /// Makes PID 1's own log pipe. Allocates; to be called once, at boot.
+    pub(crate) fn new() -> Self {
+        // Our own writes must never wait for a logger.
+        let own = Pipe::new(LogPolicy::DEFAULT)
+            .and_then(|pipe| pipe::set_nonblocking(&pipe.write, true).map(|()| pipe))
+            .ok();
+        let unshown = usize::from(own.is_some());
+        let units = (0..MAX_UNITS).map(|_| None).collect();
+        Self { logger: None, own, units, unshown }
+    }
+
+    /// The write end of PID 1's own log.
+    pub(crate) fn own(&self) -> Option<BorrowedFd<'_>> {
+        self.own.as_ref().map(|pipe| pipe.write.as_fd())
+    }
+
+    /// The write end for a unit that is about to start; made at its first start, kept for good.
+    ///
+    /// # Errors
+    /// The kernel's answer to pipe2(2): EMFILE, ENFILE or ENOMEM.
+    pub(crate) fn of(&mut self, unit: UnitId, policy: LogPolicy) -> Result<BorrowedFd<'_>, Errno> {
+        let slot = self.units.get_mut(usize::from(unit.0)).ok_or(Errno::MFILE)?;
+        let pipe = match slot {
+            Some(pipe) => {
+                if pipe.policy != policy && pipe.shown {
+                    pipe.shown = false;
+                    self.unshown = self.unshown.saturating_add(1);
+                }
+                pipe.policy = policy;
+                pipe
+            }
+            None => {
+                self.unshown = self.unshown.saturating_add(1);
+                slot.insert(Pipe::new(policy)?)
+            }
+        };
+        Ok(pipe.write.as_fd())
+    }
+
+    /// A new logger is about to start: makes its socket and returns the logger's end.
+    ///
+    /// # Errors
+    /// The kernel's answer to socketpair(2).
+    pub(crate) fn new_logger(&mut self) -> Result<OwnedFd, Errno> {
+        let (ours, theirs) = socket::seqpacket_pair()?;
+        self.logger = Some(ours);
+        let pipes = self.own.iter_mut().chain(self.units.iter_mut().flatten());
+        self.unshown = pipes.map(|pipe| pipe.shown = false).count();
+        Ok(theirs)
+    }
+
+    /// Nothing more will be logged: the logger drains its pipes and ends.
+    pub(crate) fn close_logger(&mut self) {
+        self.logger = None;
+    }
+
+    /// Our end of the logger's socket, to be polled for writing while [`Pipes::has_news`].
+    pub(crate) fn logger(&self) -> Option<BorrowedFd<'_>> {
+        self.logger.as_ref().map(AsFd::as_fd)
+    }
+
+    /// True while the logger does not know some pipe yet.
+    pub(crate) const fn has_news(&self) -> bool {
+        self.unshown > 0 && self.logger.is_some()
+    }
+
+    /// Shows pipes to the logger until all are shown or its socket is full.
+    pub(crate) fn show(&mut self, supervisor: &Supervisor) {
+        let Some(logger) = &self.logger else { return };
+        let own = self.own.iter_mut().map(|pipe| (OWN_LOG, pipe));
+        let units = self.units.iter_mut().enumerate().filter_map(|(place, pipe)| {
+            let pipe = pipe.as_mut()?;
+            let unit = supervisor.unit(UnitId(u16::try_from(place).ok()?))?;
+            Some((unit.name.as_str(), pipe))
+        });
+        for (name, pipe) in own.chain(units).filter(|(_, pipe)| !pipe.shown) {
+            if pipe.show(logger, name).is_err() {
+                // Full, or the logger just died: the next readiness or the next logger shows it.
+                return;
+            }
+            self.unshown = self.unshown.saturating_sub(1);
+        }
+    }
+
+    /// Drops the pipes of units that are no longer loaded.
+    pub(crate) fn forget_gone(&mut self, supervisor: &Supervisor) {
+        for (place, slot) in self.units.iter_mut().enumerate() {
+            let loaded = u16::try_from(place).is_ok_and(|id| supervisor.unit(UnitId(id)).is_some());
+            if !loaded
+                && let Some(pipe) = slot.take()
+                && !pipe.shown
+            {
+                self.unshown = self.unshown.saturating_sub(1);
+            }
+        }
+    }
+}
+
+impl Pipe {
+    fn new(policy: LogPolicy) -> Result<Self, Errno> {
+        let ends = pipe::pipe()?;
+        Ok(Self { read: ends.read, write: ends.write, policy, shown: false })
+    }
+
+    fn show(&mut self, logger: &OwnedFd, name: &str) -> Result<(), Errno> {
+        let mut packet = [0; PACKET_MAX];
+        let LogPolicy { max_size_bytes, max_files } = self.policy;
+        let mut room = packet.as_mut_slice();
+        // Cannot overflow: PACKET_MAX is derived from the longest name.
+        let _ = write!(room, "open {name} {max_size_bytes} {max_files}");
+        let left = room.len();
+        let used = packet.get(..PACKET_MAX.saturating_sub(left)).unwrap_or_default();
+        socket::send_fd(logger.as_fd(), used, self.read.as_fd())?;
+        self.shown = true;
+        Ok(())
+    }
+}

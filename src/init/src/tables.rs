@@ -1,0 +1,58 @@
+//! Holds the compiled unit table in force. A new one is swapped in whole, or not at all.
+
+use ettan_sys::Errno;
+use ettan_sys::memory::Map;
+use ettan_table::{Launch, Table};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The table in force, and the memfd that a running loader fills.
+#[derive(Default)]
+pub(crate) struct Tables {
+    current: Option<Map>,
+    coming: Option<OwnedFd>,
+}
+
+impl Tables {
+    /// Makes the memfd for a loader that is about to start, and returns the loader's descriptor.
+    ///
+    /// # Errors
+    /// The kernel's answer: no descriptor or no memory left.
+    pub(crate) fn prepare(&mut self) -> Result<OwnedFd, Errno> {
+        let file = ettan_sys::memory::memfd_create(c"ettan-table")?;
+        let for_loader = ettan_sys::pipe::duplicate(&file)?;
+        self.coming = Some(file);
+        Ok(for_loader)
+    }
+
+    /// Takes what the loader left: true when it is a whole, sealed, valid table, now in force.
+    pub(crate) fn adopt(&mut self) -> bool {
+        let Some(file) = self.coming.take() else {
+            log::error!("the loader ended with success, but no table was expected");
+            return false;
+        };
+        let map = match ettan_sys::memory::map_sealed(file.as_fd()) {
+            Ok(map) => map,
+            Err(errno) => {
+                log::error!("the loader's table cannot be mapped ({errno}); the old one stays");
+                return false;
+            }
+        };
+        if let Err(fault) = Table::read(map.bytes()) {
+            log::error!("the loader's table is damaged ({fault}); the old one stays");
+            return false;
+        }
+        self.current = Some(map);
+        true
+    }
+
+    /// The table in force; None before the first.
+    pub(crate) fn table(&self) -> Option<Table<'_>> {
+        self.current.as_ref().and_then(|map| Table::view(map.bytes()))
+    }
+
+    /// What to execute for the unit of this name.
+    pub(crate) fn launch(&self, name: &str) -> Option<Launch<'_>> {
+        let table = self.table()?;
+        table.launch(table.index_of(name)?)
+    }
+}
