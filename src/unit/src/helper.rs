@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use ettan_sys::{memory, pipe};
+use ettan_sys::{OwnedFd, memory, pipe};
 use ettan_table::Table;
 
 use crate::diagnostic::Severity;
@@ -26,7 +26,8 @@ pub fn helper_main() -> i32 {
     let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     let warnings = loaded.diagnostics.len().saturating_sub(errors);
     out.push_str(&format!("{} units, {errors} errors, {warnings} warnings\n", loaded.units));
-    let done = hand_over(&loaded.table);
+    let memfd = pipe::inherited(TABLE).map_err(io::Error::from);
+    let done = memfd.and_then(|memfd| hand_over(&memfd, &loaded.table));
     if let Err(error) = &done {
         out.push_str(&format!("no table for PID 1: {error}\n"));
     }
@@ -35,11 +36,32 @@ pub fn helper_main() -> i32 {
     i32::from(done.is_err())
 }
 
-fn hand_over(table: &[u8]) -> io::Result<()> {
+fn hand_over(memfd: &OwnedFd, table: &[u8]) -> io::Result<()> {
     // What PID 1 would refuse must not replace what it has.
     Table::read(table).map_err(|fault| io::Error::other(fault.to_string()))?;
-    let memfd = pipe::inherited(TABLE)?;
-    memory::write_all(&memfd, table)?;
-    memory::seal(&memfd)?;
+    memory::write_all(memfd, table)?;
+    memory::seal(memfd)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_arrives_sealed_and_whole() {
+        let memfd = memory::memfd_create(c"test").unwrap();
+        let table = load(Path::new("/nonexistent")).table;
+        hand_over(&memfd, &table).unwrap();
+        let map = memory::map_sealed(&memfd).unwrap();
+        assert_eq!(map.bytes(), table);
+        assert!(hand_over(&memfd, &table).is_err(), "sealed: nobody writes again");
+    }
+
+    #[test]
+    fn rubbish_is_never_handed_over() {
+        let memfd = memory::memfd_create(c"test").unwrap();
+        assert!(hand_over(&memfd, b"rubbish").is_err());
+        assert!(memory::map_sealed(&memfd).is_err());
+    }
 }

@@ -14,11 +14,14 @@ mod document;
 mod draft;
 mod duration;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod graph;
 mod helper;
 mod keys;
 mod load;
 mod nearest;
+mod program;
 mod reference;
 mod specifier;
 mod tree;
