@@ -1,9 +1,9 @@
 //! PID 1's own words: through `log` and `simplelog` to the kernel log and to Ettan's own log.
-//! Never blocks: what cannot be written at once is dropped and counted.
+//! Never blocks: what cannot be written at once is dropped.
 
 use ettan_sys::clock;
 use ettan_sys::kmsg::{Kmsg, Level};
-use log::LevelFilter;
+use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -14,30 +14,70 @@ const LINE_MAX: usize = 900;
 /// Starts the reporting. `own_log` is the write end of the pipe that becomes `ettan logs`.
 /// Allocates; to be called once, at boot.
 pub(crate) fn start(own_log: Option<OwnedFd>) {
-    let config = ConfigBuilder::new()
+    let outlets: &'static Outlets =
+        Box::leak(Box::new(Outlets { kmsg: Kmsg::open().ok(), own_log }));
+    let levels = [Level::Error, Level::Warning, Level::Info, Level::Debug];
+    let report = Report(levels.map(|level| logger(level, outlets)));
+    log::set_max_level(LevelFilter::Debug);
+    // It fails only when a logger is set already, and then there is one.
+    let _ = log::set_boxed_logger(Box::new(report));
+}
+
+/// One logger for each level. simplelog could write the level into the line, but allocates for
+/// it; this way the line is the text alone and its writer knows the level.
+struct Report([Box<WriteLogger<Writer>>; 4]);
+
+impl Log for Report {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let [error, warning, info, debug] = &self.0;
+        match record.level() {
+            log::Level::Error => error.log(record),
+            log::Level::Warn => warning.log(record),
+            log::Level::Info => info.log(record),
+            log::Level::Debug | log::Level::Trace => debug.log(record),
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn logger(level: Level, outlets: &'static Outlets) -> Box<WriteLogger<Writer>> {
+    let bare = ConfigBuilder::new()
         .set_time_level(LevelFilter::Off)
+        .set_max_level(LevelFilter::Off)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)
         .build();
     let pace = Pace { left: BURST, filled_ms: clock::now() };
-    let writer =
-        Writer { kmsg: Kmsg::open().ok(), own_log, line: heapless::Vec::new(), dropped: 0, pace };
-    // It fails only when a logger is set already, and then there is one.
-    let _ = WriteLogger::init(LevelFilter::Debug, config, writer);
+    WriteLogger::new(
+        LevelFilter::Debug,
+        bare,
+        Writer { level, outlets, line: heapless::Vec::new(), pace },
+    )
 }
 
-/// Collects a line, then hands it on in one write to each destination.
-struct Writer {
+/// Where lines go. Both may be missing.
+struct Outlets {
     kmsg: Option<Kmsg>,
     own_log: Option<OwnedFd>,
+}
+
+/// Collects a line, then hands it on in one write to each outlet.
+struct Writer {
+    level: Level,
+    outlets: &'static Outlets,
     line: heapless::Vec<u8, LINE_MAX>,
-    dropped: u32,
     pace: Pace,
 }
 
-/// At most so many lines in the kernel's log at once, and so many more each second: on a Pi every
-/// one of them may crawl over a serial line (`faults.md` 6.10). Ettan's own log has them all.
+/// At most so many lines of a level in the kernel's log at once, and so many more each second: on
+/// a Pi every one of them may crawl over a serial line (`faults.md` 6.10). Ettan's own log has
+/// them all.
 const BURST: u32 = 40;
 const LINES_PER_SECOND: u64 = 10;
 
@@ -63,22 +103,19 @@ impl Pace {
 
 impl Writer {
     fn hand_on(&mut self) {
-        let (level, text) = split_level(&self.line);
-        if let Some(kmsg) = &self.kmsg
-            && level != Level::Debug
+        if let Some(kmsg) = &self.outlets.kmsg
+            && self.level != Level::Debug
             && self.pace.allows(clock::now())
         {
+            let text = self.line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
             // A line the kernel did not take is counted by `Kmsg` itself.
-            let text = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-            let _ = kmsg.line(level, format_args!("{text}"));
+            let _ = kmsg.line(self.level, format_args!("{text}"));
         }
         // Room for the line's end is kept by `write`.
         let _ = self.line.push(b'\n');
-        let (_, line) = split_level(&self.line);
-        if let Some(pipe) = &self.own_log
-            && ettan_sys::pipe::write(pipe, line).is_err()
-        {
-            self.dropped = self.dropped.saturating_add(1);
+        if let Some(pipe) = &self.outlets.own_log {
+            // Full: the logger is behind by more than the pipe holds, and we do not wait.
+            let _ = ettan_sys::pipe::write(pipe, &self.line);
         }
         self.line.clear();
     }
@@ -103,31 +140,9 @@ impl Write for Writer {
     }
 }
 
-/// simplelog writes `[WARN] text`; the kernel log wants the level apart from the text.
-fn split_level(line: &[u8]) -> (Level, &[u8]) {
-    const LEVELS: [(&[u8], Level); 4] = [
-        (b"[ERROR] ", Level::Error),
-        (b"[WARN] ", Level::Warning),
-        (b"[INFO] ", Level::Info),
-        (b"[DEBUG] ", Level::Debug),
-    ];
-    LEVELS
-        .iter()
-        .find_map(|&(prefix, level)| Some((level, line.strip_prefix(prefix)?)))
-        .unwrap_or((Level::Info, line))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{BURST, Level, Pace, split_level};
-
-    #[test]
-    fn a_level_becomes_a_kernel_priority() {
-        assert_eq!(split_level(b"[ERROR] no"), (Level::Error, &b"no"[..]));
-        assert_eq!(split_level(b"[WARN] hm"), (Level::Warning, &b"hm"[..]));
-        assert_eq!(split_level(b"[INFO] yes"), (Level::Info, &b"yes"[..]));
-        assert_eq!(split_level(b"bare"), (Level::Info, &b"bare"[..]));
-    }
+    use super::{BURST, Pace};
 
     #[test]
     fn f6_10_a_flood_reaches_the_kernel_log_at_ten_lines_a_second() {
