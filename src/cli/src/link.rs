@@ -67,7 +67,7 @@ impl Link {
             .map_err(|fault| Trouble::new(Code::Usage, fault.to_string()))?;
         match socket::send_waiting(&self.0, &packet[..length]) {
             // It closed before reading, which it does with a last word: that is the answer.
-            Ok(()) | Err(Errno::PIPE) => Ok(()),
+            Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
             Err(errno) => Err(Trouble::new(Code::Failed, format!("PID 1: {}", in_words(errno)))),
         }
     }
@@ -75,7 +75,12 @@ impl Link {
     /// Waits for the next packet.
     pub(crate) fn next(&self) -> Result<Answer, Trouble> {
         let mut packet = [0; MAX_PACKET];
-        let length = socket::recv_waiting(&self.0, &mut packet)
+        let received = match socket::recv_waiting(&self.0, &mut packet) {
+            // It closed without reading all of ours; what it said before is still there.
+            Err(Errno::CONNRESET) => socket::recv_waiting(&self.0, &mut packet),
+            other => other,
+        };
+        let length = received
             .map_err(|errno| Trouble::new(Code::Failed, format!("PID 1: {}", in_words(errno))))?
             .len;
         if length == 0 {

@@ -7,6 +7,7 @@
 //! | `code` | exit codes |
 //! | `link` | the connection to PID 1 |
 //! | `change` | verbs that change something, and wait until it is so |
+//! | `check` | unit files, checked with the loader's own code |
 //! | `status` | status, list, is-active |
 //! | `show` | wire values → lines |
 //! | `group` | memory and tasks, from the unit's cgroup |
@@ -16,6 +17,7 @@
 
 mod arguments;
 mod change;
+mod check;
 mod code;
 mod escape;
 mod group;
@@ -53,10 +55,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Logs { follow, lines, units } => logs::logs(&units, lines, follow, screen),
         Verb::Events { recent } => change::events(recent, screen),
         Verb::ReloadUnits => change::reload(wait, screen),
-        Verb::Check { .. } => {
-            screen.complain("check: not implemented yet");
-            Code::NotImplemented
-        }
+        Verb::Check { root, files } => check::check(root.as_deref(), &files, screen),
         Verb::Condition { name, holds } => change::condition(&name, holds, screen),
         Verb::Power { action, force } => change::power(action, force, screen),
         Verb::Version => {

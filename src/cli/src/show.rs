@@ -115,7 +115,7 @@ fn brief(status: &UnitStatus) -> String {
         (_, None, None) => String::new(),
     };
     if status.restarts > 0 {
-        let _ = write!(text, ", {} restarts", status.restarts);
+        let _ = write!(text, ", {}", many(status.restarts as usize, "restart"));
     }
     if status.crash_looping {
         text.push_str(", crash-looping");
@@ -131,7 +131,7 @@ fn brief(status: &UnitStatus) -> String {
 
 /// How it stands with the machine, in one line.
 pub(crate) fn summary(stats: &Stats) -> String {
-    let mut text = format!("{} units: {} up", stats.units, stats.up);
+    let mut text = format!("{}: {} up", many(stats.units as usize, "unit"), stats.up);
     for (count, word) in [
         (stats.changing, "changing"),
         (stats.waiting, "waiting"),
@@ -143,16 +143,22 @@ pub(crate) fn summary(stats: &Stats) -> String {
         }
     }
     if stats.diagnostics > 0 {
-        let _ = write!(text, "; {} messages about unit files", stats.diagnostics);
+        let _ = write!(text, "; {} about unit files", many(stats.diagnostics as usize, "message"));
     }
     let _ = write!(text, "; machine up for {}", Span(stats.uptime_ms));
     if stats.allocations_after_boot > 0 {
-        let _ = write!(text, "; {} allocations after boot", stats.allocations_after_boot);
+        let count = many(stats.allocations_after_boot as usize, "allocation");
+        let _ = write!(text, "; {count} after boot");
     }
     if !stats.fallbacks.is_empty() {
         let _ = write!(text, "\nkernel: {}", stats.fallbacks);
     }
     text
+}
+
+/// `1 error`, `2 errors`.
+pub(crate) fn many(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 fn cut(line: &str, columns: Option<usize>) -> String {

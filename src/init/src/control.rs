@@ -139,6 +139,19 @@ impl Control {
         self.door.open(epoll, path, viewers)
     }
 
+    /// Makes the socket anew if its file is no longer the one we listen at (`faults.md` 4.5).
+    ///
+    /// # Errors
+    /// As [`Control::open`].
+    pub(crate) fn mend(
+        &mut self,
+        epoll: &Epoll,
+        path: &CStr,
+        viewers: Option<u32>,
+    ) -> Result<(), Errno> {
+        if self.door.is_at(path) { Ok(()) } else { self.door.open(epoll, path, viewers) }
+    }
+
     /// Serves one descriptor of ours that is ready.
     pub(crate) fn on_ready(&mut self, ready: &Ready, context: &Context<'_>) -> Option<Command> {
         if ready.token == self.first_token {
@@ -224,7 +237,7 @@ impl Control {
                 Visit::Stranger(socket) => {
                     let text = format_args!("only root and the group ettan may talk to PID 1");
                     let reply = answer::refusal(ErrorCode::NotPermitted, text);
-                    client::send(&socket, &reply, &mut self.packet);
+                    client::turn_away(&socket, &reply, &mut self.packet);
                 }
                 Visit::Nobody => return,
             }
@@ -246,7 +259,7 @@ impl Control {
         let Some(slot) = free.filter(|_| self.count() < most) else {
             let text = format_args!("all {most} places are taken; try again");
             let reply = answer::refusal(ErrorCode::Busy, text);
-            client::send(&socket, &reply, &mut self.packet);
+            client::turn_away(&socket, &reply, &mut self.packet);
             return;
         };
         self.generation = self.generation.wrapping_add(1);

@@ -97,8 +97,7 @@ impl Client {
     }
 }
 
-/// Sends one packet to somebody who may not even have a slot.
-pub(crate) fn send(socket: &OwnedFd, reply: &Reply, packet: &mut Packet) -> Sent {
+fn send(socket: &OwnedFd, reply: &Reply, packet: &mut Packet) -> Sent {
     let Ok(length) = encode_reply(reply, packet) else { return Sent::Gone };
     let Some(bytes) = packet.get(..length) else { return Sent::Gone };
     match socket::send(socket, bytes) {
@@ -107,4 +106,11 @@ pub(crate) fn send(socket: &OwnedFd, reply: &Reply, packet: &mut Packet) -> Sent
         Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => Sent::NoRoom,
         Err(_) => Sent::Gone,
     }
+}
+
+/// Says a word to somebody who gets no slot. What he has sent already is taken first: closing a
+/// connection with something unread in it would reach him as an error before the word.
+pub(crate) fn turn_away(socket: &OwnedFd, reply: &Reply, packet: &mut Packet) {
+    let _ = socket::recv(socket, packet);
+    let _ = send(socket, reply, packet);
 }

@@ -8,7 +8,7 @@ use ettan_sys::poll::{Epoll, Interest};
 use ettan_sys::{Errno, OwnedFd, socket};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// How long the listener rests when the kernel has no descriptor for a connection.
 const REST_MS: u64 = 1_000;
@@ -26,6 +26,8 @@ pub(crate) struct Door {
     complained: Option<Millis>,
     token: u64,
     viewers: Option<u32>,
+    /// Device and inode of the socket's file.
+    file: Option<(u64, u64)>,
 }
 
 /// What came of one look at the door.
@@ -47,6 +49,7 @@ impl Door {
             complained: None,
             token,
             viewers: None,
+            file: None,
         }
     }
 
@@ -68,6 +71,7 @@ impl Door {
         epoll.add(&listener, self.token, Interest::Read)?;
         self.reserve = listener.try_clone().ok();
         self.listener = Some(listener);
+        self.file = file_at(path);
         self.viewers = viewers;
         self.rests_until = None;
         Ok(())
@@ -77,6 +81,11 @@ impl Door {
     #[cfg(test)]
     pub(crate) const fn viewers_for_test(&mut self, group: u32) {
         self.viewers = Some(group);
+    }
+
+    /// Whether the file at `path` is still ours.
+    pub(crate) fn is_at(&self, path: &CStr) -> bool {
+        self.file.is_some() && file_at(path) == self.file
     }
 
     /// When the listener is polled again, if it rests.
@@ -160,4 +169,9 @@ fn open_to(path: &CStr, group: u32) {
     if let Err(error) = done {
         log::warn!("control socket: only root can use it, not group {group}: {error}");
     }
+}
+
+fn file_at(path: &CStr) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(OsStr::from_bytes(path.to_bytes())).ok()?;
+    Some((file.dev(), file.ino()))
 }

@@ -173,8 +173,13 @@ fn f4_5_a_deleted_socket_is_made_anew_and_clients_stay() {
     let mut world = World::new(&["web"]);
     let old = world.client();
     std::fs::remove_file(&world.path).unwrap();
-    world.open();
+    let path = world.c_path();
+    world.control.mend(&world.epoll, &path, None).unwrap();
     assert!(serves(&mut world));
+    // Nothing to mend now: the file stays the same one.
+    let before = world.control.door.is_at(&path);
+    world.control.mend(&world.epoll, &path, None).unwrap();
+    assert!(before && world.control.door.is_at(&path));
     assert_eq!(world.ask(&old, &look("web")).len(), 1);
 }
 
@@ -218,4 +223,60 @@ fn f4_8_descriptors_that_come_with_a_packet_are_closed() {
     world.turns(2);
     assert_eq!(client.replies().len(), 1);
     assert!(Client(held).is_closed());
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+#[test]
+fn f4_3_ten_thousand_packets_of_rubbish_change_nothing() {
+    let mut world = World::new(&["web"]);
+    let mut dice = Dice(4);
+    let patterns: [&[u8]; 4] = [
+        br#"{"verb":"status","unit":"web"}"#,
+        br#"{"verb":"list"}"#,
+        br#"{"verb":"hello","version":1}"#,
+        br#"{"verb":"events","recent":true}"#,
+    ];
+    let mut client = world.client();
+    for _ in 0..10_000 {
+        let mut packet = patterns[dice.below(4) as usize].to_vec();
+        for _ in 0..dice.below(4) {
+            let place = dice.below(packet.len() as u64) as usize;
+            packet[place] = dice.below(256) as u8;
+        }
+        client.raw(&packet);
+        world.turn();
+        client.replies();
+        if client.is_closed() || !matches!(packet[9], b's' | b'l' | b'h') {
+            client = world.client();
+        }
+    }
+    assert_eq!(world.commands, []);
+    assert!(serves(&mut world));
+}
+
+#[test]
+fn f4_6_ten_thousand_contrary_commands_end_as_the_last_one_says() {
+    let mut world = World::new(&["web"]);
+    let mut dice = Dice(5);
+    let clients = [world.client(), world.client(), world.client()];
+    for round in 0..10_000 {
+        let client = &clients[dice.below(3) as usize];
+        let change = Change { unit: "web".into(), wait: dice.below(2) == 0 };
+        let up = dice.below(2) == 0;
+        let request = if up { Request::Start(change) } else { Request::Stop(change) };
+        let replies = world.ask(client, &request);
+        assert_eq!(replies[0], Reply::Accepted, "round {round}");
+        assert_eq!(world.pid("web").is_some(), up, "round {round}");
+    }
 }
