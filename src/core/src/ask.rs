@@ -118,7 +118,7 @@ impl Supervisor {
     fn raise(&mut self, id: UnitId, reason: Reason) -> bool {
         let Some(slot) = self.slot_mut(id) else { return false };
         let failed = slot.state == State::Failed;
-        if slot.goal == Goal::Up && !failed {
+        if slot.goal == Goal::Up && (!failed || slot.retry) {
             return false;
         }
         slot.goal = Goal::Up;

@@ -26,6 +26,10 @@ impl Bits {
         word & 1_u32.wrapping_shl(u32::from(number)) != 0
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
     /// Takes the lowest number out.
     pub(crate) fn take_first(&mut self) -> Option<u16> {
         let (at, word) = self.words.iter_mut().enumerate().find(|(_, word)| **word != 0)?;

@@ -35,6 +35,7 @@ impl Supervisor {
             return None;
         }
         let autostart = unit.autostart;
+        self.allow_work();
         let id = self.place(Unit { builtin: true, ..unit })?;
         self.reorder();
         if autostart {
@@ -49,6 +50,7 @@ impl Supervisor {
             return;
         }
         self.advance_clock(now);
+        self.allow_work();
         self.mark_listed(catalog);
         self.drop_unlisted();
         let mut places = [NONE; MAX_UNITS];

@@ -21,6 +21,10 @@ const MAX_PIDS: usize = MAX_UNITS * 2;
 /// image, and the loader has named them all.
 const MAX_MISSING: usize = 16;
 
+/// Steps of settling for one event: every unit some sixty times over, when two or three are
+/// usual. More is a bug that turns in circles: it is published, and PID 1 goes on to the next event.
+const MAX_WORK: u32 = 65_536;
+
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
 
@@ -72,6 +76,8 @@ pub struct Supervisor {
     /// Strays were sent KILL.
     pub(crate) strays_killed: bool,
     actions: Deque<Action, MAX_ACTIONS>,
+    /// Steps left for this event.
+    work_left: u32,
     pub(crate) dice: Dice,
 }
 
@@ -109,6 +115,7 @@ impl Supervisor {
             phase_until: 0,
             strays_killed: false,
             actions: Deque::new(),
+            work_left: 0,
             dice: Dice::new(0),
         }
     }
@@ -124,6 +131,7 @@ impl Supervisor {
             return;
         }
         self.advance_clock(now);
+        self.allow_work();
         self.step(event);
     }
 
@@ -145,6 +153,9 @@ impl Supervisor {
         if self.phase == Phase::Off {
             return None;
         }
+        if self.has_work() {
+            return Some(self.now);
+        }
         let units = self.deadlines.iter().copied().min().unwrap_or(NEVER);
         let phase = if self.phase_until == 0 { NEVER } else { self.phase_until };
         let first = units.min(phase);
@@ -153,6 +164,10 @@ impl Supervisor {
 
     /// Does a small part of the work that is left; false: none is.
     fn work(&mut self) -> bool {
+        self.work_left = self.work_left.saturating_sub(1);
+        if self.work_left == 0 {
+            return false;
+        }
         if self.publish_load() {
             return true;
         }
@@ -166,6 +181,17 @@ impl Supervisor {
             return self.advance_shutdown();
         }
         true
+    }
+
+    pub(crate) fn allow_work(&mut self) {
+        if self.has_work() && self.work_left == 0 {
+            self.unexpected(None, "Settle");
+        }
+        self.work_left = MAX_WORK;
+    }
+
+    fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.due.is_empty()
     }
 
     /// Time never runs backwards here, whatever the caller says.

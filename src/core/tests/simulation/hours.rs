@@ -37,7 +37,7 @@ fn live(seed: u64, span_ms: u64, told: bool) -> (u64, u64, u64) {
 
 /// Quiet times and busy ones.
 fn span(dice: &mut Rng) -> u64 {
-    let most = dice.pick(&[1, 20, 300, 5_000, 60_000, 60_000, 600_000]);
+    let most = dice.pick(&[1, 20, 300, 1_000, 5_000, 60_000, 60_000, 300_000]);
     dice.below(most)
 }
 

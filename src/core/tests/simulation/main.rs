@@ -2,5 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod hours;
+mod ordering;
+mod properties;
 mod scenarios;
 mod world;

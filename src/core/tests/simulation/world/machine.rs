@@ -522,6 +522,7 @@ impl World {
 
     /// A process ends now.
     pub fn end(&mut self, pid: i32, status: ExitStatus) {
+        self.tell_of_spawn(pid);
         let Some(process) = self.processes.remove(&pid) else { return };
         self.silent.remove(&pid);
         let unit = process.unit;
@@ -534,6 +535,17 @@ impl World {
         self.check_empty(unit);
         self.look(unit);
         self.handle(Event::Exited { pid: id, status });
+    }
+
+    /// `init` tells of a spawn as soon as it has made it: never after the end of the process.
+    fn tell_of_spawn(&mut self, ended: i32) {
+        let told = self.queue.iter().find_map(|(key, coming)| match coming {
+            Coming::Event(Event::Spawned { pid, .. }) if pid.raw() == ended => Some(*key),
+            Coming::Event(_) | Coming::End(..) | Coming::Daemon(..) => None,
+        });
+        if let Some(coming) = told.and_then(|key| self.queue.remove(&key)) {
+            self.happen(coming);
+        }
     }
 
     fn check_empty(&mut self, unit: UnitId) {
