@@ -4,7 +4,8 @@ use crate::code::Code;
 use crate::escape::Screen;
 use crate::link::{Answer, Link, Trouble};
 use ettan_wire::{
-    Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Text, signal_number,
+    Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Signal, Text,
+    signal_number,
 };
 
 /// What a unit shall be.
@@ -27,8 +28,11 @@ pub(crate) fn goal(goal: Goal, units: &[String], wait: bool, screen: &Screen) ->
     let mut code = Code::Done;
     for batch in units.chunks(AT_ONCE) {
         let asked: Vec<_> = batch.iter().map(|unit| ask(goal, unit, wait)).collect();
-        for link in asked {
-            let done = link.and_then(|link| finish(&link, wait, screen));
+        for (unit, link) in batch.iter().zip(asked) {
+            let done = link.and_then(|link| match wait {
+                true => finish(&link, screen),
+                false => accepted(&link, &format!("{unit}: accepted"), screen),
+            });
             code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
         }
     }
@@ -53,15 +57,20 @@ pub(crate) fn name(unit: &str) -> Result<Text<64>, Trouble> {
     Err(Trouble { text: format!("no unit is called {unit:?}"), code: Code::NotInstalled })
 }
 
-/// `accepted`, and when waiting what came of it.
-fn finish(link: &Link, wait: bool, screen: &Screen) -> Result<Code, Trouble> {
+/// Waits for `accepted` only; `text` says what that means.
+fn accepted(link: &Link, text: &str, screen: &Screen) -> Result<Code, Trouble> {
     let accepted = link.expect()?;
-    if !wait {
-        if screen.json {
-            screen.packet(&accepted.json);
-        }
-        return Ok(Code::Done);
+    if screen.json {
+        screen.packet(&accepted.json);
+    } else {
+        screen.say(text);
     }
+    Ok(Code::Done)
+}
+
+/// Waits for `accepted` and for what comes of it.
+fn finish(link: &Link, screen: &Screen) -> Result<Code, Trouble> {
+    link.expect()?;
     let Answer { reply, json } = link.expect()?;
     let (text, code) = match reply {
         Reply::Done(finished) => (finished.text, Code::Done),
@@ -84,8 +93,9 @@ pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
     };
     let mut code = Code::Done;
     for unit in units {
+        let text = format!("{unit}: signal {} sent", Signal(signal));
         let done = name(unit).and_then(|unit| {
-            finish(&Link::ask(&Request::Kill(Kill { unit, signal }))?, false, screen)
+            accepted(&Link::ask(&Request::Kill(Kill { unit, signal }))?, &text, screen)
         });
         code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
     }
@@ -94,8 +104,10 @@ pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
 
 /// reload-units.
 pub(crate) fn reload(wait: bool, screen: &Screen) -> Code {
-    let done = Link::ask(&Request::ReloadUnits(Reload { wait }))
-        .and_then(|link| finish(&link, wait, screen));
+    let done = Link::ask(&Request::ReloadUnits(Reload { wait })).and_then(|link| match wait {
+        true => finish(&link, screen),
+        false => accepted(&link, "accepted", screen),
+    });
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 
@@ -106,15 +118,21 @@ pub(crate) fn condition(fact: &str, holds: bool, screen: &Screen) -> Code {
         screen.complain("a condition's name has 1 to 64 bytes");
         return Code::Usage;
     }
+    let text = format!("{fact}: {}", if holds { "set" } else { "cleared" });
     let done = Link::ask(&Request::Condition(Condition { name, holds }))
-        .and_then(|link| finish(&link, false, screen));
+        .and_then(|link| accepted(&link, &text, screen));
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 
 /// reboot, poweroff, halt, shutdown.
 pub(crate) fn power(action: PowerWord, force: bool, screen: &Screen) -> Code {
+    let text = match action {
+        PowerWord::Reboot => "the machine restarts",
+        PowerWord::PowerOff => "the machine switches off",
+        PowerWord::Halt => "the machine halts",
+    };
     let done = Link::ask(&Request::Power(Power { action, force }))
-        .and_then(|link| finish(&link, false, screen));
+        .and_then(|link| accepted(&link, text, screen));
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 

@@ -108,8 +108,11 @@ fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
     } else {
         screen.say(&show::list(&units, screen.columns()));
     }
+    if !diagnostics.is_empty() {
+        screen.say("");
+    }
     for (diagnostic, _) in diagnostics {
-        screen.say(&format!("\n{}", diagnostic.text.trim_end()));
+        screen.say(diagnostic.text.trim_end());
     }
     Ok(())
 }

@@ -8,10 +8,12 @@
 //! | `client` | one client: descriptor, rights, what it still has to get |
 //! | `answer` | request → packets, or a command |
 //! | `ring` | the last notices |
+//! | `boot` | when the boot was over |
 //! | `describe` | core values → words, for the log too |
 //! | `facts` | what the answers need beyond the supervisor |
 
 mod answer;
+mod boot;
 mod client;
 pub(crate) mod describe;
 mod door;
@@ -22,7 +24,8 @@ mod tests;
 
 pub(crate) use facts::{Facts, TableFacts};
 
-use answer::Answer;
+use answer::{Answer, Own};
+use boot::Boot;
 use client::{Client, Job, Packet, Peer, Sent};
 use core::ffi::CStr;
 use describe::Sources;
@@ -30,7 +33,7 @@ use door::{Door, Visit};
 use ettan_core::{Ask, Millis, Name, Notice, Power, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::{Errno, OwnedFd, socket};
-use ettan_wire::{ErrorCode, Fault, Finished, Lost, MAX_PACKET, Reply, Text, decode_request};
+use ettan_wire::{ErrorCode, Fault, Finished, Lost, MAX_PACKET, Reply, Span, Text, decode_request};
 use ring::Ring;
 
 /// Clients at a time. 32: one operator at three terminals, the watcher, the web page and a script
@@ -86,8 +89,6 @@ pub(crate) struct Context<'a> {
     pub(crate) facts: &'a dyn Facts,
     /// Where descriptors are polled.
     pub(crate) epoll: &'a Epoll,
-    /// How many clients there are; filled in here.
-    pub(crate) clients: u32,
 }
 
 impl<'a> Context<'a> {
@@ -105,6 +106,7 @@ pub(crate) struct Control {
     door: Door,
     clients: [Option<Client>; CLIENTS],
     ring: Ring,
+    boot: Boot,
     packet: Packet,
     /// The token of the listener; clients have the ones above (see [`Control::owns`]).
     first_token: u64,
@@ -119,6 +121,7 @@ impl Control {
             door: Door::new(first_token),
             clients: [const { None }; CLIENTS],
             ring: Ring::new(),
+            boot: Boot::new(),
             packet: [0; MAX_PACKET + 1],
             first_token,
             generation: 0,
@@ -197,6 +200,9 @@ impl Control {
     /// After the core has settled: sends outcomes and notices, and drops who was idle too long.
     pub(crate) fn after_turn(&mut self, context: &Context<'_>) {
         self.door.wake(context.epoll, context.now);
+        if self.boot.look(context.now, context.supervisor) {
+            log::info!("boot is over {} after the kernel started", Span(context.now.0));
+        }
         for slot in 0..CLIENTS {
             let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { continue };
             if client.deadline().is_some_and(|at| at <= context.now) {
@@ -207,13 +213,23 @@ impl Control {
         }
     }
 
-    /// The loader that a `ReloadUnits` asked for has ended. `text` is one line.
+    /// A loader begins: it reads what is there from now on. Who asked before waits for this one,
+    /// who asks later for the next.
+    pub(crate) fn reload_begins(&mut self) {
+        for client in self.clients.iter_mut().flatten() {
+            if let Job::Reloading { begun } = &mut client.job {
+                *begun = true;
+            }
+        }
+    }
+
+    /// The loader that began last has ended. `text` is one line.
     pub(crate) fn reloaded(&mut self, succeeded: bool, text: &str, context: &Context<'_>) {
         let finished = Finished { text: Text::from(text) };
         let reply = if succeeded { Reply::Done(finished) } else { Reply::Failed(finished) };
         for slot in 0..CLIENTS {
             let client = self.clients.get(slot).and_then(Option::as_ref);
-            if client.is_some_and(|client| matches!(client.job, Job::Reloading)) {
+            if client.is_some_and(|client| matches!(client.job, Job::Reloading { begun: true })) {
                 self.finish(slot, &reply, context);
             }
         }
@@ -320,7 +336,8 @@ impl Control {
         let answer = match request {
             Ok(request) => {
                 let clients = u32::try_from(self.count()).unwrap_or(u32::MAX);
-                answer::answer(request, peer, &self.ring, &Context { clients, ..*context })
+                let boot_ms = self.boot.over_ms();
+                answer::answer(request, peer, Own { ring: &self.ring, boot_ms, clients }, context)
             }
             Err(Fault::Unknown) => {
                 let text = format_args!("{}", Fault::Unknown);
@@ -391,7 +408,7 @@ impl Control {
         for _ in 0..BURST {
             let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
             let (reply, next) = match &client.job {
-                Job::Idle | Job::Reloading => return self.want_room(slot, false, context),
+                Job::Idle | Job::Reloading { .. } => return self.want_room(slot, false, context),
                 Job::Waiting { unit, name, ask } => {
                     match answer::outcome(*unit, name, *ask, context) {
                         Some(reply) => (reply, Job::Idle),

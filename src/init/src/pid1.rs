@@ -3,7 +3,8 @@
 
 use crate::boot::{self, Ground};
 use crate::builtin::Builtins;
-use crate::control::{Command, Context, Control, TableFacts, describe::Sources};
+use crate::control::describe::{self, Sources};
+use crate::control::{Command, Context, Control, TableFacts};
 use crate::group::Groups;
 use crate::pipes::Pipes;
 use crate::report;
@@ -216,13 +217,7 @@ impl Pid1 {
     pub(crate) fn serve(&mut self, ready: &Ready) {
         let facts = facts(&self.tables, &self.groups);
         let Some(epoll) = &self.epoll else { return };
-        let context = Context {
-            now: self.now,
-            supervisor: &self.supervisor,
-            facts: &facts,
-            epoll,
-            clients: 0,
-        };
+        let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         match self.control.on_ready(ready, &context) {
             None => {}
             Some(Command::Ask { unit, ask }) => self.feed(Event::Ask { unit, ask }),
@@ -238,18 +233,21 @@ impl Pid1 {
     fn after_turn(&mut self) {
         let facts = facts(&self.tables, &self.groups);
         let Some(epoll) = &self.epoll else { return };
-        let context = Context {
-            now: self.now,
-            supervisor: &self.supervisor,
-            facts: &facts,
-            epoll,
-            clients: 0,
-        };
+        let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(succeeded) = self.reloaded.take() {
-            let text = if succeeded { "units read" } else { "the loader failed: see ettan logs" };
-            self.control.reloaded(succeeded, text, &context);
+            let text = describe::reloaded(succeeded, &facts);
+            self.control.reloaded(succeeded, &text, &context);
         }
         self.control.after_turn(&context);
+    }
+
+    /// Listens anew if somebody deleted the control socket (`faults.md` 4.5).
+    pub(crate) fn mend_control(&mut self) {
+        if let Some(epoll) = &self.epoll
+            && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET, None)
+        {
+            log::error!("no control socket: {errno}");
+        }
     }
 
     /// Tells the log and whoever follows events.
@@ -284,5 +282,5 @@ impl Pid1 {
 /// What answers need beyond the supervisor. Borrows two fields, so that the others stay free.
 fn facts<'a>(tables: &'a Tables, groups: &Groups) -> TableFacts<'a> {
     let fallbacks = if groups.has_tree() { "" } else { "no cgroup v2" };
-    TableFacts { table: tables.table(), boot_ms: None, fallbacks }
+    TableFacts { table: tables.table(), fallbacks }
 }

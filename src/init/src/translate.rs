@@ -67,7 +67,10 @@ impl Pid1 {
             let Some(Ok(Some(signal))) = self.signals.as_mut().map(Signals::read) else { return };
             match signal.number {
                 signals::CHLD => self.reap(),
-                signals::HUP => self.reload(),
+                signals::HUP => {
+                    self.mend_control();
+                    self.reload();
+                }
                 signals::USR1 => self.shut_down(Power::Halt, false),
                 signals::USR2 | signals::PWR => self.shut_down(Power::PowerOff, false),
                 signals::TERM => self.shut_down(Power::Reboot, false),
@@ -169,6 +172,7 @@ impl Pid1 {
         }
         self.reload_at = None;
         self.last_reload = self.now;
+        self.control.reload_begins();
         self.feed(Event::Ask { unit: loader, ask: Ask::Start });
     }
 

@@ -26,11 +26,22 @@ pub(crate) enum Answer {
     Command(Command, Job),
 }
 
+/// What the control socket knows itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
+    /// The last notices.
+    pub(crate) ring: &'a Ring,
+    /// When the boot was over.
+    pub(crate) boot_ms: Option<u64>,
+    /// How many clients there are.
+    pub(crate) clients: u32,
+}
+
 /// The highest signal of Linux on x86 and ARM.
 const SIGNAL_MAX: u8 = 64;
 
 /// Decides how a request of `peer` is answered.
-pub(crate) fn answer(request: Request, peer: Peer, ring: &Ring, context: &Context<'_>) -> Answer {
+pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Context<'_>) -> Answer {
     if peer == Peer::Viewer && !request.only_looks() {
         return refuse(ErrorCode::NotPermitted, "only root may do that; you may look");
     }
@@ -56,13 +67,13 @@ pub(crate) fn answer(request: Request, peer: Peer, ring: &Ring, context: &Contex
         Request::Restart(change) => ask(&change.unit, Ask::Restart, change.wait, context),
         Request::Kill(wanted) => kill(&wanted, context),
         Request::Events(follow) => {
-            let next = if follow.recent { ring.oldest() } else { ring.next() };
+            let next = if follow.recent { own.ring.oldest() } else { own.ring.next() };
             Answer::Begin(Job::Following { next })
         }
         Request::ReloadUnits(_) if context.supervisor.phase() != Phase::Running => going_down(),
         Request::ReloadUnits(reload) => Answer::Command(
             Command::ReloadUnits,
-            if reload.wait { Job::Reloading } else { Job::Idle },
+            if reload.wait { Job::Reloading { begun: false } } else { Job::Idle },
         ),
         Request::Condition(fact) => condition(&fact),
         Request::Power(wanted) => {
@@ -73,7 +84,7 @@ pub(crate) fn answer(request: Request, peer: Peer, ring: &Ring, context: &Contex
             };
             Answer::Command(Command::Shutdown { power, force: wanted.force }, Job::Idle)
         }
-        Request::Stats => Answer::Packet(Reply::Stats(stats(context))),
+        Request::Stats => Answer::Packet(Reply::Stats(stats(own, context))),
     }
 }
 
@@ -306,13 +317,13 @@ pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
 }
 
 /// About PID 1 itself, counted now.
-fn stats(context: &Context<'_>) -> Stats {
+fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
     let facts = context.facts;
     let mut stats = Stats {
         version: Text::from(env!("CARGO_PKG_VERSION")),
         protocol: VERSION,
         uptime_ms: context.now.0,
-        boot_ms: facts.boot_ms(),
+        boot_ms: own.boot_ms,
         phase: phase_word(context.supervisor.phase()),
         units: 0,
         up: 0,
@@ -323,7 +334,7 @@ fn stats(context: &Context<'_>) -> Stats {
         diagnostics: u32::try_from(facts.diagnostics()).unwrap_or(u32::MAX),
         allocations_after_boot: facts.allocations_after_boot(),
         fallbacks: Text::from(facts.fallbacks()),
-        clients: context.clients,
+        clients: own.clients,
     };
     for id in context.supervisor.units() {
         let Some(unit) = context.supervisor.unit(id) else { continue };

@@ -50,7 +50,10 @@ pub(crate) enum Job {
         ask: Ask,
     },
     /// The outcome of reading the unit files again.
-    Reloading,
+    Reloading {
+        /// The loader that counts runs; one that ran before it was asked for does not.
+        begun: bool,
+    },
     /// The rest of a list.
     Listing {
         /// The first place not looked at yet.
@@ -83,7 +86,7 @@ impl Client {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self.job {
             Job::Idle | Job::Listing { .. } => Some(self.active.after(IDLE_MS)),
-            Job::Waiting { .. } | Job::Reloading | Job::Following { .. } => None,
+            Job::Waiting { .. } | Job::Reloading { .. } | Job::Following { .. } => None,
         }
     }
 

@@ -227,11 +227,26 @@ impl Display for Line<'_> {
     }
 }
 
-/// Whether the reason says more than the state does.
+/// What came of reading the unit files, in one line.
+pub(crate) fn reloaded(succeeded: bool, facts: &dyn Facts) -> Text<256> {
+    match (succeeded, facts.diagnostics()) {
+        (false, _) => Text::from("the loader failed, the old units stay: see ettan logs"),
+        (true, 0) => Text::format(format_args!("{} units read", facts.units())),
+        (true, said) => Text::format(format_args!(
+            "{} units read; {said} messages about unit files: see ettan status",
+            facts.units()
+        )),
+    }
+}
+
+/// Whether the reason says more than the state does. Why it was down before says nothing of a
+/// unit that is up again.
 fn reason_matters(state: State, reason: Reason) -> bool {
+    if matches!(state, State::Starting { .. } | State::Seeking { .. } | State::Up { .. }) {
+        return false;
+    }
     match reason {
         Reason::None | Reason::Asked | Reason::Needed => false,
-        Reason::Exited(ExitStatus::Code(0)) => !matches!(state, State::Up { .. }),
         Reason::Exited(_)
         | Reason::Spawn(_)
         | Reason::StartTimeout

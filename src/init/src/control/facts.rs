@@ -12,10 +12,10 @@ pub(crate) trait Facts {
     fn diagnostic(&self, nth: usize) -> Option<Message<'_>>;
     /// The loader's first message about the file of this unit.
     fn diagnostic_about(&self, unit: &str) -> Option<&str>;
+    /// How many units the table has.
+    fn units(&self) -> usize;
     /// How many messages there are.
     fn diagnostics(&self) -> usize;
-    /// When every unit that starts at boot had been dealt with; None until then.
-    fn boot_ms(&self) -> Option<u64>;
     /// Heap allocations after boot: 0 by design.
     fn allocations_after_boot(&self) -> u64;
     /// What the kernel lacks and is done another way, in words; empty when nothing.
@@ -26,8 +26,6 @@ pub(crate) trait Facts {
 pub(crate) struct TableFacts<'a> {
     /// The table in force.
     pub(crate) table: Option<Table<'a>>,
-    /// See [`Facts::boot_ms`].
-    pub(crate) boot_ms: Option<u64>,
     /// See [`Facts::fallbacks`].
     pub(crate) fallbacks: &'a str,
 }
@@ -53,12 +51,12 @@ impl Facts for TableFacts<'_> {
         messages.filter(|message| message.unit == Some(unit)).map(|message| message.text).next()
     }
 
-    fn diagnostics(&self) -> usize {
-        self.table.as_ref().map_or(0, |table| table.messages().count())
+    fn units(&self) -> usize {
+        self.table.as_ref().map_or(0, ettan_core::Catalog::len)
     }
 
-    fn boot_ms(&self) -> Option<u64> {
-        self.boot_ms
+    fn diagnostics(&self) -> usize {
+        self.table.as_ref().map_or(0, |table| table.messages().count())
     }
 
     fn allocations_after_boot(&self) -> u64 {

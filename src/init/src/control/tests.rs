@@ -73,11 +73,11 @@ impl Facts for Known {
     fn diagnostic_about(&self, unit: &str) -> Option<&str> {
         self.diagnostic(0).filter(|message| message.unit == Some(unit)).map(|message| message.text)
     }
-    fn diagnostics(&self) -> usize {
+    fn units(&self) -> usize {
         1
     }
-    fn boot_ms(&self) -> Option<u64> {
-        Some(1_234)
+    fn diagnostics(&self) -> usize {
+        1
     }
     fn allocations_after_boot(&self) -> u64 {
         0
@@ -144,7 +144,7 @@ impl World {
         let count = self.epoll.wait(&mut ready, Some(0)).unwrap();
         for ready in &ready[..count] {
             let Self { control, supervisor, epoll, now, .. } = self;
-            let context = Context { now: *now, supervisor, facts: &Known, epoll, clients: 0 };
+            let context = Context { now: *now, supervisor, facts: &Known, epoll };
             if let Some(command) = control.on_ready(ready, &context) {
                 self.commands.push(command.clone());
                 self.perform(command);
@@ -153,7 +153,7 @@ impl World {
         self.supervisor.handle(self.now, Event::Tick);
         self.settle();
         let Self { control, supervisor, epoll, now, .. } = self;
-        control.after_turn(&Context { now: *now, supervisor, facts: &Known, epoll, clients: 0 });
+        control.after_turn(&Context { now: *now, supervisor, facts: &Known, epoll });
     }
 
     fn turns(&mut self, count: usize) {
@@ -221,7 +221,7 @@ impl World {
     fn viewer(&mut self) -> Client {
         let (ours, theirs) = socket::seqpacket_pair().unwrap();
         let Self { control, supervisor, epoll, now, .. } = self;
-        let context = Context { now: *now, supervisor, facts: &Known, epoll, clients: 0 };
+        let context = Context { now: *now, supervisor, facts: &Known, epoll };
         control.admit(ours, Peer::Viewer, &context);
         Client(theirs)
     }
