@@ -41,17 +41,20 @@ gate() {
 
 need_rust
 need_zig
-say "build ${packages[*]} for $triple"
-arguments=()
-for package in "${packages[@]}"; do arguments+=(-p "$package"); done
 cd "$root"
-# -Zbuild-std is the one thing here that wants RUSTC_BOOTSTRAP.
 messages=$target/cross-$arch.json
-RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
-    ZIG_GLOBAL_CACHE_DIR=$cache/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zigbuild \
-    cargo zigbuild --release --locked --target "$triple" \
-    -Zbuild-std=std,panic_abort ${ETTAN_STD_FEATURES:+-Zbuild-std-features=$ETTAN_STD_FEATURES} \
-    --message-format=json-render-diagnostics "${arguments[@]}" >"$messages"
+: >"$messages"
+# One package at a time: built together they would share the features of their
+# libraries, and a file would differ with the company it was built in.
+for package in "${packages[@]}"; do
+    say "build $package for $triple"
+    # -Zbuild-std is the one thing here that wants RUSTC_BOOTSTRAP.
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
+        ZIG_GLOBAL_CACHE_DIR=$cache/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zigbuild \
+        cargo zigbuild --release --locked --target "$triple" -p "$package" \
+        -Zbuild-std=std,panic_abort ${ETTAN_STD_FEATURES:+-Zbuild-std-features=$ETTAN_STD_FEATURES} \
+        --message-format=json-render-diagnostics >>"$messages"
+done
 
 out=$target/musl/$arch
 mkdir -p "$out"

@@ -7,6 +7,7 @@ drive.py BOARD. Ends in a table and exit code 0 or 1.
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -222,6 +223,8 @@ def free_port():
 
 
 def main():
+    # However it ends, QEMU must not be left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     story = Story(sys.argv[1])
     good = False
     try:
