@@ -241,3 +241,7 @@ fn add_note(page: &mut Page<'_>, text: &str) {
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+//! Stories of one ledger: however output is cut into reads, and whatever is in it, all of it is
+//! in the files.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+const UNLIMITED: Limits = Limits { max_size_bytes: u64::MAX, max_files: 2 };
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        Folder(std::env::temp_dir().join(format!("ettan-ledger-{}-{name}", std::process::id())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn desk(memory: &mut [u8]) -> Desk<'_> {
+    Desk { stamp: Stamp::new(), second: 1, page: Page::new(memory) }
+}
+
+/// What the service wrote, from the lines of its log; and the notes.
+fn read(log: &[u8]) -> (Vec<u8>, Vec<String>) {
+    let (mut output, mut notes) = (Vec::new(), Vec::new());
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        assert!(line.starts_with(b"1970-01-01T00:00:00.000Z"), "{line:?}");
+        let (lead, text) = (line[STAMP_BYTES], &line[STAMP_BYTES + 1..]);
+        assert!(text.len() <= MAX_LINE + 1);
+        match lead {
+            b' ' => output.extend_from_slice(text),
+            b'+' => {
+                assert_eq!(output.pop(), Some(b'\n'));
+                output.extend_from_slice(text);
+            }
+            b'*' => notes.push(String::from_utf8_lossy(text).trim_end().to_owned()),
+            other => panic!("a lead of {other}"),
+        }
+    }
+    (output, notes)
+}
+
+fn whole_log(folder: &Path) -> Vec<u8> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files.iter().flat_map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// The same numbers for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+#[test]
+fn however_it_is_cut_nothing_is_lost_or_doubled() {
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let folder = Folder::new(&format!("cut{seed}"));
+        let longest = [10, 100, 9_000, 30_000][dice.below(4)];
+        let mut said = Vec::new();
+        for _ in 0..dice.below(12) {
+            let fill = dice.below(256) as u8;
+            said.extend(std::iter::repeat_n(fill, dice.below(longest)));
+            said.push(b'\n');
+        }
+        let max_size_bytes = [100, 5_000, u64::MAX][dice.below(3)];
+        let limits = Limits { max_size_bytes, max_files: u32::MAX };
+        let mut memory = vec![0; 64 + dice.below(300)];
+        let mut desk = desk(&mut memory);
+        let mut ledger = Ledger::new(folder.0.clone(), limits);
+        let mut rest = &said[..];
+        while !rest.is_empty() {
+            let (chunk, others) = rest.split_at(1 + dice.below(rest.len().min(20_000)));
+            ledger.take(&mut desk, chunk);
+            rest = others;
+            // Its file closed, or a new logger: the line goes on.
+            match dice.below(8) {
+                0 => ledger.shed(),
+                1 => ledger = Ledger::new(folder.0.clone(), limits),
+                _ => {}
+            }
+        }
+        ledger.finish(&mut desk);
+        let log = if said.is_empty() { Vec::new() } else { whole_log(&folder.0) };
+        let (output, notes) = read(&log);
+        assert!(output == said, "seed {seed}: {} bytes became {}", said.len(), output.len());
+        assert!(notes.is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_counted_to_the_byte() {
+    let folder = Folder::new("count");
+    // A file where the folder should be.
+    fs::write(&folder.0, "in the way").unwrap();
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let mut ledger = Ledger::new(folder.0.join("web"), UNLIMITED);
+    ledger.take(&mut desk, b"one\ntwo\nthr");
+    ledger.take(&mut desk, b"ee and");
+    assert!(ledger.has_gap());
+    assert!(ledger.heal(&mut desk).is_err());
+    fs::remove_file(&folder.0).unwrap();
+    ledger.take(&mut desk, b" a half\nfour\n");
+    assert!(!ledger.has_gap());
+    let log = fs::read(folder.0.join("web/current")).unwrap();
+    let lines: Vec<_> = log.split(|b| *b == b'\n').map(|l| l.get(24..).unwrap_or(l)).collect();
+    let note = String::from_utf8_lossy(lines[0]);
+    assert!(note.starts_with("*lost 17 bytes (2 line ends) here: "), "{note}");
+    assert_eq!(lines[1..], [&b"+ a half"[..], b" four", b""]);
+}
+
+#[test]
+fn a_note_ends_an_unfinished_line() {
+    let folder = Folder::new("note");
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
+    ledger.take(&mut desk, b"half");
+    ledger.note(&mut desk, "ended");
+    ledger.take(&mut desk, b"new\n");
+    let (output, notes) = read(&whole_log(&folder.0));
+    assert_eq!((&output[..], &notes[..]), (&b"half\nnew\n"[..], &["ended".to_owned()][..]));
+}
