@@ -19,6 +19,19 @@ use ettan_wire::{MAX_PACKET, Reply, Request, decode_request, encode_reply};
 /// Set in the processes that have a network namespace of their own.
 const INSIDE: &str = "ETTAN_WATCH_TEST_INSIDE";
 
+/// The name of the thread that watches.
+const WATCHER: &str = "watcher";
+
+/// How often the watcher waited for something so far.
+fn wake_ups() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let statuses = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")));
+    let named = format!("Name:\t{WATCHER}\n");
+    let status = statuses.flatten().find(|status| status.starts_with(&named)).unwrap();
+    let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    waits.unwrap().trim().parse().unwrap()
+}
+
 /// Runs the test again in its own network namespace, and there the story.
 fn in_a_network(test: &str, tell: fn()) {
     if std::env::var_os(INSIDE).is_some() {
@@ -91,12 +104,13 @@ impl World {
     /// Starts the watcher, which ends with the process.
     fn watch(&self) {
         let path = self.path();
-        thread::spawn(move || {
+        let work = move || {
             let mut buffer = vec![0; netlink::BUFFER_BYTES];
             let path: &CStr = &path;
             let Err(error) = ettan_watch::watch(path, &mut buffer);
             panic!("the watcher ended: {error}");
-        });
+        };
+        thread::Builder::new().name(WATCHER.to_owned()).spawn(work).unwrap();
     }
 
     /// Takes in what the watcher says until these hold (`+network`) or do not (`-network`), and
@@ -231,6 +245,9 @@ fn only_changes_are_told() {
         world.watch();
         world.expect(&["+network", "+network:link", "+network:eth0:address"]);
         assert!(world.is_quiet());
+        let before = wake_ups();
+        assert!(world.is_quiet());
+        assert_eq!(wake_ups(), before, "it woke up without a reason");
         world.heard.clear();
         // Changes that change no condition.
         ip("address add 192.0.2.8/24 dev eth0");
