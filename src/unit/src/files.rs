@@ -86,7 +86,7 @@ pub(crate) fn overlay(search: &mut Search, path: &Path) {
     };
     search.found.remove(unit);
     search.absent.remove(unit);
-    let looked = odd_name(unit).map_or_else(|| read_unit(path, None), Err);
+    let looked = odd_name(unit).map_or_else(|| read_unit(path, false, None), Err);
     match looked {
         Ok(Look::Unit(bytes)) => {
             let found = Found { name: unit.into(), file, autostart: true, bytes };
@@ -122,7 +122,7 @@ impl Search {
                 return self.say(Severity::Error, None, directory, words);
             }
         };
-        for name in names {
+        for (name, is_regular) in names {
             let Some(name) = name.to_str() else {
                 let file = format!("{directory}/{}", name.display()).replace('\u{fffd}', "?");
                 let message = "the file's name is not UTF-8: skipped".to_string();
@@ -130,24 +130,23 @@ impl Search {
                 continue;
             };
             if let Some(unit) = name.strip_suffix(".toml") {
-                self.entry(root, directory, unit, owners);
+                self.entry(root, directory, unit, is_regular, owners);
             } else if let Some(unit) = name.strip_suffix(".toml.d") {
                 self.drop_ins(root, directory, unit);
             }
         }
     }
 
-    fn entry(&mut self, root: &Path, directory: &str, unit: &str, owners: &Owners) {
+    fn entry(
+        &mut self,
+        root: &Path,
+        directory: &str,
+        unit: &str,
+        is_regular: bool,
+        owners: &Owners,
+    ) {
         let file = format!("{directory}/{unit}.toml");
-        if let Some(found) = self.found.get(unit) {
-            // An enabled unit is its shipped file; nothing is hidden then.
-            if !same_file(root, &found.file, &file) {
-                let message = format!("not used: {} comes first", found.file);
-                self.say(Severity::Warning, Some(unit), &file, (message, None));
-            }
-            return;
-        }
-        if self.absent.contains_key(unit) {
+        if self.is_taken(root, unit, &file) {
             return;
         }
         if let Some(words) = odd_name(unit) {
@@ -158,7 +157,7 @@ impl Search {
             *count = count.saturating_add(1);
             return;
         }
-        match look(root, &file, owners) {
+        match look(root, &file, is_regular, owners) {
             Ok(Look::Unit(bytes)) => {
                 let name = unit.to_string();
                 let autostart = directory != SHIPPED;
@@ -172,6 +171,17 @@ impl Search {
                 self.absent.insert(unit.into(), Absent::Refused);
             }
         }
+    }
+
+    /// Whether an earlier directory has decided about this name.
+    fn is_taken(&mut self, root: &Path, unit: &str, file: &str) -> bool {
+        let Some(found) = self.found.get(unit) else { return self.absent.contains_key(unit) };
+        // An enabled unit is its shipped file; nothing is hidden then.
+        if !same_file(root, &found.file, file) {
+            let message = format!("not used: {} comes first", found.file);
+            self.say(Severity::Warning, Some(unit), file, (message, None));
+        }
+        true
     }
 
     /// A unit without its drop-ins would run with other rights than its admin wrote down.
@@ -233,8 +243,11 @@ impl From<io::Error> for ListFault {
     }
 }
 
+/// A name, and whether the directory says that it is a regular file.
+type Listed = (OsString, bool);
+
 /// The names in a directory that can matter, sorted, and whether there were too many.
-fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<OsString>, bool), ListFault> {
+fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<Listed>, bool), ListFault> {
     let path = resolve(root, Path::new(directory))?;
     let metadata = std::fs::metadata(&path)?;
     if let Some((message, hint)) = owners.distrust("the directory", &metadata) {
@@ -243,12 +256,13 @@ fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<OsString>,
     let mut names = Vec::new();
     let mut unseen = false;
     for entry in std::fs::read_dir(&path)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b".") || !(bytes.ends_with(b".toml") || bytes.ends_with(b".toml.d")) {
             continue;
         }
-        names.push(name);
+        names.push((name, entry.file_type().is_ok_and(|kind| kind.is_file())));
         // Bounded memory, and the same choice every time.
         if names.len() > 2 * MAX_ENTRIES {
             names.sort_unstable();
@@ -269,9 +283,12 @@ enum Look {
 }
 
 /// Opens one unit file, with every reason not to believe it.
-fn look(root: &Path, file: &str, owners: &Owners) -> Result<Look, Words> {
+fn look(root: &Path, file: &str, is_regular: bool, owners: &Owners) -> Result<Look, Words> {
     let skipped = |error: io::Error| (format!("cannot be read: {}", words(&error)), None);
     let outside = below(root, Path::new(file));
+    if is_regular {
+        return read_unit(&outside, true, Some(owners));
+    }
     let is_link = std::fs::symlink_metadata(&outside).map_err(skipped)?.is_symlink();
     let mut path = outside;
     if is_link {
@@ -288,18 +305,20 @@ fn look(root: &Path, file: &str, owners: &Owners) -> Result<Look, Words> {
             return Err((message, Some(hint)));
         }
     }
-    read_unit(&path, Some(owners))
+    read_unit(&path, false, Some(owners))
 }
 
 /// Without owners, anybody's file is believed.
-fn read_unit(path: &Path, owners: Option<&Owners>) -> Result<Look, Words> {
+fn read_unit(path: &Path, is_regular: bool, owners: Option<&Owners>) -> Result<Look, Words> {
     let skipped = |error: io::Error| (format!("cannot be read: {}", words(&error)), None);
     let odd = |metadata: &std::fs::Metadata| {
         odd_kind(metadata.file_type())
             .map(|kind| (format!("{kind}, not a regular file: skipped"), None))
     };
     // Once before opening (a device may act on it), once on what was opened.
-    odd(&std::fs::metadata(path).map_err(skipped)?).map_or(Ok(()), Err)?;
+    if !is_regular {
+        odd(&std::fs::metadata(path).map_err(skipped)?).map_or(Ok(()), Err)?;
+    }
     let mut file = open(path).map_err(skipped)?;
     let metadata = file.metadata().map_err(skipped)?;
     odd(&metadata).map_or(Ok(()), Err)?;

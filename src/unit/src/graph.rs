@@ -117,43 +117,44 @@ impl<'a> Relating<'a> {
         let name = unit.unit.name.as_str();
         for at in &unit.after {
             match &at.value {
-                Target::Condition(condition) => {
-                    if condition == name {
-                        let message = format!("`{name}` waits for the condition of its own name");
-                        let hint = "a unit of that name is the one that brings it about";
-                        self.warn(unit, at, message, Some(hint.into()));
-                    }
-                    self.need(name, EntryNeedKind::After, condition, true);
-                }
+                Target::Condition(condition) => self.condition(unit, at, condition),
                 Target::Unit(other) => {
-                    if self.is_other(unit, at, other) {
-                        self.look(unit, at, other, "the order is ignored", Severity::Warning);
-                        self.need(name, EntryNeedKind::After, other, false);
-                    }
+                    self.other(unit, at, other, EntryNeedKind::After);
                 }
             }
         }
         for at in &unit.before {
-            let other = &at.value;
-            if self.is_other(unit, at, other)
-                && self.look(unit, at, other, "the order is ignored", Severity::Warning)
+            let (kind, other) = (EntryNeedKind::After, &at.value);
+            if self.is_there(unit, at, other, kind)
                 && let Some((other, _)) = self.units.get_key_value(other)
             {
-                self.need(other, EntryNeedKind::After, name, false);
+                self.need(other, kind, name, false);
             }
         }
         for at in &unit.wants {
-            if self.is_other(unit, at, &at.value) {
-                self.look(unit, at, &at.value, "the wish is ignored", Severity::Warning);
-                self.need(name, EntryNeedKind::Wants, &at.value, false);
-            }
+            self.other(unit, at, &at.value, EntryNeedKind::Wants);
         }
         for at in &unit.requires {
-            if self.is_other(unit, at, &at.value) {
-                let outcome = format!("`{name}` will fail to start");
-                self.look(unit, at, &at.value, &outcome, Severity::Error);
-                self.need(name, EntryNeedKind::Requires, &at.value, false);
-            }
+            self.other(unit, at, &at.value, EntryNeedKind::Requires);
+        }
+    }
+
+    fn condition<T>(&mut self, unit: &'a Compiled, at: &At<T>, condition: &str) {
+        let name = unit.unit.name.as_str();
+        if condition == name {
+            let message = format!("`{name}` waits for the condition of its own name");
+            let hint = "a unit of that name is the one that brings it about";
+            self.warn(unit, at, message, Some(hint.into()));
+        }
+        self.need(name, EntryNeedKind::After, condition, true);
+    }
+
+    /// A need of another unit, there or not; PID 1 knows what a missing one means.
+    fn other<T>(&mut self, unit: &'a Compiled, at: &At<T>, other: &str, kind: EntryNeedKind) {
+        let name = unit.unit.name.as_str();
+        self.is_there(unit, at, other, kind);
+        if other != name {
+            self.need(name, kind, other, false);
         }
     }
 
@@ -162,25 +163,20 @@ impl<'a> Relating<'a> {
         self.needs.entry(of).or_default().push(need);
     }
 
-    /// A unit that needs itself would wait for ever; it is told, and does not.
-    fn is_other<T>(&mut self, unit: &Compiled, at: &At<T>, other: &str) -> bool {
-        let own = unit.unit.name.as_str();
-        if other == own {
-            let message = format!("`{own}` depends on itself: ignored");
-            self.warn(unit, at, message, None);
-        }
-        other != own
-    }
-
-    /// Whether `other` is there; says so when not.
-    fn look<T>(
+    /// Whether `other` is there, and another unit than `unit`; says so when not.
+    fn is_there<T>(
         &mut self,
         unit: &Compiled,
         at: &At<T>,
         other: &str,
-        outcome: &str,
-        severity: Severity,
+        kind: EntryNeedKind,
     ) -> bool {
+        let own = unit.unit.name.as_str();
+        if other == own {
+            // It would wait for ever.
+            self.warn(unit, at, format!("`{own}` depends on itself: ignored"), None);
+            return false;
+        }
         if self.units.contains_key(other) {
             return true;
         }
@@ -188,6 +184,11 @@ impl<'a> Relating<'a> {
             Some(Absent::Masked) => ("is masked", None),
             Some(Absent::Refused) => ("is refused, see its own message", None),
             None => ("is not there", self.guess(other)),
+        };
+        let (severity, outcome) = match kind {
+            EntryNeedKind::After => (Severity::Warning, "the order is ignored".into()),
+            EntryNeedKind::Wants => (Severity::Warning, "the wish is ignored".into()),
+            EntryNeedKind::Requires => (Severity::Error, format!("`{own}` will fail to start")),
         };
         let message = format!("unit `{other}` {why}: {outcome}");
         self.diagnostics.push(unit.source.diagnostic(severity, &at.span, message, hint));
@@ -210,6 +211,9 @@ impl<'a> Relating<'a> {
         self.diagnostics.push(unit.source.diagnostic(severity, &at.span, message, hint));
     }
 }
+
+/// The most cycles that are shown: one knot of many units has thousands.
+const MAX_CYCLES: usize = 20;
 
 /// Every cycle, with all of its members, and where it is broken. The same walk as PID 1 does.
 fn cycles(units: &Units, entries: &[Entry]) -> Vec<Diagnostic> {
@@ -292,6 +296,8 @@ impl Graph for Cycles {
         if let Some(link) = links.and_then(|links| links.get_mut(usize::from(nth))) {
             link.cut = true;
         }
-        self.found.push((cycle.to_vec(), at));
+        if self.found.len() < MAX_CYCLES {
+            self.found.push((cycle.to_vec(), at));
+        }
     }
 }

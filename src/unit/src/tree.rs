@@ -123,19 +123,23 @@ pub(crate) fn odd_kind(kind: std::fs::FileType) -> Option<&'static str> {
 /// # Errors
 /// What read(2) gives; EAGAIN when the file is never the same twice.
 pub(crate) fn read_still(path: &Path, file: &mut File, most: usize) -> io::Result<Option<Vec<u8>>> {
+    let stamp = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec());
     for _ in 0..MAX_READS {
         let before = file.metadata()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0).min(most));
-        let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes)?;
-        if bytes.len() > most {
+        let length = usize::try_from(before.len()).unwrap_or(usize::MAX);
+        if length > most {
             return Ok(None);
         }
-        let after = file.metadata()?;
-        let stamp = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec());
-        if stamp(&before) == stamp(&after) {
+        let mut bytes = vec![0; length];
+        let whole = file.read_exact(&mut bytes);
+        if whole.is_ok() && stamp(&before) == stamp(&file.metadata()?) {
             return Ok(Some(bytes));
         }
+        // An end too early is a change as well.
+        whole.or_else(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => Ok(()),
+            _ => Err(error),
+        })?;
         *file = open(path)?;
     }
     Err(io::Error::from(ErrorKind::WouldBlock))

@@ -222,7 +222,7 @@ fn spans_of_time_are_text_or_seconds() {
     refused(service("restart-sec = 0"), &["must be longer than 0"]);
     refused(service("min-uptime-sec = \"0ms\""), &["must be longer than 0"]);
     refused(service("restart-max-delay-sec = \"100ms\""), &["shorter than restart-sec"]);
-    for bad in ["-5", "\"5 parsecs\"", "true", "1e3", "0x10", "inf", "\"\"", "1979-05-27"] {
+    for bad in ["-5", "\"5 parsecs\"", "true", "1e3", "0x10", "0x", "inf", "\"\"", "1979-05-27"] {
         refused(service(&format!("timeout-stop-sec = {bad}")), &["a.toml:3:20: error:"]);
     }
     refused(service("timeout-start-sec = \"infinity\""), &["0 waits for ever"]);
