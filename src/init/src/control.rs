@@ -116,7 +116,7 @@ pub(crate) struct Control {
 impl Control {
     /// Closed. Its tokens for epoll begin at `first_token`, which must be below 2^31; all above
     /// belong to it.
-    pub(crate) const fn new(first_token: u64) -> Self {
+    pub(crate) fn new(first_token: u64) -> Self {
         Self {
             door: Door::new(first_token),
             clients: [const { None }; CLIENTS],

@@ -46,14 +46,15 @@ const PATH_MAX: usize = 512;
 pub(crate) struct Groups {
     tree: Option<cgroup::Tree>,
     launched: MutexGuard<'static, [Launched; MAX_UNITS]>,
-    sweeping: heapless::Vec<(UnitId, Option<Watch>), MAX_UNITS>,
+    /// Its memory is taken at boot and touched as it fills.
+    sweeping: Vec<(UnitId, Option<Watch>)>,
 }
 
 impl Groups {
     /// With the cgroup tree that boot found or mounted, if any.
     pub(crate) fn new(tree: Option<cgroup::Tree>) -> Self {
         let launched = LAUNCHED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self { tree, launched, sweeping: heapless::Vec::new() }
+        Self { tree, launched, sweeping: Vec::with_capacity(MAX_UNITS) }
     }
 
     /// True when units are kept together by cgroups.
@@ -134,8 +135,8 @@ impl Groups {
         }
         if !self.sweeping.iter().any(|&(swept, _)| swept == unit) {
             let watch = self.watch_group(supervisor, inotify, unit);
-            // Cannot be full: it holds each unit once, and there are no more than MAX_UNITS.
-            let _ = self.sweeping.push((unit, watch));
+            // Within the capacity: it holds each unit once, and there are at most MAX_UNITS.
+            self.sweeping.push((unit, watch));
         }
         // It may have emptied before it was watched.
         false

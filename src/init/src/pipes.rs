@@ -38,8 +38,8 @@ struct Pipe {
 pub(crate) struct Pipes {
     logger: Option<OwnedFd>,
     own: Option<Pipe>,
-    // On the heap, taken at boot: descriptors have no all-zero "none".
-    units: Box<[Option<Pipe>]>,
+    /// By unit. Its memory is taken at boot and touched as it fills.
+    units: Vec<Option<Pipe>>,
     unshown: usize,
 }
 
@@ -51,8 +51,7 @@ impl Pipes {
             .and_then(|pipe| pipe::set_nonblocking(&pipe.write, true).map(|()| pipe))
             .ok();
         let unshown = usize::from(own.is_some());
-        let units = (0..MAX_UNITS).map(|_| None).collect();
-        Self { logger: None, own, units, unshown }
+        Self { logger: None, own, units: Vec::with_capacity(MAX_UNITS), unshown }
     }
 
     /// The write end of PID 1's own log.
@@ -65,7 +64,11 @@ impl Pipes {
     /// # Errors
     /// The kernel's answer to pipe2(2): EMFILE, ENFILE or ENOMEM.
     pub(crate) fn of(&mut self, unit: UnitId, policy: LogPolicy) -> Result<BorrowedFd<'_>, Errno> {
-        let slot = self.units.get_mut(usize::from(unit.0)).ok_or(Errno::MFILE)?;
+        let place = usize::from(unit.0);
+        if place >= self.units.len() && place < MAX_UNITS {
+            self.units.resize_with(place.saturating_add(1), || None);
+        }
+        let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
         let pipe = match slot {
             Some(pipe) => {
                 if pipe.policy != policy && pipe.shown {

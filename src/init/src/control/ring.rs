@@ -1,7 +1,6 @@
 //! The last notices, numbered. Who follows them keeps a number of his own; nothing is kept for him.
 
 use ettan_core::{Millis, Notice, Supervisor, UnitId};
-use heapless::Deque;
 
 /// How many notices are kept. 256: a boot of thirty units and a kill storm fit, in 30 KiB.
 pub(crate) const KEPT: usize = 256;
@@ -19,25 +18,27 @@ pub(crate) struct Entry {
     name_hash: u64,
 }
 
-/// The last [`KEPT`] notices.
+/// The last [`KEPT`] notices. Its memory is taken at boot and touched as it fills.
 pub(crate) struct Ring {
-    entries: Deque<Entry, KEPT>,
+    /// Number `n` is at `n % KEPT`.
+    entries: Vec<Entry>,
     next: u64,
 }
 
 impl Ring {
-    pub(crate) const fn new() -> Self {
-        Self { entries: Deque::new(), next: 0 }
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::with_capacity(KEPT), next: 0 }
     }
 
     /// Adds a notice; the oldest makes room.
     pub(crate) fn push(&mut self, at: Millis, notice: Notice, supervisor: &Supervisor) {
-        if self.entries.is_full() {
-            self.entries.pop_front();
-        }
         let name_hash = unit_of(&notice).map_or(0, |unit| hash_of(unit, supervisor));
-        // There is room: one was just taken out.
-        let _ = self.entries.push_back(Entry { sequence: self.next, at, notice, name_hash });
+        let entry = Entry { sequence: self.next, at, notice, name_hash };
+        match self.entries.get_mut(place(self.next)) {
+            Some(oldest) => *oldest = entry,
+            // Within the capacity: the ring is not full yet.
+            None => self.entries.push(entry),
+        }
         self.next = self.next.saturating_add(1);
     }
 
@@ -48,14 +49,17 @@ impl Ring {
 
     /// The number of the oldest notice kept.
     pub(crate) fn oldest(&self) -> u64 {
-        self.entries.front().map_or(self.next, |entry| entry.sequence)
+        self.next.saturating_sub(u64::try_from(self.entries.len()).unwrap_or(0))
     }
 
     /// The notice of this number, if it is kept.
     pub(crate) fn get(&self, sequence: u64) -> Option<&Entry> {
-        let place = usize::try_from(sequence.checked_sub(self.oldest())?).ok()?;
-        self.entries.get(place)
+        self.entries.get(place(sequence)).filter(|entry| entry.sequence == sequence)
     }
+}
+
+fn place(sequence: u64) -> usize {
+    usize::try_from(sequence).unwrap_or(0) % KEPT
 }
 
 impl Entry {
