@@ -255,6 +255,17 @@ impl Control {
                     let reply = answer::refusal(ErrorCode::NotPermitted, text);
                     client::turn_away(&socket, &reply, &mut self.packet);
                 }
+                Visit::Crowded(socket) => {
+                    let text = format_args!("PID 1 has no descriptor left; try again");
+                    let reply = answer::refusal(ErrorCode::Busy, text);
+                    client::turn_away(&socket, &reply, &mut self.packet);
+                    drop(socket);
+                    self.door.restock(context.epoll, context.now);
+                    // So that the next one finds room.
+                    if let Some(slot) = self.idle_longest(Peer::Root) {
+                        self.dismiss(slot, context);
+                    }
+                }
                 Visit::Nobody => return,
             }
         }

@@ -14,7 +14,6 @@ use ettan_wire::{
 };
 
 /// The answer to one request.
-#[expect(clippy::large_enum_variant, reason = "no heap to put the large one in")]
 pub(crate) enum Answer {
     /// One packet, and that is all.
     Packet(Reply),

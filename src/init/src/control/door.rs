@@ -36,6 +36,8 @@ pub(crate) enum Visit {
     Guest(OwnedFd, Peer),
     /// Somebody who may not.
     Stranger(OwnedFd),
+    /// Somebody for whom there is no descriptor: to be told and closed, then `restock`.
+    Crowded(OwnedFd),
     /// Nobody (any more).
     Nobody,
 }
@@ -111,10 +113,7 @@ impl Door {
         match socket::accept(listener) {
             Ok(Some(guest)) => self.look_at(guest),
             Ok(None) => Visit::Nobody,
-            Err(Errno::MFILE | Errno::NFILE) => {
-                self.turn_away(epoll, now);
-                Visit::Nobody
-            }
+            Err(Errno::MFILE | Errno::NFILE) => self.squeeze_in(epoll, now),
             Err(Errno::NOMEM | Errno::NOBUFS) => {
                 self.rest(epoll, now);
                 Visit::Nobody
@@ -132,18 +131,34 @@ impl Door {
         }
     }
 
-    /// No descriptor left: with the reserve's number the visitor is let in and out again, so that
-    /// he learns of it and the listener is not ready for ever.
-    fn turn_away(&mut self, epoll: &Epoll, now: Millis) {
+    /// No descriptor left: with the reserve's number the visitor is let in after all, so that he
+    /// can be told and the listener is not ready for ever.
+    fn squeeze_in(&mut self, epoll: &Epoll, now: Millis) -> Visit {
         if self.complained.is_none_or(|at| now.since(at) >= COMPLAIN_EVERY_MS) {
             self.complained = Some(now);
             log::warn!("control socket: no descriptor left; clients are turned away");
         }
         let had_reserve = self.reserve.take().is_some();
-        let Some(listener) = &self.listener else { return };
-        drop(socket::accept(listener));
-        self.reserve = listener.try_clone().ok();
-        if !had_reserve || self.reserve.is_none() {
+        let visitor = self.listener.as_ref().map(socket::accept);
+        match visitor {
+            Some(Ok(Some(visitor))) if had_reserve => Visit::Crowded(visitor),
+            Some(Ok(_)) => {
+                self.restock(epoll, now);
+                Visit::Nobody
+            }
+            Some(Err(_)) | None => {
+                self.restock(epoll, now);
+                self.rest(epoll, now);
+                Visit::Nobody
+            }
+        }
+    }
+
+    /// Takes a reserve again, once the visitor of `Visit::Crowded` has left. Without one, the
+    /// listener rests.
+    pub(crate) fn restock(&mut self, epoll: &Epoll, now: Millis) {
+        self.reserve = self.listener.as_ref().and_then(|fd| fd.try_clone().ok());
+        if self.reserve.is_none() {
             self.rest(epoll, now);
         }
     }

@@ -233,3 +233,9 @@ fn f4_10_another_version_is_refused_with_ours() {
     assert_eq!(refused_with(&hello), Some(ErrorCode::Version));
     assert!(client.is_closed());
 }
+
+#[test]
+fn the_socket_costs_little_memory() {
+    // A page for packets, 32 slots, and a few words; notices live on the heap, taken once.
+    assert!(size_of::<Control>() < 12 * 1024, "{}", size_of::<Control>());
+}
