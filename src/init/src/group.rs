@@ -25,13 +25,18 @@ pub(crate) struct Launched {
     pub(crate) born: u64,
     /// The first process: the main one, or the launcher. Also its session's number.
     pub(crate) first: i32,
+    /// `first` is not reaped yet, so its number cannot be anybody else's, as a session's neither.
+    pub(crate) first_lives: bool,
     /// The process that a PID file proved to be the main one, 0 before that.
     pub(crate) main: i32,
+    /// When that one started.
+    pub(crate) main_born: u64,
 }
 
 impl Launched {
     /// All zero, so that the table of all units costs no memory before it is used.
-    const NEVER: Self = Self { cookie: 0, born: 0, first: 0, main: 0 };
+    const NEVER: Self =
+        Self { cookie: 0, born: 0, first: 0, first_lives: false, main: 0, main_born: 0 };
 }
 
 static LAUNCHED: Mutex<[Launched; MAX_UNITS]> = Mutex::new([Launched::NEVER; MAX_UNITS]);
@@ -95,14 +100,35 @@ impl Groups {
     pub(crate) fn remember_main(&mut self, unit: UnitId, main: Pid) {
         if let Some(slot) = self.launched.get_mut(usize::from(unit.0)) {
             slot.main = main.raw();
+            slot.main_born = procfs::stat(main.raw()).map_or(0, |stat| stat.start_time);
         }
     }
 
-    /// Sends `signal` to the main process only. A stop signal is followed by CONT, because a
-    /// stopped process cannot act on it (`faults.md` 1.2).
+    /// A process of the unit was reaped: if it was the first, its number is free again.
+    pub(crate) fn forget_first(&mut self, unit: UnitId, pid: Pid) {
+        if let Some(slot) = self.launched.get_mut(usize::from(unit.0))
+            && slot.first == pid.raw()
+        {
+            slot.first_lives = false;
+        }
+    }
+
+    /// Sends `signal` to the main process only.
     pub(crate) fn signal_main(&self, unit: UnitId, main: Option<Pid>, signal: u8) {
-        let Some(main) = main else { return };
-        self.signal_member(unit, main.raw(), signal);
+        let Some(main) = main.map(Pid::raw) else { return };
+        let launched = self.launched(unit);
+        if main == launched.first && launched.first_lives {
+            // Our own child: until we reap it, the number cannot name anybody else. ESRCH cannot
+            // be, and would mean what every caller wants in the end.
+            let _ = process::kill(main, signal);
+            if wants_to_run(signal) {
+                let _ = process::kill(main, signals::CONT);
+            }
+            return;
+        }
+        signal_held(main, signal, || {
+            procfs::stat(main).is_some_and(|stat| stat.start_time == launched.main_born)
+        });
     }
 
     /// Sends `signal` to every process of the unit.
@@ -116,7 +142,7 @@ impl Groups {
         self.signal_main(unit, main, signal);
         self.each_member(supervisor, unit, |pid| {
             if main.is_none_or(|main| main.raw() != pid) {
-                self.signal_member(unit, pid, signal);
+                signal_held(pid, signal, || self.is_member(supervisor, unit, pid));
             }
         });
     }
@@ -230,7 +256,9 @@ impl Groups {
         if launched.first == 0 || stat.is_zombie() || stat.start_time < launched.born {
             return false;
         }
-        pid == launched.main || stat.session == launched.first || self.has_cookie(unit, pid)
+        let in_session = launched.first_lives && stat.session == launched.first;
+        let is_main = pid == launched.main && stat.start_time == launched.main_born;
+        is_main || in_session || self.has_cookie(unit, pid)
     }
 
     fn kill_members(&self, supervisor: &Supervisor, unit: UnitId, main: Option<Pid>) -> bool {
@@ -251,44 +279,30 @@ impl Groups {
         let mut left = false;
         self.each_member(supervisor, unit, |pid| {
             left = true;
-            self.signal_member(unit, pid, signals::KILL);
+            signal_held(pid, signals::KILL, || self.is_member_by_cookie(unit, pid));
         });
         !left
-    }
-
-    /// The one place where a process of a unit is signalled.
-    fn signal_member(&self, unit: UnitId, pid: i32, signal: u8) {
-        let launched = self.launched(unit);
-        // ESRCH means that it is gone already, which is what every caller wants in the end.
-        if pid == launched.first || procfs::stat(pid).is_some_and(|stat| stat.ppid == 1) {
-            // Our own child: until we reap it, the number cannot name anybody else.
-            let _ = process::kill(pid, signal);
-        } else {
-            kill_held(pid, signal, || self.is_known(unit, pid));
-        }
-        if signal == signals::TERM || signal == signals::INT || signal == signals::HUP {
-            kill_held(pid, signals::CONT, || self.is_known(unit, pid));
-        }
-    }
-
-    /// Membership without a supervisor: the start time, and the cgroup or the cookie.
-    fn is_known(&self, unit: UnitId, pid: i32) -> bool {
-        let launched = self.launched(unit);
-        pid == launched.first
-            || pid == launched.main
-            || procfs::stat(pid).is_some_and(|stat| stat.start_time >= launched.born)
     }
 }
 
 /// Signals a process that may not be our child: first holds it, then checks that it is still the
 /// one that was meant (R12 of the fault catalogue), then signals what is held.
-fn kill_held(pid: i32, signal: u8, is_meant: impl Fn() -> bool) {
-    match process::pidfd_open(pid) {
+fn signal_held(pid: i32, signal: u8, is_meant: impl Fn() -> bool) {
+    let send = |signal| match process::pidfd_open(pid) {
         Ok(held) if is_meant() => drop(process::pidfd_send_signal(held, signal)),
         // Before Linux 5.3, or forbidden: the check alone has to do.
         Err(Errno::NOSYS | Errno::PERM) if is_meant() => drop(process::kill(pid, signal)),
         Ok(_) | Err(_) => {}
+    };
+    send(signal);
+    if wants_to_run(signal) {
+        send(signals::CONT);
     }
+}
+
+/// A stopped process acts on none of these until it continues (`faults.md` 1.2).
+const fn wants_to_run(signal: u8) -> bool {
+    matches!(signal, signals::TERM | signals::INT | signals::HUP | signals::QUIT)
 }
 
 /// Calls `found` with each process there is. Without /proc with none.

@@ -107,7 +107,10 @@ impl Pid1 {
         } else {
             0
         };
-        self.groups.remember(unit, Launched { cookie, born, first: pid.raw(), main: 0 });
+        self.groups.remember(
+            unit,
+            Launched { cookie, born, first: pid.raw(), first_lives: true, main: 0, main_born: 0 },
+        );
         Ok(pid)
     }
 

@@ -110,8 +110,9 @@ impl Pid1 {
 
     fn tell_exited(&mut self, pid: Pid, status: ExitStatus) {
         let unit = self.supervisor.unit_of(pid);
-        if unit.is_none() {
-            self.seekers.remember_reaped(pid, status);
+        match unit {
+            Some(unit) => self.groups.forget_first(unit, pid),
+            None => self.seekers.remember_reaped(pid, status),
         }
         if self.closer == Some(pid) {
             self.closer = None;
