@@ -171,8 +171,11 @@ impl Supervisor {
 
     /// The back-off is over.
     pub(crate) fn start_again(&mut self, id: UnitId) {
-        if let Some(slot) = self.slot(id) {
-            self.restart(id, slot.reason);
+        let Some(reason) = self.slot(id).map(|slot| slot.reason) else { return };
+        if self.phase == Phase::Running {
+            self.restart(id, reason);
+        } else {
+            self.rest(id, State::Down, Reason::Shutdown);
         }
     }
 

@@ -124,6 +124,11 @@ impl Supervisor {
             return None;
         }
         let changed = slot.unit.fingerprint != unit.fingerprint || slot.unit.kind != unit.kind;
+        if slot.unit.kind != unit.kind && slot.done {
+            // What a oneshot did is not what the unit of that name now is.
+            slot.done = false;
+            slot.carries = false;
+        }
         slot.unit = unit;
         slot.orphaned = false;
         self.set_deadline(id);

@@ -2,7 +2,9 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod hours;
+mod memory;
 mod ordering;
 mod properties;
 mod scenarios;
+mod table;
 mod world;

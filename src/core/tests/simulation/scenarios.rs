@@ -652,6 +652,20 @@ fn builtin_units_restart_and_stop_last() {
 }
 
 #[test]
+fn a_builtin_unit_in_back_off_does_not_start_during_shutdown() {
+    let mut world = World::new(1);
+    world.supervisor.builtin(simple("ettan-log").unit).expect("room");
+    world.always("ettan-log", Script::runs(1, ERROR));
+    world.always("web", Script { term_ms: Some(5_000), ..Script::GOOD });
+    world.load(world::Fleet(vec![simple("web")]));
+    world.expect(["ettan-log starting", "ettan-log up", "ettan-log sweeping", "ettan-log backoff"]);
+    world.shutdown(Power::Reboot, false);
+    world.expect(["ettan-log down"]);
+    world.run_to_power();
+    assert_eq!(world.spawned("ettan-log"), 1);
+}
+
+#[test]
 fn a_signal_by_hand_goes_to_the_main_process_and_changes_no_goal() {
     let mut world = World::boot([simple("web")]);
     world.run_ms(2_000);
