@@ -28,7 +28,10 @@ pub enum Action {
         unit: UnitId,
     },
     /// Find the main process of a forking unit, and keep looking until `Forget`. Leads to
-    /// `MainFound` or `MainLost`.
+    /// `MainFound` or `MainLost`; each `SeekMain` is answered anew, also when the same process
+    /// was named before. It is asked when the launcher has exited with success, and again when
+    /// the main process ends while the unit is up: then whoever has taken over must be found
+    /// within a second.
     SeekMain {
         /// The unit.
         unit: UnitId,

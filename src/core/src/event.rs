@@ -45,7 +45,9 @@ pub enum Event<'a> {
         /// Its main process: a child of ours, or one that the unit's cgroup holds.
         pid: Pid,
     },
-    /// The claimed main process is known to have died already, with its status where we reaped it.
+    /// Between `SeekMain` and `Forget`: there is no main process and will be none. The claimed
+    /// one has died already (with its status where we reaped it), no process of the unit is left
+    /// that could become it, or the known one is gone and was not ours to reap.
     MainLost {
         /// The unit.
         unit: UnitId,

@@ -26,6 +26,7 @@ mod load;
 mod needs;
 mod notice;
 pub mod order;
+mod relate;
 mod settle;
 mod shutdown;
 mod slot;

@@ -233,12 +233,17 @@ impl Supervisor {
                 self.unmap(pid);
                 self.main_is_gone(id);
             }
-            State::Stopping { .. } => {
+            State::Stopping { .. } if slot.seeking => {
                 self.unmap(pid);
                 self.sweep(id, None, reason);
             }
+            // The launcher still decides, or nothing is left to decide.
             State::Starting { .. } | State::Sweeping { .. } => {}
-            State::Up { .. } | State::Down | State::Backoff { .. } | State::Failed => {
+            State::Up { .. }
+            | State::Stopping { .. }
+            | State::Down
+            | State::Backoff { .. }
+            | State::Failed => {
                 self.unexpected(Some(id), "MainLost");
             }
         }

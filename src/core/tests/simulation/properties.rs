@@ -146,7 +146,7 @@ proptest! {
                 powers += usize::from(matches!(action, Action::Power(_)));
             }
             let due = supervisor.next_deadline().is_some_and(|at| at.0 <= now);
-            prop_assert!(!due || matches!(event, Event::Tick) == false, "a deadline stays due");
+            prop_assert!(!due || !matches!(event, Event::Tick), "a deadline stays due");
         }
         prop_assert!(powers <= 1);
     }

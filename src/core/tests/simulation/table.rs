@@ -67,8 +67,10 @@ fn failed(step: Step, errno: i32) -> Event<'static> {
     Event::SpawnFailed { unit: UNIT, fault: SpawnFault { step, errno } }
 }
 
+type Make = Box<dyn Fn() -> Stage>;
+
 /// Every state, and the ways to be in it that make a difference.
-fn stages() -> Vec<(&'static str, Box<dyn Fn() -> Stage>)> {
+fn stages() -> Vec<(&'static str, Make)> {
     fn seeking() -> Stage {
         Stage::new(forking("unit")).then(spawned(10)).then(exited(10, CLEAN))
     }

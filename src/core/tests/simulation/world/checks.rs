@@ -77,8 +77,7 @@ impl Checks {
     }
 
     pub fn after_event(world: &World) {
-        if world.power.is_some() || world.checks.every > 1 && world.events % world.checks.every != 0
-        {
+        if world.power.is_some() || !world.events.is_multiple_of(world.checks.every.max(1)) {
             return;
         }
         for id in world.supervisor.units() {

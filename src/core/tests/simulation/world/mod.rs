@@ -7,7 +7,9 @@
 pub mod checks;
 pub mod fleet;
 pub mod machine;
+mod processes;
 pub mod script;
+mod story;
 
 pub use fleet::{Fleet, Spec, forking, oneshot, simple, target};
 pub use machine::World;

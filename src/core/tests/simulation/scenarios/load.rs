@@ -1,0 +1,95 @@
+//! Stories of units that change while they run.
+
+use crate::world::{Fleet, Main, Script, World, forking, oneshot, simple, target};
+use ettan_core::{Ask, Outcome, Reason};
+
+#[test]
+fn f5_09_a_unit_that_is_gone_runs_on_as_an_orphan() {
+    let mut world = World::boot([simple("web"), simple("old")]);
+    world.run_ms(5_000);
+    world.skip();
+    world.load(Fleet(vec![simple("web")]));
+    assert!(world.view("old").orphaned);
+    assert_eq!(world.state("old"), "up");
+    world.expect_quiet(&["web", "old"]);
+    let id = world.id("old");
+    world.stop("old");
+    world.run_ms(100);
+    assert_eq!(world.supervisor.find("old"), None);
+    assert_eq!(world.supervisor.outcome(id, Ask::Stop), Some(Outcome::Done));
+}
+
+#[test]
+fn f5_09_an_orphan_that_ends_is_not_restarted() {
+    let mut world = World::boot([simple("old")]);
+    world.run_ms(5_000);
+    world.load(Fleet(vec![]));
+    world.kill("old");
+    world.run_ms(60_000);
+    assert_eq!(world.spawned("old"), 1);
+    assert_eq!(world.supervisor.find("old"), None);
+}
+
+#[test]
+fn f5_11_a_load_that_changes_nothing_restarts_nothing() {
+    let specs = vec![
+        simple("db"),
+        forking("tell").requires("db"),
+        oneshot("once"),
+        target("all").wants("db"),
+    ];
+    let mut world = World::boot(specs.clone());
+    world.run_ms(5_000);
+    world.skip();
+    for _ in 0..5 {
+        world.load(Fleet(specs.clone()));
+        world.run_ms(1_000);
+    }
+    world.expect_quiet(&["db", "tell", "once", "all"]);
+}
+
+#[test]
+fn f5_12_a_load_during_a_start_with_a_pending_pid_file_waits_on() {
+    let script = Script { main: Main::After(5_000), ..Script::GOOD };
+    let mut world = World::boot_with([forking("tell")], &[("tell", script)]);
+    world.run_ms(1_000);
+    assert_eq!(world.state("tell"), "seeking");
+    world.load(Fleet(vec![forking("tell"), simple("new")]));
+    world.expect(["tell starting", "tell seeking", "tell up"]);
+    assert_eq!(world.spawned("tell"), 1);
+    assert_eq!(world.state("new"), "up");
+}
+
+#[test]
+fn a_changed_unit_is_restarted_and_its_policy_updated_in_place_otherwise() {
+    let mut world = World::boot([simple("web"), simple("db")]);
+    world.run_ms(5_000);
+    world.skip();
+    world.load(Fleet(vec![
+        simple("web").changed(),
+        simple("db").with(|unit| unit.stop_timeout_ms = 7),
+    ]));
+    world.expect(["web stopping", "web sweeping", "web starting", "web up"]);
+    assert_eq!(world.view("web").reason, Reason::Reloaded);
+    world.expect_quiet(&["db"]);
+    assert_eq!(world.supervisor.unit(world.id("db")).map(|unit| unit.stop_timeout_ms), Some(7));
+}
+
+#[test]
+fn a_missing_requirement_that_appears_heals_the_unit() {
+    let mut world = World::boot([simple("web").requires("db")]);
+    assert_eq!(world.state("web"), "failed");
+    world.skip();
+    world.load(Fleet(vec![simple("web").requires("db"), simple("db")]));
+    world.expect(["db starting", "web down", "db up", "web starting", "web up"]);
+}
+
+#[test]
+fn an_operators_stop_survives_a_load() {
+    let mut world = World::boot([simple("web")]);
+    world.stop("web");
+    world.run_ms(1_000);
+    world.load(Fleet(vec![simple("web"), simple("new").after("web")]));
+    world.run_ms(1_000);
+    assert_eq!((world.state("web"), world.state("new")), ("down", "up"));
+}

@@ -1,0 +1,180 @@
+//! What a story does to the machine, and what it sees of it.
+
+use super::fleet::Fleet;
+use super::machine::{Coming, Role, World};
+use super::script::{KILLED, Script};
+use ettan_core::{Ask, Event, Millis, Pid, Power, State, UnitId, View};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::Hasher;
+
+impl World {
+    // ---- what a story does -------------------------------------------------------------------
+
+    pub fn load(&mut self, fleet: Fleet) {
+        self.note(&format!("load {} units", fleet.0.len()));
+        self.fleet = fleet;
+        self.checks.cut.clear();
+        let fleet = std::mem::take(&mut self.fleet);
+        self.supervisor.load(Millis(self.now), &fleet);
+        self.fleet = fleet;
+        self.drain();
+    }
+
+    /// The next start of this unit goes like this; the last script given stays.
+    pub fn script(&mut self, name: &str, script: Script) {
+        self.scripts.entry(name.to_owned()).or_default().push_back(script);
+    }
+
+    /// From now on every start goes like this.
+    pub fn always(&mut self, name: &str, script: Script) {
+        self.scripts.insert(name.to_owned(), VecDeque::from([script]));
+    }
+
+    pub fn ask(&mut self, name: &str, ask: Ask) {
+        let unit = self.id(name);
+        self.handle(Event::Ask { unit, ask });
+    }
+    pub fn start(&mut self, name: &str) {
+        self.ask(name, Ask::Start);
+    }
+    pub fn stop(&mut self, name: &str) {
+        self.ask(name, Ask::Stop);
+    }
+    pub fn restart(&mut self, name: &str) {
+        self.ask(name, Ask::Restart);
+    }
+    pub fn condition(&mut self, name: &'static str, holds: bool) {
+        self.handle(Event::Condition { name, holds });
+    }
+    pub fn shutdown(&mut self, power: Power, force: bool) {
+        self.handle(Event::Shutdown { power, force });
+    }
+
+    /// kill -9 of the main process.
+    pub fn kill(&mut self, name: &str) {
+        let unit = self.id(name);
+        let pid = self.pid(name).unwrap_or_else(|| self.fail(&format!("{name} has no process")));
+        let _ = unit;
+        self.end(pid, KILLED);
+        self.run_ms(0);
+    }
+
+    /// The daemon replaces itself: another process, then the old one ends.
+    pub fn daemon_moves(&mut self, name: &str) {
+        let unit = self.id(name);
+        let old = self.pid(name).expect("has a process");
+        let script = self.processes[&old].script;
+        let new = self.process(unit, Role::Main, script);
+        self.end(old, super::script::CLEAN);
+        let _ = new;
+        self.run_ms(0);
+    }
+
+    // ---- what a story sees -------------------------------------------------------------------
+
+    pub fn id(&self, name: &str) -> UnitId {
+        self.supervisor.find(name).unwrap_or_else(|| self.fail(&format!("no unit {name}")))
+    }
+    pub fn view(&self, name: &str) -> View<'_> {
+        self.supervisor.view(self.id(name)).expect("found")
+    }
+    pub fn state(&self, name: &str) -> &'static str {
+        self.view(name).state.name()
+    }
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        match self.view(name).state {
+            State::Up { pid, .. }
+            | State::Starting { pid, .. }
+            | State::Stopping { pid, .. }
+            | State::Sweeping { pid, .. } => pid.map(Pid::raw),
+            State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
+        }
+    }
+    pub fn spawned(&self, name: &str) -> u64 {
+        self.spawns.get(name).copied().unwrap_or(0)
+    }
+    pub fn living(&self, name: &str) -> usize {
+        let unit = self.id(name);
+        self.processes.values().filter(|process| process.unit == unit).count()
+    }
+    pub fn trace_hash(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    /// Lets time pass until exactly this news has come, of the units it names. Two virtual
+    /// minutes at most.
+    pub fn expect<const N: usize>(&mut self, expected: [&str; N]) {
+        let limit = self.now + 120_000;
+        let names: BTreeSet<&str> =
+            expected.iter().filter_map(|line| line.split(' ').next()).collect();
+        for line in expected {
+            loop {
+                match self.news.pop_front() {
+                    Some(news) if news == line => break,
+                    Some(news) if names.contains(news.split(' ').next().unwrap_or("")) => {
+                        self.fail(&format!("expected `{line}`, but it was `{news}`"));
+                    }
+                    Some(_) => {}
+                    None if self.now < limit && self.turn(limit) => {}
+                    None => self.fail(&format!("expected `{line}`, and nothing came")),
+                }
+            }
+        }
+    }
+
+    /// Forgets the news so far.
+    pub fn skip(&mut self) {
+        self.news.clear();
+    }
+
+    /// Nothing was said of these units since the last `expect`.
+    pub fn expect_quiet(&self, names: &[&str]) {
+        for news in &self.news {
+            if names.contains(&news.split(' ').next().unwrap_or("")) {
+                self.fail(&format!("nothing was to happen, but `{news}`"));
+            }
+        }
+    }
+
+    pub fn run_ms(&mut self, span: u64) {
+        let end = self.now + span;
+        while self.turn(end) {}
+        self.now = self.now.max(end);
+    }
+
+    /// Runs until the power action, which must come within the bound.
+    pub fn run_to_power(&mut self) -> (Power, u64) {
+        let began = self.now;
+        let limit = began + self.supervisor.shutdown_bound_ms();
+        while self.power.is_none() && self.turn(limit) {}
+        match self.power {
+            Some(power) => (power, self.now - began),
+            None => self.fail("no power action within the bound"),
+        }
+    }
+
+    pub fn fail(&self, why: &str) -> ! {
+        let lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
+        panic!(
+            "{why}\n  at {} ms; again with ETTAN_SEED={}\n{}\n",
+            self.now,
+            self.seed,
+            lines.join("\n")
+        );
+    }
+
+    /// Whether an event about this unit is on its way.
+    pub fn is_coming(&self, id: UnitId) -> bool {
+        self.queue.values().any(|coming| match coming {
+            Coming::Event(
+                Event::Spawned { unit, .. }
+                | Event::SpawnFailed { unit, .. }
+                | Event::Emptied { unit }
+                | Event::MainFound { unit, .. }
+                | Event::MainLost { unit, .. },
+            )
+            | Coming::Daemon(unit, ..) => *unit == id,
+            Coming::Event(_) | Coming::End(..) => false,
+        })
+    }
+}
