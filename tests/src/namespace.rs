@@ -31,6 +31,7 @@ pub struct Builder {
     seconds: u64,
     command: Vec<String>,
     environment: Vec<(String, String)>,
+    layer: Option<PathBuf>,
 }
 
 /// What process 1 finds when it starts.
@@ -64,6 +65,7 @@ impl Default for Builder {
             seconds: 60,
             command: vec![INIT.to_owned()],
             environment: Vec::new(),
+            layer: None,
         }
     }
 }
@@ -101,6 +103,13 @@ impl Builder {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A folder whose `usr` lies over the host's and whose `etc` is copied.
+    #[must_use]
+    pub fn layer(mut self, folder: &Path) -> Self {
+        self.layer = Some(folder.to_path_buf());
         self
     }
 
@@ -288,17 +297,24 @@ impl Machine for Namespace {
     fn sh(&mut self, command: &str) -> Output {
         let seconds = self.limit.left().as_secs().saturating_add(1).to_string();
         let init = self.init.to_string();
-        let output = Command::new("timeout")
+        // Files and no pipes: what the command leaves running may keep them open.
+        let names = ["out", "err"].map(|name| self.directory.0.join(name));
+        let [out, err] =
+            names.each_ref().map(|name| File::create(name).expect("a file for output"));
+        let status = Command::new("timeout")
             .args(["-s", "KILL", &seconds, "nsenter", "-t", &init])
             .args(["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"])
             .args(["env", "-i", PATH, "HOME=/root", "sh", "-c", command])
             .stdin(Stdio::null())
-            .output()
+            .stdout(out)
+            .stderr(err)
+            .status()
             .expect("nsenter is there");
+        let [out, err] = names.map(|name| fs::read(name).unwrap_or_default());
         Output {
-            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            out: String::from_utf8_lossy(&out).into_owned(),
+            err: String::from_utf8_lossy(&err).into_owned(),
         }
     }
 
@@ -467,6 +483,7 @@ fn unshare(builder: &Builder, directory: &Path, cgroup: Option<&Cgroup>) -> Shel
         .args(["-c", &format!("{join}{enter}"), "unshare", SETUP, "setup"])
         .arg(directory.join("root"))
         .arg(directory)
+        .arg(builder.layer.as_deref().unwrap_or(Path::new("")))
         .arg(builder.options())
         .args(["env", "-i", "HOME=/", "TERM=linux"])
         .args(builder.environment.iter().map(|(name, value)| format!("{name}={value}")))

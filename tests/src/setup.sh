@@ -1,7 +1,8 @@
 # Process 1 of a fresh namespace until Ettan takes its place: builds a root file system that
 # shares nothing writable with the host, moves into it, says `ready`, waits for `go`, and
 # executes the program given as arguments.
-# Arguments: ROOT (an empty directory) STAGE (holds usr/sbin/init, usr/bin/ettan) OPTIONS COMMAND...
+# Arguments: ROOT (an empty directory) STAGE (holds usr/sbin/init, usr/bin/ettan) LAYER (a folder
+# with more programs, or empty) OPTIONS COMMAND...
 set -e
 # Whatever else the tests' caller had open is none of Ettan's business.
 for descriptor in /proc/self/fd/*; do
@@ -10,18 +11,19 @@ for descriptor in /proc/self/fd/*; do
         eval "exec $number>&-"
     fi
 done
-root=$1 stage=$2 options=$3
-shift 3
+root=$1 stage=$2 layer=$3 options=$4
+shift 4
 has() { case " $options " in *" $1 "*) true ;; *) false ;; esac }
 
 mount -t tmpfs -o mode=755 root "$root"
 cd "$root"
 mkdir -p etc/units usr proc dev sys run tmp var/log var/lib root home mnt .old
 chmod 1777 tmp
+ln -s /run var/run
 
 # The host's programs, through an overlay: a file system of its own, so that a remount inside
 # never reaches the host's. Two lower layers and no upper one make it read-only.
-mount -t overlay overlay -o "lowerdir=$stage/usr:/usr" usr
+mount -t overlay overlay -o "lowerdir=$stage/usr${layer:+:$layer/usr}:/usr" usr
 for name in bin sbin lib lib32 lib64 libx32; do
     if [ -L "/$name" ]; then
         cp -P "/$name" "$name"
@@ -32,6 +34,9 @@ for name in bin sbin lib lib32 lib64 libx32; do
 done
 cp -P /etc/ld.so.conf /etc/ld.so.cache etc/ 2>/dev/null || true
 cp -RP /etc/alternatives etc/ 2>/dev/null || true
+if [ -d "$layer/etc" ]; then
+    cp -R "$layer/etc/." etc/
+fi
 cp "$stage"/etc/* etc/
 
 if ! has bare; then
