@@ -117,7 +117,7 @@ pub trait Operate: Machine {
     #[track_caller]
     fn main_pid(&mut self, unit: &str) -> i32 {
         let status = self.status(unit);
-        let pid = status.get("pid").and_then(serde_json::Value::as_i64);
+        let pid = status.get("main_pid").and_then(serde_json::Value::as_i64);
         pid.and_then(|pid| i32::try_from(pid).ok())
             .unwrap_or_else(|| panic!("{unit} has no main process: {status}"))
     }

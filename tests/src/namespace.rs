@@ -7,7 +7,7 @@ use crate::binaries::{Program, look, target};
 use crate::cgroup::Cgroup;
 use crate::client::wait;
 use crate::host::Mounts;
-use crate::notices::Notices;
+use crate::notices::{Next, Notices};
 use crate::{Client, End, Limit, Machine, Output, Process, Received, Story, Trace};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -17,7 +17,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 const SETUP: &str = include_str!("setup.sh");
 const INIT: &str = "/sbin/init";
@@ -172,7 +174,8 @@ impl Namespace {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mounts = Mounts::now();
-        let directory = stage(number);
+        let is_ettan = builder.command.first().is_some_and(|program| program == INIT);
+        let directory = stage(number, is_ettan);
         let cgroup = match builder.cgroups {
             Cgroups::Own => Some(Cgroup::new(number).expect("a control group on the host")),
             Cgroups::Missing => None,
@@ -189,7 +192,7 @@ impl Namespace {
             init,
             init_fd,
             booted: false,
-            is_ettan: builder.command.first().is_some_and(|program| program == INIT),
+            is_ettan,
             end: None,
             notices: Notices::new(&root),
             story: Story::default(),
@@ -324,18 +327,18 @@ impl Machine for Namespace {
 
     fn next_notice(&mut self, limit: Limit) -> Option<String> {
         loop {
-            // The order matters: what process 1 told before its end is read after its end.
-            let ended = self.look().is_some();
-            if let Some(notice) = self.notices.next() {
-                self.story.tell(notice.clone());
-                return Some(notice);
-            }
-            if ended || limit.over() {
-                return None;
-            }
-            match self.notices.source() {
-                Some(source) => wait(&[source, self.shell_fd.as_fd()], limit.left_ms()),
-                None => wait(&[self.shell_fd.as_fd()], TURN_MS),
+            match self.notices.next(limit.left()) {
+                Next::Told(notice) => {
+                    self.story.tell(notice.clone());
+                    return Some(notice);
+                }
+                Next::Late | Next::Ended => return None,
+                Next::Silent => {
+                    wait(&[self.shell_fd.as_fd()], TURN_MS);
+                    if limit.over() || self.look().is_some() {
+                        return None;
+                    }
+                }
             }
         }
     }
@@ -363,7 +366,7 @@ impl Machine for Namespace {
 
     fn report(&mut self) -> String {
         let _ = self.look();
-        while let Some(notice) = self.notices.next() {
+        while let Next::Told(notice) = self.notices.next(Duration::ZERO) {
             self.story.tell(notice);
         }
         let setup = fs::read_to_string(self.directory.0.join("setup.err")).unwrap_or_default();
@@ -423,20 +426,20 @@ impl Drop for Directory {
 const TURN_MS: i32 = 5;
 
 /// The directory that a machine is made from: its programs and its /etc.
-fn stage(number: u64) -> Directory {
-    let directory = target().join(format!("test/machines/{}-{number}", std::process::id()));
+fn stage(number: u64, is_ettan: bool) -> Directory {
+    static SWEEP: Once = Once::new();
+    SWEEP.call_once(sweep);
+    let directory = machines().join(format!("{}-{number}", std::process::id()));
     let directory = Directory(directory);
     for name in ["root", "etc", "usr/sbin", "usr/bin"] {
         fs::create_dir_all(directory.0.join(name)).expect("a directory for the machine");
     }
-    if let Some(init) = look(Program::Init) {
-        place(&init, &directory.0.join("usr/sbin/init"));
-    }
-    if let Some(cli) = look(Program::Cli) {
-        place(&cli, &directory.0.join("usr/bin/ettan"));
-    }
-    if let Some(fake) = look(Program::FakeDaemon) {
-        place(&fake, &directory.0.join("usr/bin/fake-daemon"));
+    for (program, name) in PROGRAMS {
+        let file = look(program);
+        assert!(file.is_some() || !is_ettan, "{program:?} is not built: make host-musl does it");
+        if let Some(file) = file {
+            place(&file, &directory.0.join(name));
+        }
     }
     for (name, content) in ETC {
         fs::write(directory.0.join("etc").join(name), content)
@@ -444,6 +447,29 @@ fn stage(number: u64) -> Directory {
     }
     directory
 }
+
+fn machines() -> PathBuf {
+    target().join("test/machines")
+}
+
+/// Removes what test runs left that were killed before they could do it themselves.
+fn sweep() {
+    let Ok(entries) = fs::read_dir(machines()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let owner = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(owner).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Where the programs under test go.
+const PROGRAMS: [(Program, &str); 3] = [
+    (Program::Init, "usr/sbin/init"),
+    (Program::Cli, "usr/bin/ettan"),
+    (Program::FakeDaemon, "usr/bin/fake-daemon"),
+];
 
 /// The machine's own /etc.
 const ETC: [(&str, &str); 4] = [
