@@ -13,6 +13,18 @@ import subprocess
 import time
 
 
+# What the console's shell becomes: no line editing, no job control, no echo, and no
+# kernel messages in between. Each command has a number, and is done once.
+LOOP = (
+    "stty -echo; dmesg -n 1; last=0; "
+    "while read -r number command; do "
+    'case $number in @[1-9]*) ;; *) continue ;; esac; '
+    '[ "${number#@}" -gt "$last" ] || continue; '
+    'last=${number#@}; eval "$command"; echo "@end $last $?"; '
+    "done"
+)
+
+
 class BoardError(Exception):
     """The board did not do what it should have; the text says what."""
 
@@ -43,9 +55,9 @@ class Board:
         """Reads until a line matches; returns the match."""
         return self.wait_until(lambda line: re.search(pattern, line), seconds, what)
 
-    def wait_until(self, accept, seconds, what, again=None):
+    def wait_until(self, accept, seconds, what, again=None, every=1):
         """Reads lines until `accept(line)` is true; returns what it returned.
-        `again` is called once a second meanwhile. The empty line is offered
+        `again` is called first, and every so many seconds. The empty line is offered
         first, so that something that is so already is not waited for."""
         found = accept("")
         deadline = time.monotonic() + seconds * self.scale
@@ -56,9 +68,10 @@ class Board:
                 raise BoardError(f"not within {seconds * self.scale:.0f} s: {what}")
             if again and now >= repeat:
                 again()
-                repeat = now + 1
+                repeat = now + every
             # The empty line again: what was read may have no line end yet.
-            for line in [*self._read_lines(min(1, deadline - now)), ""]:
+            wake = min(deadline, repeat) if again else deadline
+            for line in [*self._read_lines(min(1, wake - now)), ""]:
                 found = found or accept(line)
         return found
 
@@ -78,29 +91,36 @@ class Board:
             "a shell that answers on the console",
             again=lambda: self.type("echo @ready $((40+2))"),
         )
-        # No echo, no prompt, and no kernel messages in between.
-        self.run("stty -echo; dmesg -n 1; PS1=; PS2=; set +m")
+        self.type(f"exec sh -c '{LOOP}'")
+        self.run("true", seconds)
 
-    def run(self, command, seconds=30):
-        """Runs one command; returns its exit code and its lines of output."""
+    def run(self, command, seconds=60):
+        """Runs one command, once; returns its exit code and its lines of output."""
         self.number += 1
-        mark = f"@end {self.number}"
+        line = f"@{self.number} {command}"
         output = []
 
-        def accept(line):
-            end = re.search(rf"{mark} (\d+)$", line)
+        def accept(text):
+            end = re.search(rf"@end {self.number} (\d+)$", text)
             if end:
                 return (int(end.group(1)),)
-            output.append(line)
+            output.append(text)
             return None
 
-        self.type(f"{command}; echo {mark} $?")
-        (code,) = self.wait_until(accept, seconds, f"the end of: {command}")
-        return code, [line for line in output if line and "@" not in line]
+        # A byte may get lost on the way; what arrives twice is done once.
+        (code,) = self.wait_until(
+            accept, seconds, f"the end of: {command}", again=lambda: self.type(line), every=5
+        )
+        return code, [text for text in output if text and not text.startswith("@")]
 
     def spawn(self, command):
         """Starts a command in the background; its output goes to on_event."""
-        self.type(f"{command} &")
+        self.run(f"{command} &")
+
+    def start(self, command):
+        """Types a command whose end may never be heard of."""
+        self.number += 1
+        self.type(f"@{self.number} {command}")
 
     def wait_end(self, seconds):
         """Waits until QEMU ends, as it does when the board powers off."""

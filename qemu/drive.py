@@ -177,7 +177,7 @@ class Story:
     def power_off(self):
         say("power off")
         began = time.monotonic()
-        self.board.type("ettan poweroff")
+        self.board.start("ettan poweroff")
         self.board.wait_end(60)
         self.done("power off", began)
 
