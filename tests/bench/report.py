@@ -19,7 +19,7 @@ GOALS = [
 ]
 
 
-def machine(load):
+def machine(load, scheduling):
     model = "unknown CPU"
     with open("/proc/cpuinfo") as f:
         for line in f:
@@ -28,7 +28,7 @@ def machine(load):
                 break
     kernel = os.uname()
     return {"cpu": model, "cores": os.cpu_count(), "kernel": f"{kernel.sysname} {kernel.release} {kernel.machine}",
-            "load_at_start": round(load, 2)}
+            "load_at_start": round(load, 2), "scheduling": scheduling}
 
 
 def rounds(data, metric):
@@ -123,8 +123,8 @@ def goals(result):
 
 def text(result):
     about = result["machine"]
-    parts = [f"{about['cpu']}, {about['cores']} cores, {about['kernel']}, load {about['load_at_start']} at the start, "
-             f"{result['took_s']} s\n"]
+    parts = [f"{about['cpu']}, {about['cores']} cores, {about['kernel']}\n"
+             f"load {about['load_at_start']} at the start, scheduling {about['scheduling']}, {result['took_s']} s\n"]
     parts.append(restarts(result))
     parts.append(timed(result, "1,000 services: exec of PID 1 -> first instruction of the last (ms)", "start_1000_ns"))
     parts.append(timed(result, "1,000 services killed at once -> all replacements run (ms)", "back_1000_ns"))

@@ -12,8 +12,6 @@ from contenders import BIN, WORK, put
 
 STAMPS_BYTES = 1 << 20
 HEADER_BYTES = 64
-# Where a machine keeps the cpu controller in a hierarchy of its own.
-OLD_CPU = [pathlib.Path(f"/sys/fs/cgroup/{name}/ettan-bench") for name in ["cpu", "cpu,cpuacct"]]
 NAMESPACES = ["--pid", "--mount", "--ipc", "--uts", "--net", "--cgroup"]
 
 
@@ -31,21 +29,6 @@ def cgroup_base():
         if os.path.exists(base + "/cgroup.procs") and os.path.exists(base + "/cgroup.controllers"):
             return pathlib.Path(base)
     raise Failed("no cgroup v2 hierarchy")
-
-
-def take_cpu(cgroup):
-    """Gives a cgroup, with whatever is started in it, nearly all of the CPU whenever it wants it. Also keeps the kernel
-    from weighing each session by itself (autogroup), which would favour whoever calls setsid on a busy machine."""
-    weight = cgroup / "cpu.weight"
-    if weight.exists():
-        weight.write_text("10000")
-        return
-    for old in OLD_CPU:
-        if old.parent.exists():
-            old.mkdir(exist_ok=True)
-            (old / "cpu.shares").write_text("200000")
-            (old / "cgroup.procs").write_text("0")
-            return
 
 
 class Session:
@@ -96,10 +79,7 @@ class Session:
         self.cgroup.mkdir()
         log = WORK / "log" / f"{self.contender.name}-{self.n}.txt"
         log.parent.mkdir(exist_ok=True)
-        def join():
-            (self.cgroup / "cgroup.procs").write_text("0")
-            take_cpu(self.cgroup)
-
+        join = lambda: (self.cgroup / "cgroup.procs").write_text("0")
         command = ["unshare", *NAMESPACES, "--fork", "--kill-child", BIN / "enter", self.root, *arguments]
         with open(log, "wb") as out:
             self.shell = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=join,
@@ -124,18 +104,17 @@ class Session:
         if getattr(self, "stamps", None):
             self.stamps.close()
         subprocess.run(["umount", "--recursive", "--lazy", self.root], check=False)
-        self.remove_cgroups()
+        self.remove_cgroup()
 
-    def remove_cgroups(self):
+    def remove_cgroup(self):
         """The kernel lets go of the last process a little after it is gone."""
         deadline = time.monotonic() + 5
-        for top in [self.cgroup, *OLD_CPU]:
-            while top.exists() and time.monotonic() < deadline:
-                for directory, _, _ in os.walk(top, topdown=False):
-                    try:
-                        os.rmdir(directory)
-                    except OSError:
-                        time.sleep(0.005)
+        while self.cgroup.exists() and time.monotonic() < deadline:
+            for directory, _, _ in os.walk(self.cgroup, topdown=False):
+                try:
+                    os.rmdir(directory)
+                except OSError:
+                    time.sleep(0.005)
 
     # What the services report
 
