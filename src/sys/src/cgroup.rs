@@ -275,3 +275,5 @@ fn first_dir(dir: &OwnedFd) -> Option<Name> {
 #[cfg(test)]
 #[path = "cgroup_tests.rs"]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::remove_for_test;

@@ -46,6 +46,8 @@ pub mod socket;
 pub mod spawn;
 
 mod raw;
+#[cfg(test)]
+mod testing;
 
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;

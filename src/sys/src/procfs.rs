@@ -90,7 +90,7 @@ pub fn parse_stat(text: &[u8]) -> Option<Stat> {
 
 /// Whether the environment that the process was executed with has exactly this entry
 /// (`NAME=VALUE`, at most [`MAX_ENTRY`] bytes). None when it cannot be read: no such process, a
-/// zombie, a kernel thread.
+/// zombie, a kernel thread, one that is executing just now (look again).
 #[must_use]
 pub fn first_environment_has(pid: i32, entry: &[u8]) -> Option<bool> {
     let file = open(pid, "environ").ok()?;

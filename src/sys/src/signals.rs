@@ -173,19 +173,28 @@ fn change_mask(how: i32, set: u64) -> Result<u64> {
     Ok(before)
 }
 
+/// What the kernel calls a sigaction: the handler comes first on every architecture, and none
+/// is longer. libc's own would leave out the signals that it uses itself, and one of those is
+/// ignored in what glibc's `posix_spawn` starts.
+type KernelAction = [usize; 8];
+
 fn reset(number: i32) {
-    // SAFETY: the default action runs no code of ours.
-    unsafe { libc::signal(number, libc::SIG_DFL) };
+    let default: KernelAction = [0; 8];
+    let nowhere = core::ptr::null_mut::<KernelAction>();
+    // SAFETY: zeroes are the default action, which runs no code of ours.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, nowhere, SET_BYTES);
+    }
 }
 
 fn is_ignored(number: i32) -> bool {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: asks only; `action` is valid for writing, and zeroes are a valid sigaction if the
-    // call fails.
-    unsafe {
-        libc::sigaction(number, core::ptr::null(), action.as_mut_ptr()) == 0
-            && action.assume_init().sa_sigaction == libc::SIG_IGN
-    }
+    let mut action: KernelAction = [0; 8];
+    let nothing = core::ptr::null::<KernelAction>();
+    // SAFETY: asks only; `action` has room for all that the kernel writes.
+    let ret = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, number, nothing, &raw mut action, SET_BYTES)
+    };
+    ret == 0 && action.first() == Some(&libc::SIG_IGN)
 }
 
 const fn bit(number: i32) -> u64 {

@@ -14,6 +14,10 @@ use rustix::thread::{Gid, Uid};
 /// What the exit status of a child says that could not execute; nobody reads it.
 const NOT_EXECUTED: i32 = 127;
 
+/// How far it came, beside the numbers of steps: it is still preparing; it is in execve.
+const PREPARING: u8 = 0;
+const EXECUTING: u8 = u8::MAX;
+
 /// Everything the child needs, and the two numbers it leaves behind.
 #[derive(Debug)]
 pub(super) struct Child<'a> {
@@ -30,10 +34,10 @@ pub(super) struct Child<'a> {
 impl<'a> Child<'a> {
     /// `shares_table`: it will be born sharing our descriptors and unshares the low ones.
     pub(super) fn new(plan: &'a SpawnPlan<'a>, fds: &'a Filled<'a>, shares_table: bool) -> Self {
-        let mut groups = [Gid::from_raw(0); MAX_GROUPS];
+        let mut groups = [Gid::from_raw_unchecked(0); MAX_GROUPS];
         let wanted = plan.identity.map_or(&[][..], |identity| identity.groups);
         for (slot, &group) in groups.iter_mut().zip(wanted) {
-            *slot = Gid::from_raw(group);
+            *slot = Gid::from_raw_unchecked(group);
         }
         Self {
             plan,
@@ -41,7 +45,7 @@ impl<'a> Child<'a> {
             groups,
             heritage: Heritage::look(),
             shares_table,
-            step: AtomicU8::new(0),
+            step: AtomicU8::new(PREPARING),
             errno: AtomicI32::new(0),
             joins_cgroup: core::sync::atomic::AtomicBool::new(false),
         }
@@ -66,8 +70,13 @@ impl<'a> Child<'a> {
 
     /// What stopped it, once it is gone; none if it executed.
     pub(super) fn report(&self) -> Option<SpawnFault> {
-        let errno = errno(self.errno.load(Ordering::Acquire));
-        SpawnStep::from_number(self.step.load(Ordering::Acquire)).map(|step| fault(step, errno))
+        match self.step.load(Ordering::Acquire) {
+            EXECUTING => None,
+            // Killed before it got anywhere: like a fork that failed, this passes.
+            PREPARING => Some(fault(SpawnStep::Fork, Errno::AGAIN)),
+            number => SpawnStep::from_number(number)
+                .map(|step| fault(step, errno(self.errno.load(Ordering::Acquire)))),
+        }
     }
 
     /// The child's whole life. Never returns.
@@ -85,7 +94,10 @@ impl<'a> Child<'a> {
     fn run(&self) -> SpawnFault {
         match self.prepare() {
             Err(found) => found,
-            Ok(()) => fault(SpawnStep::Exec, self.execute()),
+            Ok(()) => {
+                self.step.store(EXECUTING, Ordering::Release);
+                fault(SpawnStep::Exec, self.execute())
+            }
         }
     }
 
@@ -100,7 +112,7 @@ impl<'a> Child<'a> {
         rustix::process::umask(Mode::from_raw_mode(self.plan.umask));
         if let Some(identity) = self.plan.identity {
             self.change_groups(identity).map_err(at(SpawnStep::Group))?;
-            rustix::thread::set_thread_uid(Uid::from_raw(identity.uid))
+            rustix::thread::set_thread_uid(Uid::from_raw_unchecked(identity.uid))
                 .map_err(at(SpawnStep::User))?;
         }
         if let Some(directory) = self.plan.working_directory {
@@ -136,12 +148,13 @@ impl<'a> Child<'a> {
             // SAFETY: the table is the child's own by now, and targets are below the slots.
             retry(|| check(unsafe { libc::syscall(libc::SYS_dup3, slot, target, 0) }))?;
         }
-        // Whatever else is open in here is closed by execve; 0 to 2 may not be.
-        for number in (0..=2).filter(|&number| !self.fds.wants(number)) {
+        // All of ours are closed by execve; this is for what we were given without knowing.
+        let end = self.fds.targets_end();
+        for number in (0..end).filter(|&number| !self.fds.wants(number)) {
             // SAFETY: as above. That it was not open is no fault.
             unsafe { libc::syscall(libc::SYS_close, number) };
         }
-        Ok(())
+        if self.shares_table { close_range(end.unsigned_abs(), false) } else { Ok(()) }
     }
 
     fn take_terminal(&self) -> Result<()> {
@@ -172,7 +185,8 @@ impl<'a> Child<'a> {
             rustix::process::setrlimit(rustix::process::Resource::Nofile, nofile)?;
         }
         if self.heritage.oom_score_adj != self.plan.oom_score_adj {
-            limits::write_oom_score_adj(self.plan.oom_score_adj)?;
+            // A preference; without /proc, or in a container that may not lower it, it is none.
+            let _ = limits::write_oom_score_adj(self.plan.oom_score_adj);
         }
         Ok(())
     }
@@ -180,7 +194,7 @@ impl<'a> Child<'a> {
     fn change_groups(&self, identity: Identity<'_>) -> Result<()> {
         let groups = self.groups.get(..identity.groups.len()).ok_or(Errno::INVAL)?;
         rustix::thread::set_thread_groups(groups)?;
-        rustix::thread::set_thread_gid(Gid::from_raw(identity.gid))
+        rustix::thread::set_thread_gid(Gid::from_raw_unchecked(identity.gid))
     }
 }
 

@@ -37,7 +37,7 @@ pub struct SpawnPlan<'a> {
     /// The directory of its cgroup.
     pub cgroup: Option<BorrowedFd<'a>>,
     /// How much the kernel should like to kill it when memory is short, -1000 to 1000; 0 for
-    /// services.
+    /// services. Where that cannot be set it starts all the same.
     pub oom_score_adj: i16,
 }
 

@@ -68,6 +68,15 @@ impl Filled<'_> {
         self.targets.iter().take(self.count).any(|&target| target == number)
     }
 
+    /// One above the last number that the program is to have, 0 to 2 in any case.
+    pub(super) fn targets_end(&self) -> i32 {
+        self.targets
+            .iter()
+            .take(self.count)
+            .fold(2, |last, &target| last.max(target))
+            .saturating_add(1)
+    }
+
     /// The first number that the child needs nothing of.
     pub(super) fn end(&self) -> i32 {
         self.slots.highest().saturating_add(1)

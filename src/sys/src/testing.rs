@@ -1,0 +1,93 @@
+//! What the tests of this crate share: a time limit each, and a place that is gone afterwards.
+
+use std::ffi::{CString, OsStr};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Ends the whole test program when it is not dropped in time: a call that hangs cannot be
+/// ended any other way.
+pub(crate) struct Limit(#[allow(dead_code)] Sender<()>);
+
+/// A limit in seconds, multiplied by `ETTAN_TEST_SLOW` where that is set.
+pub(crate) fn limit(seconds: f64) -> Limit {
+    let factor = std::env::var("ETTAN_TEST_SLOW").ok().and_then(|text| text.parse().ok());
+    let span = Duration::from_secs_f64(seconds * factor.unwrap_or(1.0));
+    let (guard, over) = channel();
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    std::thread::spawn(move || {
+        if over.recv_timeout(span) == Err(RecvTimeoutError::Timeout) {
+            // Not eprintln, which the test harness would keep to itself.
+            let _ = writeln!(std::io::stderr(), "{name}: still not over after {span:?}");
+            std::process::abort();
+        }
+    });
+    Limit(guard)
+}
+
+/// A directory of this test's own.
+pub(crate) struct Place(PathBuf);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ettan-sys-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.0.join(Path::new(name.as_ref()))
+    }
+
+    pub(crate) fn c_at(&self, name: impl AsRef<OsStr>) -> CString {
+        c_path(&self.at(name))
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> CString {
+        std::fs::write(self.at(name), content).unwrap();
+        self.c_at(name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap()
+}
+
+/// Numbers that look random and are the same each time.
+pub(crate) struct Noise(pub(crate) u64);
+
+impl Noise {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Up to `most` bytes, mostly out of `alphabet`: noise that gets past the first check.
+    pub(crate) fn bytes(&mut self, most: usize, alphabet: &[u8]) -> Vec<u8> {
+        let len = self.next() as usize % (most + 1);
+        (0..len)
+            .map(|_| match self.next() % 16 {
+                0 => (self.next() >> 32) as u8,
+                _ => alphabet[(self.next() >> 32) as usize % alphabet.len()],
+            })
+            .collect()
+    }
+}
