@@ -114,18 +114,19 @@ impl fmt::Display for Overflow {
 /// # Errors
 /// `Overflow` when a limit is exceeded; nothing is left out silently.
 pub fn encode(entries: &[Entry], messages: &[(String, String)]) -> Result<Vec<u8>, Overflow> {
-    let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by(|a, b| a.unit.name.as_str().cmp(b.unit.name.as_str()));
-    let indices: BTreeMap<&str, u32> =
-        sorted.iter().map(|entry| entry.unit.name.as_str()).zip(0..).collect();
-    if indices.len() != entries.len() || entries.len() > MAX_UNITS {
+    let mut sorted: Vec<&Entry> = Vec::new();
+    for entry in entries {
+        let place = index_of(&sorted, &entry.unit.name).err().ok_or(Overflow::Units)?;
+        sorted.insert(place, entry);
+    }
+    if sorted.len() > MAX_UNITS {
         return Err(Overflow::Units);
     }
     let mut writer = Writer::new();
-    for entry in sorted {
+    for entry in &sorted {
         let name = || Overflow::Unit(String::from(entry.unit.name.as_str()));
         check(entry).ok_or_else(name)?;
-        let record = writer.unit(entry, &indices).ok_or_else(name)?;
+        let record = writer.unit(entry, &sorted).ok_or_else(name)?;
         writer.units.extend(record);
     }
     let mut pairs = Vec::new();
@@ -135,6 +136,11 @@ pub fn encode(entries: &[Entry], messages: &[(String, String)]) -> Result<Vec<u8
     }
     let messages = writer.list(pairs).ok_or(Overflow::Length)?;
     writer.finish(messages).ok_or(Overflow::Length)
+}
+
+/// Where the unit called `name` is in a sorted list, or where it would be.
+fn index_of(sorted: &[&Entry], name: &str) -> Result<usize, usize> {
+    sorted.binary_search_by(|entry| entry.unit.name.as_str().cmp(name))
 }
 
 fn check(entry: &Entry) -> Option<()> {
@@ -156,24 +162,30 @@ fn check(entry: &Entry) -> Option<()> {
 #[derive(Default)]
 struct Writer {
     units: Vec<u32>,
-    policies: Shared<[u32; 6]>,
-    settings: Shared<[u32; 8]>,
-    lists: BTreeMap<Vec<u32>, u32>,
+    policies: Vec<u32>,
+    settings: Vec<u32>,
     words: Vec<u32>,
-    places: BTreeMap<Vec<u8>, u32>,
     strings: Vec<u8>,
+    policy_places: Places,
+    settings_places: Places,
+    list_places: Places,
+    string_places: Places,
 }
+
+/// Where something with these bytes was written before. One type for all four: each would
+/// cost kilobytes of code.
+type Places = BTreeMap<Vec<u8>, u32>;
 
 impl Writer {
     fn new() -> Self {
         let mut writer = Self::default();
         // Place 0 is the empty string.
         writer.strings.push(0);
-        writer.places.insert(Vec::new(), 0);
+        writer.string_places.insert(Vec::new(), 0);
         writer
     }
 
-    fn unit(&mut self, entry: &Entry, indices: &BTreeMap<&str, u32>) -> Option<[u32; 10]> {
+    fn unit(&mut self, entry: &Entry, sorted: &[&Entry]) -> Option<[u32; 10]> {
         let unit = &entry.unit;
         let packed = [
             kind_to_byte(unit.kind),
@@ -181,15 +193,16 @@ impl Writer {
             unit.kill_signal,
             u8::from(unit.autostart),
         ];
-        let policy = self.policies.place([
+        let policy = [
             unit.restart_delay_ms,
             unit.restart_delay_max_ms,
             unit.min_uptime_ms,
             unit.start_timeout_ms,
             unit.stop_timeout_ms,
             u32::from_le_bytes(packed),
-        ])?;
-        let needs = entry.needs.iter().map(|need| self.need(need, indices));
+        ];
+        let policy = shared(&mut self.policies, &mut self.policy_places, &policy)?;
+        let needs = entry.needs.iter().map(|need| self.need(need, sorted));
         let needs = needs.collect::<Option<Vec<u32>>>()?;
         let needs = self.list(needs)?;
         let name = self.text(&unit.name)?;
@@ -213,7 +226,7 @@ impl Writer {
         let directory = self.string(launch.working_directory.to_bytes())?;
         let envp = self.list_of_strings(&launch.envp)?;
         let log = launch.log;
-        self.settings.place([
+        let settings = [
             launch.uid,
             launch.gid,
             groups,
@@ -222,10 +235,11 @@ impl Writer {
             envp,
             log.max_size_bytes,
             u32::from(log.max_files),
-        ])
+        ];
+        shared(&mut self.settings, &mut self.settings_places, &settings)
     }
 
-    fn need(&mut self, need: &EntryNeed, indices: &BTreeMap<&str, u32>) -> Option<u32> {
+    fn need(&mut self, need: &EntryNeed, sorted: &[&Entry]) -> Option<u32> {
         let kind: u32 = match need.kind {
             EntryNeedKind::After => 0,
             EntryNeedKind::Wants => 1,
@@ -233,8 +247,8 @@ impl Writer {
         };
         let (sort, value): (u32, u32) = if need.condition {
             (1, self.text(&need.name)?)
-        } else if let Some(index) = indices.get(need.name.as_str()) {
-            (0, *index)
+        } else if let Ok(index) = index_of(sorted, &need.name) {
+            (0, u32::try_from(index).ok()?)
         } else {
             (2, self.text(&need.name)?)
         };
@@ -248,13 +262,14 @@ impl Writer {
     }
 
     fn list(&mut self, items: Vec<u32>) -> Option<u32> {
-        if let Some(place) = self.lists.get(&items) {
+        let key = bytes_of(&items);
+        if let Some(place) = self.list_places.get(&key) {
             return Some(*place);
         }
         let place = u32::try_from(self.words.len()).ok()?;
         self.words.push(u32::try_from(items.len()).ok()?);
-        self.words.extend(&items);
-        self.lists.insert(items, place);
+        self.words.extend(items);
+        self.list_places.insert(key, place);
         Some(place)
     }
 
@@ -268,13 +283,13 @@ impl Writer {
     }
 
     fn string(&mut self, bytes: &[u8]) -> Option<u32> {
-        if let Some(place) = self.places.get(bytes) {
+        if let Some(place) = self.string_places.get(bytes) {
             return Some(*place);
         }
         let place = u32::try_from(self.strings.len()).ok()?;
         self.strings.extend(bytes);
         self.strings.push(0);
-        self.places.insert(bytes.into(), place);
+        self.string_places.insert(bytes.into(), place);
         Some(place)
     }
 
@@ -285,17 +300,17 @@ impl Writer {
         let units = u32::try_from(self.units.len()).ok()?.checked_div(10)?;
         let mut body: Vec<u32> = alloc::vec![
             units,
-            u32::try_from(self.policies.records.len()).ok()?,
-            u32::try_from(self.settings.records.len()).ok()?,
+            u32::try_from(self.policies.len()).ok()?.checked_div(6)?,
+            u32::try_from(self.settings.len()).ok()?.checked_div(8)?,
             u32::try_from(self.words.len()).ok()?,
             u32::try_from(self.strings.len()).ok()?,
             messages,
         ];
         body.extend(self.units);
-        body.extend(self.policies.records.as_flattened());
-        body.extend(self.settings.records.as_flattened());
+        body.extend(self.policies);
+        body.extend(self.settings);
         body.extend(self.words);
-        let mut checked: Vec<u8> = body.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut checked = bytes_of(&body);
         checked.extend(self.strings);
         let front = HEADER_WORDS.checked_sub(6)?.checked_mul(4)?;
         let length = u32::try_from(checked.len().checked_add(front)?).ok()?;
@@ -308,28 +323,20 @@ impl Writer {
     }
 }
 
-/// Records that many units share, each written once.
-struct Shared<R> {
-    records: Vec<R>,
-    places: BTreeMap<R, u32>,
+/// The number of a record that many units share, written once.
+fn shared(records: &mut Vec<u32>, places: &mut Places, record: &[u32]) -> Option<u32> {
+    let key = bytes_of(record);
+    if let Some(place) = places.get(&key) {
+        return Some(*place);
+    }
+    let place = u32::try_from(records.len().checked_div(record.len())?).ok()?;
+    records.extend(record);
+    places.insert(key, place);
+    Some(place)
 }
 
-impl<R> Default for Shared<R> {
-    fn default() -> Self {
-        Self { records: Vec::new(), places: BTreeMap::new() }
-    }
-}
-
-impl<R: Ord + Copy> Shared<R> {
-    fn place(&mut self, record: R) -> Option<u32> {
-        if let Some(place) = self.places.get(&record) {
-            return Some(*place);
-        }
-        let place = u32::try_from(self.records.len()).ok()?;
-        self.records.push(record);
-        self.places.insert(record, place);
-        Some(place)
-    }
+fn bytes_of(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 /// A number that changes when what is executed changes, and only then: the kind, the program

@@ -202,8 +202,8 @@ fn command(
     notes: &mut Notes,
 ) -> Option<Vec<CString>> {
     let Some(exec) = exec else {
-        // A syntax error may have swallowed it.
-        if !notes.has_syntax_errors() {
+        // A syntax error may have swallowed it; a wrong name for it was told.
+        if !notes.has_syntax_errors() && !notes.guessed("`exec-start`") {
             let hint = "exec-start = \"/path/to/program arguments\" below [service]";
             notes.error_with(&(0..0), "`exec-start` is missing", hint);
         }

@@ -236,6 +236,11 @@ impl Notes {
         }
     }
 
+    /// Whether some hint speaks of `word`.
+    pub(crate) fn guessed(&self, word: &str) -> bool {
+        self.list.iter().any(|d| d.hint.as_ref().is_some_and(|hint| hint.contains(word)))
+    }
+
     /// Whether nothing more will be shown.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= MAX_PER_FILE
@@ -269,7 +274,8 @@ impl Notes {
 
     /// In the order of the file.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|d| d.place.as_ref().map(|place| (place.line, place.column)));
+        let place = |d: &Diagnostic| d.place.as_ref().map(|place| (place.line, place.column));
+        crate::names::sort_by(&mut self.list, |a, b| place(a).cmp(&place(b)));
         if self.unsaid > 0 {
             self.list.push(Diagnostic {
                 severity: Severity::Error,

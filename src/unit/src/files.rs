@@ -1,6 +1,5 @@
 //! Finds unit files: which names there are, which file each comes from, what was skipped.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -9,6 +8,7 @@ use ettan_core::MAX_UNITS;
 use ettan_table::is_name;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::names::{Names, sort_by};
 use crate::reference;
 use crate::tree::{Owners, below, odd_kind, open, read_still, resolve, resolve_inside, words};
 
@@ -52,9 +52,9 @@ pub(crate) enum Absent {
 #[derive(Default)]
 pub(crate) struct Search {
     /// The files to read units from, by name.
-    pub(crate) found: BTreeMap<String, Found>,
+    pub(crate) found: Names<Found>,
     /// Names that are taken but have no usable file.
-    pub(crate) absent: BTreeMap<String, Absent>,
+    pub(crate) absent: Names<Absent>,
     /// What was skipped, and why.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The first file that was one too many, and how many there were.
@@ -90,12 +90,12 @@ pub(crate) fn overlay(search: &mut Search, path: &Path) {
     match looked {
         Ok(Look::Unit(bytes)) => {
             let found = Found { name: unit.into(), file, autostart: true, bytes };
-            search.found.insert(unit.into(), found);
+            search.found.insert(unit, found);
         }
         Ok(Look::Masked) => {}
         Err(words) => {
             search.say(Severity::Error, Some(unit), &file, words);
-            search.absent.insert(unit.into(), Absent::Refused);
+            search.absent.insert(unit, Absent::Refused);
         }
     }
 }
@@ -161,21 +161,21 @@ impl Search {
             Ok(Look::Unit(bytes)) => {
                 let name = unit.to_string();
                 let autostart = directory != SHIPPED;
-                self.found.insert(name.clone(), Found { name, file, autostart, bytes });
+                self.found.insert(unit, Found { name, file, autostart, bytes });
             }
             Ok(Look::Masked) => {
-                self.absent.insert(unit.into(), Absent::Masked);
+                self.absent.insert(unit, Absent::Masked);
             }
             Err(words) => {
                 self.say(Severity::Error, Some(unit), &file, words);
-                self.absent.insert(unit.into(), Absent::Refused);
+                self.absent.insert(unit, Absent::Refused);
             }
         }
     }
 
     /// Whether an earlier directory has decided about this name.
     fn is_taken(&mut self, root: &Path, unit: &str, file: &str) -> bool {
-        let Some(found) = self.found.get(unit) else { return self.absent.contains_key(unit) };
+        let Some(found) = self.found.get(unit) else { return self.absent.contains(unit) };
         // An enabled unit is its shipped file; nothing is hidden then.
         if !same_file(root, &found.file, file) {
             let message = format!("not used: {} comes first", found.file);
@@ -197,17 +197,19 @@ impl Search {
         let hint = Some(format!("merge them into {unit}.toml"));
         self.say(Severity::Error, Some(unit), &file, (message, hint));
         self.found.remove(unit);
-        self.absent.entry(unit.into()).or_insert(Absent::Refused);
+        self.absent.insert_new(unit, Absent::Refused);
     }
 
     /// `Web` and `web` are two units; hardly ever is that meant.
     fn warn_of_similar_names(&mut self) {
-        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        let mut seen: Names<&str> = Names::default();
         let mut pairs = Vec::new();
         for found in self.found.values() {
-            if let Some(other) = seen.insert(found.name.to_ascii_lowercase(), &found.name) {
-                pairs.push((found.name.clone(), found.file.clone(), other.to_string()));
+            let lower = found.name.to_ascii_lowercase();
+            if let Some(other) = seen.get(&lower) {
+                pairs.push((found.name.clone(), found.file.clone(), (*other).to_string()));
             }
+            seen.insert(&lower, &found.name);
         }
         for (name, file, other) in pairs {
             let message = format!("`{name}` and `{other}` differ in upper and lower case only");
@@ -265,12 +267,12 @@ fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<Listed>, b
         names.push((name, entry.file_type().is_ok_and(|kind| kind.is_file())));
         // Bounded memory, and the same choice every time.
         if names.len() > 2 * MAX_ENTRIES {
-            names.sort_unstable();
+            sort_by(&mut names, |a, b| a.0.cmp(&b.0));
             names.truncate(MAX_ENTRIES);
             unseen = true;
         }
     }
-    names.sort_unstable();
+    sort_by(&mut names, |a, b| a.0.cmp(&b.0));
     unseen |= names.len() > MAX_ENTRIES;
     names.truncate(MAX_ENTRIES);
     Ok((names, unseen))

@@ -1,8 +1,6 @@
 //! All units together: names to units, `before` turned around, cycles, what two units cannot
 //! share.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use ettan_core::order::{self, Graph, Link};
 use ettan_core::{MAX_CONDITIONS, MAX_NEEDS};
 use ettan_table::write::{Entry, EntryNeed, EntryNeedKind};
@@ -11,13 +9,14 @@ use crate::compile::Compiled;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::draft::At;
 use crate::files::Absent;
+use crate::names::{Names, sort_by};
 use crate::nearest;
 use crate::reference::Target;
 
 /// The units by name; only those that stay.
-pub(crate) type Units = BTreeMap<String, Compiled>;
+pub(crate) type Units = Names<Compiled>;
 /// Names without a usable unit.
-pub(crate) type Absentees = BTreeMap<String, Absent>;
+pub(crate) type Absentees = Names<Absent>;
 
 /// Refuses units that cannot be loaded together, before anything refers to them.
 pub(crate) fn refuse(units: &mut Units, absent: &mut Absentees) -> Vec<Diagnostic> {
@@ -25,17 +24,20 @@ pub(crate) fn refuse(units: &mut Units, absent: &mut Absentees) -> Vec<Diagnosti
     diagnostics.extend(too_many_needs(units));
     for name in diagnostics.iter().filter_map(|diagnostic| diagnostic.unit.as_ref()) {
         units.remove(name);
-        absent.insert(name.clone(), Absent::Refused);
+        absent.insert(name, Absent::Refused);
     }
     diagnostics
 }
 
 /// Two daemons cannot be told apart by one PID file (`faults.md` 2.20).
 fn shared_pid_files(units: &Units) -> Vec<Diagnostic> {
-    let mut by_file: BTreeMap<&str, Vec<(&Compiled, &At<String>)>> = BTreeMap::new();
+    let mut by_file: Names<Vec<(&Compiled, &At<String>)>> = Names::default();
     for unit in units.values() {
         if let Some(path) = &unit.pid_file {
-            by_file.entry(&path.value).or_default().push((unit, path));
+            by_file.insert_new(&path.value, Vec::new());
+            if let Some(users) = by_file.get_mut(&path.value) {
+                users.push((unit, path));
+            }
         }
     }
     let mut diagnostics = Vec::new();
@@ -56,7 +58,7 @@ fn shared_pid_files(units: &Units) -> Vec<Diagnostic> {
 
 /// What PID 1 has no room for is refused here, with a message, and not there.
 fn too_many_needs(units: &Units) -> Vec<Diagnostic> {
-    let mut conditions: BTreeSet<&str> = BTreeSet::new();
+    let mut conditions: Names<()> = Names::default();
     let mut needs = 0_usize;
     let mut diagnostics = Vec::new();
     for unit in units.values() {
@@ -73,7 +75,7 @@ fn too_many_needs(units: &Units) -> Vec<Diagnostic> {
             ("dependencies", MAX_NEEDS)
         } else {
             needs = more;
-            conditions.extend(new.iter().map(|(name, _)| *name));
+            new.iter().for_each(|(name, _)| conditions.insert(name, ()));
             continue;
         };
         let span = new.first().map_or(0..0, |(_, at)| at.span.clone());
@@ -85,7 +87,7 @@ fn too_many_needs(units: &Units) -> Vec<Diagnostic> {
 
 /// The needs of every unit, in the order of the names, and what is odd about them.
 pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diagnostic>) {
-    let mut relating = Relating { units, absent, needs: BTreeMap::new(), diagnostics: Vec::new() };
+    let mut relating = Relating { units, absent, needs: Names::default(), diagnostics: Vec::new() };
     for unit in units.values() {
         relating.unit(unit);
     }
@@ -98,7 +100,7 @@ pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diag
     };
     let mut entries: Vec<Entry> = units.values().map(entry).collect();
     for entry in &mut entries {
-        entry.needs.sort();
+        sort_by(&mut entry.needs, EntryNeed::cmp);
         entry.needs.dedup();
     }
     diagnostics.extend(cycles(units, &entries));
@@ -108,7 +110,7 @@ pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diag
 struct Relating<'a> {
     units: &'a Units,
     absent: &'a Absentees,
-    needs: BTreeMap<&'a str, Vec<EntryNeed>>,
+    needs: Names<Vec<EntryNeed>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -125,9 +127,7 @@ impl<'a> Relating<'a> {
         }
         for at in &unit.before {
             let (kind, other) = (EntryNeedKind::After, &at.value);
-            if self.is_there(unit, at, other, kind)
-                && let Some((other, _)) = self.units.get_key_value(other)
-            {
+            if self.is_there(unit, at, other, kind) {
                 self.need(other, kind, name, false);
             }
         }
@@ -158,9 +158,12 @@ impl<'a> Relating<'a> {
         }
     }
 
-    fn need(&mut self, of: &'a str, kind: EntryNeedKind, name: &str, condition: bool) {
+    fn need(&mut self, of: &str, kind: EntryNeedKind, name: &str, condition: bool) {
         let need = EntryNeed { kind, name: name.to_string(), condition };
-        self.needs.entry(of).or_default().push(need);
+        self.needs.insert_new(of, Vec::new());
+        if let Some(needs) = self.needs.get_mut(of) {
+            needs.push(need);
+        }
     }
 
     /// Whether `other` is there, and another unit than `unit`; says so when not.
@@ -177,7 +180,7 @@ impl<'a> Relating<'a> {
             self.warn(unit, at, format!("`{own}` depends on itself: ignored"), None);
             return false;
         }
-        if self.units.contains_key(other) {
+        if self.units.contains(other) {
             return true;
         }
         let (why, hint) = match self.absent.get(other) {
@@ -200,8 +203,8 @@ impl<'a> Relating<'a> {
             return Some(format!("`{name}` is a condition too: it can stand in `after`"));
         }
         let plain = name.strip_suffix(".service").or_else(|| name.strip_suffix(".target"));
-        let known = || self.units.keys().map(String::as_str);
-        let near = plain.filter(|plain| self.units.contains_key(*plain));
+        let known = || self.units.names();
+        let near = plain.filter(|plain| self.units.contains(plain));
         let near = near.or_else(|| nearest::nearest(name, known()))?;
         Some(format!("did you mean `{near}`?"))
     }
@@ -225,10 +228,10 @@ fn cycles(units: &Units, entries: &[Entry]) -> Vec<Diagnostic> {
         let names = cycle.iter().chain(cycle.first()).map(name).collect::<Vec<_>>();
         let (from, to) = (names.get(*at), names.get(at.saturating_add(1)));
         let (Some(from), Some(to)) = (from, to) else { continue };
-        let Some(unit) = units.get(*from) else { continue };
+        let Some(unit) = units.get(from) else { continue };
         let message = format!("dependency cycle: {}", names.join(" → "));
         let hint = Some(format!("broken here: `{from}` does not wait for `{to}`"));
-        let (source, span) = place_of(unit, units.get(*to), to);
+        let (source, span) = place_of(unit, units.get(to), to);
         diagnostics.push(source.diagnostic(Severity::Warning, &span, message, hint));
     }
     diagnostics
@@ -256,12 +259,15 @@ fn place_of<'a>(
 
 /// For each unit what it comes after, as PID 1 merges needs: one arrow for each other unit.
 fn links(entries: &[Entry]) -> Vec<Vec<Link>> {
-    let names = entries.iter().map(|entry| entry.unit.name.as_str());
-    let nodes: BTreeMap<&str, u16> = names.zip(0_u16..).collect();
+    // The entries are in the order of their names.
+    let node = |name: &str| {
+        let found = entries.binary_search_by(|entry| entry.unit.name.as_str().cmp(name));
+        u16::try_from(found.ok()?).ok()
+    };
     let links = |entry: &Entry| {
         let mut links: Vec<(Link, bool)> = Vec::new();
         for need in entry.needs.iter().filter(|need| !need.condition) {
-            let Some(to) = nodes.get(need.name.as_str()).copied() else { continue };
+            let Some(to) = node(&need.name) else { continue };
             let orders = need.kind != EntryNeedKind::Wants;
             let strong = need.kind == EntryNeedKind::Requires;
             match links.iter_mut().find(|(link, _)| link.to == to) {

@@ -25,7 +25,9 @@ pub fn helper_main() -> i32 {
     }
     let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     let warnings = loaded.diagnostics.len().saturating_sub(errors);
-    out.push_str(&format!("{} units, {errors} errors, {warnings} warnings\n", loaded.units));
+    let counts = [(loaded.units, "unit"), (errors, "error"), (warnings, "warning")];
+    out.push_str(&counts.map(|(count, what)| counted(count, what)).join(", "));
+    out.push('\n');
     let memfd = pipe::inherited(TABLE).map_err(io::Error::from);
     let done = memfd.and_then(|memfd| hand_over(&memfd, &loaded.table));
     if let Err(error) = &done {
@@ -34,6 +36,11 @@ pub fn helper_main() -> i32 {
     // Nobody to tell when there is no log.
     let _ = io::stderr().write_all(out.as_bytes());
     i32::from(done.is_err())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn hand_over(memfd: &OwnedFd, table: &[u8]) -> io::Result<()> {

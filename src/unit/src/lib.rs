@@ -20,6 +20,7 @@ mod graph;
 mod helper;
 mod keys;
 mod load;
+mod names;
 mod nearest;
 mod program;
 mod reference;

@@ -1,6 +1,5 @@
 //! The whole way: directories to table.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ettan_table::write::{Entry, Overflow, encode};
@@ -9,6 +8,7 @@ use crate::compile::{World, compile};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::{self, Absent, Search};
 use crate::graph::{self, Units};
+use crate::names::{Names, sort_by};
 
 /// What `load` made.
 #[derive(Debug)]
@@ -45,16 +45,17 @@ pub(crate) fn gather(root: &Path, files: &[PathBuf]) -> Gathered {
     }
     let Search { found, mut absent, mut diagnostics, .. } = search;
     let world = World::new(root);
-    let mut units = BTreeMap::new();
-    for (name, file) in found {
+    let mut units: Units = Names::default();
+    for file in found.into_values() {
+        let name = file.name.clone();
         let (unit, said) = compile(file, &world);
         diagnostics.extend(said);
         match unit {
             Some(unit) => {
-                units.insert(name, unit);
+                units.insert(&name, unit);
             }
             None => {
-                absent.insert(name, Absent::Refused);
+                absent.insert(&name, Absent::Refused);
             }
         }
     }
@@ -65,8 +66,8 @@ pub(crate) fn gather(root: &Path, files: &[PathBuf]) -> Gathered {
 }
 
 /// By file, then by place.
-pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by(|a, b| {
+pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    sort_by(diagnostics, |a, b| {
         let place = |d: &Diagnostic| d.place.as_ref().map(|place| (place.line, place.column));
         (&a.file, place(a)).cmp(&(&b.file, place(b)))
     });

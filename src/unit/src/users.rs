@@ -144,7 +144,7 @@ fn stranger(uid: u32) -> Identity {
 }
 
 fn tidy(groups: &mut Vec<u32>) -> Result<(), Complaint> {
-    groups.sort_unstable();
+    crate::names::sort_by(groups, u32::cmp);
     groups.dedup();
     if groups.len() > MAX_GROUPS {
         let message = format!("the user is in {} groups, at most {MAX_GROUPS} fit", groups.len());

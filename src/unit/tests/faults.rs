@@ -72,6 +72,7 @@ fn f5_1_unknown_keys_get_a_hint() {
     let line = "/etc/units/a.toml:7:1: error: unknown key `exec-strat` in [service] \
         (did you mean `exec-start`?)";
     assert!(world.table().diagnostics().any(|text| text == line), "{world}");
+    assert_eq!(world.errors().len(), 1, "a typo is one mistake: {world}");
     refused(service("ExecStop = \"x\""), "did you mean `exec-stop`?");
     refused(service("after = [\"x\"]"), "`after` belongs in [unit]");
     refused("exec-start = \"/bin/a\"\n", "`exec-start` belongs in [service]");
