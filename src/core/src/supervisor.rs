@@ -10,9 +10,11 @@ use crate::{
 };
 use heapless::{Deque, Vec, index_map::FnvIndexMap};
 
-/// Actions waiting to be taken. One event changes one unit, which asks for at most five things
-/// (forget, spawn, and news); settling and deadlines go unit by unit, and only while this is empty.
-const MAX_ACTIONS: usize = 16;
+/// Actions waiting to be taken. One event changes one unit, which asks for at most four things
+/// (forget, spawn, and two pieces of news); settling and deadlines go unit by unit, and only while
+/// this is empty. Room for a handful of events that `init` gives in between, as answers to what
+/// it performs. One that does not fit is lost, and that is published.
+const MAX_ACTIONS: usize = 32;
 
 /// Main processes known at a time: one for each unit, in a table half full at most.
 const MAX_PIDS: usize = MAX_UNITS * 2;
@@ -76,6 +78,8 @@ pub struct Supervisor {
     /// Strays were sent KILL.
     pub(crate) strays_killed: bool,
     actions: Deque<Action, MAX_ACTIONS>,
+    /// An action did not fit.
+    lost: bool,
     /// Steps left for this event.
     work_left: u32,
     pub(crate) dice: Dice,
@@ -115,6 +119,7 @@ impl Supervisor {
             phase_until: 0,
             strays_killed: false,
             actions: Deque::new(),
+            lost: false,
             work_left: 0,
             dice: Dice::new(0),
         }
@@ -135,11 +140,16 @@ impl Supervisor {
         self.step(event);
     }
 
-    /// The next thing to do; None once there is nothing left to do until the next event.
+    /// The next thing to do; None once there is nothing left to do until the next event. What
+    /// performing an action leads to may be handled before the next action is taken.
     pub fn next_action(&mut self) -> Option<Action> {
         loop {
             if let Some(action) = self.actions.pop_front() {
                 return Some(action);
+            }
+            if core::mem::replace(&mut self.lost, false) {
+                self.unexpected(None, "TooManyActions");
+                continue;
             }
             if self.phase == Phase::Off || !self.work() {
                 return None;
@@ -210,9 +220,9 @@ impl Supervisor {
         }
     }
 
-    /// Hands an action out. News give way when there is no room; `MAX_ACTIONS` says why there is.
+    /// Hands an action out.
     pub(crate) fn push(&mut self, action: Action) {
-        let _ = self.actions.push_back(action);
+        self.lost |= self.actions.push_back(action).is_err();
     }
 
     pub(crate) fn publish(&mut self, notice: Notice) {

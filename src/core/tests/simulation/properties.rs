@@ -112,6 +112,7 @@ proptest! {
     ) {
         let mut world = World::new(seed);
         world.chaos = true;
+        world.instant = seed.is_multiple_of(2);
         world.load(Fleet::random(&mut Rng(seed), count));
         for deed in deeds {
             perform(&mut world, deed);

@@ -69,6 +69,10 @@ pub struct World {
     pub events: u64,
     pub spawns: BTreeMap<String, u64>,
     pub(super) seed: u64,
+    /// Answers come while the actions are being taken, as `init` gives them, and not later.
+    pub instant: bool,
+    pub(super) draining: bool,
+    pub(super) answers: VecDeque<Event<'static>>,
     /// Every line of the trace goes to standard output.
     pub told: bool,
 }
@@ -104,6 +108,9 @@ impl World {
             spawns: BTreeMap::new(),
             seed,
             told: false,
+            instant: false,
+            draining: false,
+            answers: VecDeque::new(),
         }
     }
 
@@ -189,6 +196,15 @@ impl World {
         self.queue.insert((self.now + span, tie, self.sequence), coming);
     }
 
+    /// What `init` learns from performing an action: at once, or before anything else happens.
+    pub(super) fn answer(&mut self, first: bool, event: Event<'static>) {
+        if self.instant && self.draining {
+            self.answers.push_back(event);
+        } else {
+            self.later(0, first, Coming::Event(event));
+        }
+    }
+
     pub fn handle(&mut self, event: Event<'_>) {
         self.events += 1;
         if !matches!(event, Event::Tick) {
@@ -205,7 +221,13 @@ impl World {
             if actions > 200_000 {
                 self.fail("it does not come to rest");
             }
+            self.draining = true;
             self.perform(action);
+            self.draining = false;
+            while let Some(event) = self.answers.pop_front() {
+                self.note(&format!("> {event:?}"));
+                self.supervisor.handle(Millis(self.now), event);
+            }
         }
         Checks::after_event(self);
     }

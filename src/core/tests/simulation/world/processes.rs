@@ -37,7 +37,7 @@ impl World {
         *self.spawns.entry(name).or_default() += 1;
         let script = self.script_for(unit);
         if let Some(fault) = script.fault {
-            return self.later(0, true, Coming::Event(Event::SpawnFailed { unit, fault }));
+            return self.answer(true, Event::SpawnFailed { unit, fault });
         }
         let forking = self.supervisor.unit(unit).is_some_and(|unit| unit.kind == Kind::Forking);
         let role = if forking { Role::Launcher } else { Role::Main };
@@ -46,7 +46,7 @@ impl World {
             self.process(unit, Role::Leftover, script);
         }
         let id = Pid::new(pid).expect("positive");
-        self.later(0, true, Coming::Event(Event::Spawned { unit, pid: id }));
+        self.answer(true, Event::Spawned { unit, pid: id });
         if forking {
             self.dead_daemons.remove(&unit.0);
             self.launches.insert(unit.0, pid);
@@ -134,7 +134,7 @@ impl World {
     pub(super) fn check_empty(&mut self, unit: UnitId) {
         if self.sweeping.contains(&unit.0) && !self.processes.values().any(|p| p.unit == unit) {
             self.sweeping.remove(&unit.0);
-            self.later(0, false, Coming::Event(Event::Emptied { unit }));
+            self.answer(false, Event::Emptied { unit });
         }
     }
 
