@@ -10,6 +10,7 @@
 //! | `ring` | the last notices |
 //! | `boot` | when the boot was over |
 //! | `describe` | core values → words, for the log too |
+//! | `viewers` | lets the group ettan connect; runs in the loader |
 //! | `facts` | what the answers need beyond the supervisor |
 
 mod answer;
@@ -21,6 +22,7 @@ mod facts;
 mod ring;
 #[cfg(test)]
 mod tests;
+pub(crate) mod viewers;
 
 pub(crate) use facts::{Facts, TableFacts};
 
@@ -128,31 +130,21 @@ impl Control {
         }
     }
 
-    /// Listens at `path` (root only, and the group `viewers` to look). Again later: makes the
+    /// Listens at `path`, for root only until `viewers::admit` gives the file to a group. Again later: makes the
     /// socket anew, when its file was deleted (`faults.md` 4.5); clients stay.
     ///
     /// # Errors
     /// The kernel's answer; what was open stays so.
-    pub(crate) fn open(
-        &mut self,
-        epoll: &Epoll,
-        path: &CStr,
-        viewers: Option<u32>,
-    ) -> Result<(), Errno> {
-        self.door.open(epoll, path, viewers)
+    pub(crate) fn open(&mut self, epoll: &Epoll, path: &'static CStr) -> Result<(), Errno> {
+        self.door.open(epoll, path)
     }
 
     /// Makes the socket anew if its file is no longer the one we listen at (`faults.md` 4.5).
     ///
     /// # Errors
     /// As [`Control::open`].
-    pub(crate) fn mend(
-        &mut self,
-        epoll: &Epoll,
-        path: &CStr,
-        viewers: Option<u32>,
-    ) -> Result<(), Errno> {
-        if self.door.is_at(path) { Ok(()) } else { self.door.open(epoll, path, viewers) }
+    pub(crate) fn mend(&mut self, epoll: &Epoll, path: &'static CStr) -> Result<(), Errno> {
+        if self.door.is_at(path) { Ok(()) } else { self.door.open(epoll, path) }
     }
 
     /// Serves one descriptor of ours that is ready.

@@ -55,7 +55,10 @@ fn main() -> ExitCode {
         return pid1::main();
     }
     let status = match std::env::args().nth(1).as_deref() {
-        Some("load") => ettan_unit::helper_main(),
+        Some("load") => {
+            control::viewers::admit();
+            ettan_unit::helper_main()
+        }
         Some("log") => ettan_log::main(),
         Some("watch") => ettan_watch::main(),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),

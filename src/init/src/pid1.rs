@@ -140,7 +140,7 @@ impl Pid1 {
             add(self.seekers.inotify().map(AsFd::as_fd), token::INOTIFY);
             // Already there after a re-execution; else the reason shows at the socket.
             let _ = std::fs::create_dir("/run/ettan");
-            if let Err(errno) = self.control.open(epoll, CONTROL_SOCKET, None) {
+            if let Err(errno) = self.control.open(epoll, CONTROL_SOCKET) {
                 log::error!("no control socket: {errno}");
             }
         }
@@ -244,7 +244,7 @@ impl Pid1 {
     /// Listens anew if somebody deleted the control socket (`faults.md` 4.5).
     pub(crate) fn mend_control(&mut self) {
         if let Some(epoll) = &self.epoll
-            && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET, None)
+            && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET)
         {
             log::error!("no control socket: {errno}");
         }

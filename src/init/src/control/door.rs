@@ -8,7 +8,7 @@ use ettan_sys::poll::{Epoll, Interest};
 use ettan_sys::{Errno, OwnedFd, socket};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 /// How long the listener rests when the kernel has no descriptor for a connection.
 const REST_MS: u64 = 1_000;
@@ -25,7 +25,7 @@ pub(crate) struct Door {
     rests_until: Option<Millis>,
     complained: Option<Millis>,
     token: u64,
-    viewers: Option<u32>,
+    path: &'static CStr,
     /// Device and inode of the socket's file.
     file: Option<(u64, u64)>,
 }
@@ -50,39 +50,24 @@ impl Door {
             rests_until: None,
             complained: None,
             token,
-            viewers: None,
+            path: c"",
             file: None,
         }
     }
 
-    /// Makes the socket at `path` and polls it; an older one in its place goes. `viewers` is the
-    /// group that may look.
+    /// Makes the socket at `path` and polls it; an older one in its place goes.
     ///
     /// # Errors
     /// The kernel's answer; the door stays as it was.
-    pub(crate) fn open(
-        &mut self,
-        epoll: &Epoll,
-        path: &CStr,
-        viewers: Option<u32>,
-    ) -> Result<(), Errno> {
+    pub(crate) fn open(&mut self, epoll: &Epoll, path: &'static CStr) -> Result<(), Errno> {
         let listener = socket::seqpacket_listen(path, 0o600)?;
-        if let Some(group) = viewers {
-            open_to(path, group);
-        }
         epoll.add(&listener, self.token, Interest::Read)?;
         self.reserve = listener.try_clone().ok();
         self.listener = Some(listener);
+        self.path = path;
         self.file = file_at(path);
-        self.viewers = viewers;
         self.rests_until = None;
         Ok(())
-    }
-
-    /// Changes who may look; the file keeps its group.
-    #[cfg(test)]
-    pub(crate) const fn viewers_for_test(&mut self, group: u32) {
-        self.viewers = Some(group);
     }
 
     /// Whether the file at `path` is still ours.
@@ -126,9 +111,19 @@ impl Door {
     fn look_at(&self, guest: OwnedFd) -> Visit {
         match socket::peer_credentials(&guest) {
             Ok(peer) if peer.uid == 0 => Visit::Guest(guest, Peer::Root),
-            Ok(peer) if self.viewers == Some(peer.gid) => Visit::Guest(guest, Peer::Viewer),
+            Ok(peer) if self.is_viewer(peer.gid) => Visit::Guest(guest, Peer::Viewer),
             Ok(_) | Err(_) => Visit::Stranger(guest),
         }
+    }
+
+    /// Whether this group may look: the one that the socket's own file was given to, if any.
+    fn is_viewer(&self, group: u32) -> bool {
+        const GROUP_WRITES: u32 = 0o020;
+        let path = OsStr::from_bytes(self.path.to_bytes());
+        std::fs::symlink_metadata(path).is_ok_and(|file| {
+            let ours = self.file == Some((file.dev(), file.ino()));
+            ours && group != 0 && file.gid() == group && file.mode() & GROUP_WRITES != 0
+        })
     }
 
     /// No descriptor left: with the reserve's number the visitor is let in after all, so that he
@@ -173,16 +168,6 @@ impl Door {
             // It is in the set since `open`.
             let _ = epoll.modify(listener, self.token, interest);
         }
-    }
-}
-
-/// Lets the group connect. When that fails, root alone may, which is the safe side.
-fn open_to(path: &CStr, group: u32) {
-    let path = OsStr::from_bytes(path.to_bytes());
-    let done = std::os::unix::fs::chown(path, None, Some(group))
-        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)));
-    if let Err(error) = done {
-        log::warn!("control socket: only root can use it, not group {group}: {error}");
     }
 }
 

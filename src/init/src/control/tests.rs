@@ -23,7 +23,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const FIRST_TOKEN: u64 = 16;
-const VIEWERS: u32 = 4711;
 
 /// Units without needs, named by their number.
 struct Units(Vec<Unit>);
@@ -130,12 +129,12 @@ impl World {
 
     fn open(&mut self) {
         let path = self.c_path();
-        self.control.open(&self.epoll, &path, None).unwrap();
-        self.control.door.viewers_for_test(VIEWERS);
+        self.control.open(&self.epoll, path).unwrap();
     }
 
-    fn c_path(&self) -> CString {
-        CString::new(self.path.to_str().unwrap()).unwrap()
+    /// PID 1's path is a constant; a test's lives as long as the test program.
+    fn c_path(&self) -> &'static CStr {
+        Box::leak(CString::new(self.path.to_str().unwrap()).unwrap().into_boxed_c_str())
     }
 
     /// One turn of the loop: what is ready, its commands, what follows, answers.
@@ -212,7 +211,7 @@ impl World {
 
     /// A client that PID 1 has let in.
     fn client(&mut self) -> Client {
-        let client = Client(socket::seqpacket_connect(&self.c_path()).unwrap());
+        let client = Client(socket::seqpacket_connect(self.c_path()).unwrap());
         self.turn();
         client
     }

@@ -174,12 +174,12 @@ fn f4_5_a_deleted_socket_is_made_anew_and_clients_stay() {
     let old = world.client();
     std::fs::remove_file(&world.path).unwrap();
     let path = world.c_path();
-    world.control.mend(&world.epoll, &path, None).unwrap();
+    world.control.mend(&world.epoll, path).unwrap();
     assert!(serves(&mut world));
     // Nothing to mend now: the file stays the same one.
-    let before = world.control.door.is_at(&path);
-    world.control.mend(&world.epoll, &path, None).unwrap();
-    assert!(before && world.control.door.is_at(&path));
+    let before = world.control.door.is_at(path);
+    world.control.mend(&world.epoll, path).unwrap();
+    assert!(before && world.control.door.is_at(path));
     assert_eq!(world.ask(&old, &look("web")).len(), 1);
 }
 
