@@ -48,5 +48,8 @@ fn main() {
     drop(group);
     if let Some(tree) = tree {
         let _ = tree.remove(c"unit");
+        for place in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let _ = std::fs::remove_dir(format!("{place}/ettan-speed"));
+        }
     }
 }

@@ -55,6 +55,10 @@ impl Tree {
     /// # Errors
     /// EACCES, ENOSPC (`cgroup.max.descendants`), EMFILE.
     pub fn create(&self, name: &CStr) -> Result<Group> {
+        if was_killed(self.dir.as_fd(), name) {
+            // If it is still in use it stays, and a start in it takes the longer way.
+            let _ = self.remove(name);
+        }
         make(self.dir.as_fd(), name).map(|dir| Group { dir })
     }
 
@@ -122,9 +126,14 @@ impl Group {
     /// Sends KILL to every process in it and below, however fast it forks. They end a little
     /// later: [`Group::populated`] tells.
     ///
+    /// Marks the group, so that [`Tree::create`] makes it anew: kernels since 6.12 kill at birth
+    /// what clone3 places in a group that was ever killed (they compare its count of kills with
+    /// that of the parent's group).
+    ///
     /// # Errors
     /// ENODEV when it was removed, EMFILE.
     pub fn kill(&self) -> Result<()> {
+        let _ = rustix::fs::fchmod(&self.dir, KILLED);
         match write(&self.dir, c"cgroup.kill", b"1") {
             Err(Errno::NOENT | Errno::OPNOTSUPP) => self.kill_one_by_one(),
             other => other,
@@ -207,8 +216,17 @@ fn own_group(root: &OwnedFd) -> Option<OwnedFd> {
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
+/// The mode of a group's directory, and of one that was killed: outlives us, costs nothing.
+const USUAL: Mode = Mode::from_bits_retain(0o755);
+const KILLED: Mode = Mode::from_bits_retain(0o700);
+
+fn was_killed(at: BorrowedFd<'_>, name: &CStr) -> bool {
+    let found = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode) == KILLED)
+}
+
 fn make(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
-    match rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o755)) {
+    match rustix::fs::mkdirat(at, name, USUAL) {
         Ok(()) | Err(Errno::EXIST) => open_dir(at, name),
         Err(errno) => Err(errno),
     }

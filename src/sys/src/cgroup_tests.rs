@@ -98,6 +98,24 @@ fn what_a_service_made_below_goes_too() {
 }
 
 #[test]
+fn a_group_that_was_killed_is_made_anew() {
+    let _limit = limit(20.0);
+    let Some((tree, base)) = tree("anew") else { return };
+    let inode = |group: &Group| rustix::fs::fstat(&group.dir).unwrap().st_ino;
+    let group = tree.create(c"web").unwrap();
+    let first = inode(&group);
+    group.kill().unwrap();
+    let mut child = cat_in(&group);
+    // In use it stays; then it goes.
+    assert_eq!(inode(&tree.create(c"web").unwrap()), first);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_ne!(inode(&tree.create(c"web").unwrap()), first);
+    tree.remove(c"web").unwrap();
+    clean_up(tree, &base);
+}
+
+#[test]
 fn groups_are_made_once() {
     let Some((tree, base)) = tree("twice") else { return };
     tree.create(c"web").unwrap();

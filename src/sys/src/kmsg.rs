@@ -52,7 +52,7 @@ impl Kmsg {
         // A full line is cut, which is no error.
         let _ = write!(line, "<{}>ettan: ", Facility::DAEMON.with(level));
         let _ = line.write_fmt(text);
-        line.tame();
+        line.end();
         match rustix::io::write(&self.fd, line.bytes()) {
             // A signal cannot interrupt it half way: a record is written whole or not.
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -99,11 +99,14 @@ mod heapless_line {
             self.bytes.get(..self.len).unwrap_or(&[])
         }
 
-        /// A line break would start a second record, an escape would reach the console.
-        pub(super) fn tame(&mut self) {
+        /// A line break would start a second record, an escape would reach the console. The one
+        /// at the end has to be: until then the kernel shows a record to nobody.
+        pub(super) fn end(&mut self) {
             for byte in self.bytes.iter_mut().filter(|byte| byte.is_ascii_control()) {
                 *byte = b' ';
             }
+            self.len = self.len.min(N.saturating_sub(1));
+            let _ = fmt::Write::write_str(self, "\n");
         }
     }
 
@@ -116,5 +119,46 @@ mod heapless_line {
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::heapless_line::Line;
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_and_tamed() {
+        let mut line = Line::<16>::new();
+        assert!(write!(line, "a\x1b[2J\nb{}", "x".repeat(100)).is_err());
+        line.end();
+        assert_eq!(line.bytes(), b"a [2J bxxxxxxxx\n");
+    }
+
+    #[test]
+    fn a_line_arrives_whole_in_the_kernels_log() {
+        let Ok(kmsg) = Kmsg::open() else {
+            return eprintln!("no /dev/kmsg here: nothing tested");
+        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let reader = rustix::fs::open(c"/dev/kmsg", flags, Mode::empty()).unwrap();
+        let mark = crate::random::number();
+        kmsg.line(Level::Info, format_args!("test {mark:x}\nof a line")).unwrap();
+        assert_eq!(kmsg.lost(), 0);
+        let mut record = [0; 8192];
+        let found = std::iter::from_fn(|| {
+            loop {
+                match rustix::io::read(&reader, &mut record) {
+                    Ok(len) => break Some(String::from_utf8_lossy(&record[..len]).into_owned()),
+                    // Overwritten before we came to it.
+                    Err(Errno::PIPE) => {}
+                    Err(_) => break None,
+                }
+            }
+        })
+        .find(|record| record.contains(&format!("{mark:x}")))
+        .unwrap();
+        assert!(found.starts_with("30,") && found.contains(";ettan: test"), "{found}");
+        assert!(found.contains(&format!("test {mark:x} of a line\n")), "{found}");
     }
 }

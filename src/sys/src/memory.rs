@@ -98,3 +98,35 @@ impl Drop for Map {
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_memory_can_be_mapped_and_not_changed() {
+        let fd = memfd_create(c"ettan-test").unwrap();
+        assert_eq!(map_sealed(&fd).unwrap_err(), Errno::PERM);
+        write_all(&fd, &[7; 100_000]).unwrap();
+        seal(&fd).unwrap();
+        assert_eq!(write_all(&fd, b"x"), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&fd, 10), Err(Errno::PERM));
+        assert_eq!(seal(&fd), Err(Errno::PERM));
+        let map = map_sealed(&fd).unwrap();
+        drop(fd);
+        assert_eq!(map.bytes(), [7; 100_000]);
+    }
+
+    #[test]
+    fn what_is_empty_too_large_or_no_memory_is_not_mapped() {
+        let empty = memfd_create(c"ettan-test").unwrap();
+        seal(&empty).unwrap();
+        assert_eq!(map_sealed(&empty).unwrap_err(), Errno::NODATA);
+        let large = memfd_create(c"ettan-test").unwrap();
+        rustix::fs::ftruncate(&large, MAX_MAP as u64 + 1).unwrap();
+        seal(&large).unwrap();
+        assert_eq!(map_sealed(&large).unwrap_err(), Errno::FBIG);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(map_sealed(&file).is_err());
+    }
+}

@@ -171,3 +171,7 @@ fn flags_of(found: StatVfsMountFlags) -> MountFlags {
         .filter(|(there, _)| found.contains(*there))
         .fold(MountFlags::empty(), |all, (_, flag)| all | flag)
 }
+
+#[cfg(test)]
+#[path = "mount_tests.rs"]
+mod tests;

@@ -77,3 +77,44 @@ pub fn inherited(number: u8) -> Result<OwnedFd> {
     // u8 is the one forbidden number, -1.
     duplicate(unsafe { rustix::fd::BorrowedFd::borrow_raw(i32::from(number)) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Errno;
+
+    #[test]
+    fn bytes_go_through_and_the_end_shows() {
+        let ends = pipe().unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(write(&ends.write, b"hello"), Ok(5));
+        assert_eq!(read(&ends.read, &mut buffer), Ok(5));
+        set_nonblocking(&ends.read, true).unwrap();
+        assert_eq!(read(&ends.read, &mut buffer), Err(Errno::AGAIN));
+        let copy = duplicate(&ends.write).unwrap();
+        drop(ends.write);
+        assert_eq!(read(&ends.read, &mut buffer), Err(Errno::AGAIN));
+        drop(copy);
+        assert_eq!(read(&ends.read, &mut buffer), Ok(0));
+    }
+
+    #[test]
+    fn a_full_pipe_says_so_and_can_be_made_larger() {
+        let ends = pipe().unwrap();
+        set_nonblocking(&ends.write, true).unwrap();
+        while write(&ends.write, &[0; 4096]).is_ok() {}
+        assert_eq!(write(&ends.write, &[0; 4096]), Err(Errno::AGAIN));
+        assert!(set_size(&ends.write, 256 * 1024).unwrap() >= 256 * 1024);
+        assert_eq!(write(&ends.write, &[0; 4096]), Ok(4096));
+        set_nonblocking(&ends.write, false).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_inherited_by_accident() {
+        let ends = pipe().unwrap();
+        for end in [&ends.read, &ends.write, &duplicate(&ends.read).unwrap()] {
+            let flags = rustix::io::fcntl_getfd(end).unwrap();
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+}

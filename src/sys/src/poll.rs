@@ -88,7 +88,9 @@ impl Epoll {
         let span = timeout_ms.map(timespec);
         let mut events = [MaybeUninit::<epoll::Event>::uninit(); BATCH];
         let room = ready.len().min(BATCH);
-        let Some(space) = events.get_mut(..room) else { return Ok(0) };
+        let Some(space) = events.get_mut(..room).filter(|space| !space.is_empty()) else {
+            return Ok(0);
+        };
         let (found, _) = match epoll::wait(&self.fd, space, span.as_ref()) {
             Err(Errno::INTR) => return Ok(0),
             other => other?,
@@ -151,5 +153,68 @@ fn timespec(ms: u64) -> Timespec {
     Timespec {
         tv_sec: (ms / 1000) as i64,
         tv_nsec: ((ms % 1000) as i32).wrapping_mul(1_000_000).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::pipe;
+    use crate::testing::limit;
+
+    #[test]
+    fn what_is_ready_is_told_with_its_token() {
+        let _limit = limit(10.0);
+        let epoll = Epoll::new().unwrap();
+        let ends = pipe().unwrap();
+        epoll.add(&ends.read, 7, Interest::Read).unwrap();
+        epoll.add(&ends.write, u64::MAX, Interest::Nothing).unwrap();
+        assert_eq!(epoll.add(&ends.read, 8, Interest::Read), Err(Errno::EXIST));
+        let mut ready = [Ready::default(); 4];
+        assert_eq!(epoll.wait(&mut ready, Some(0)), Ok(0));
+        crate::pipe::write(&ends.write, b"x").unwrap();
+        assert_eq!(epoll.wait(&mut ready, None), Ok(1));
+        assert_eq!(ready[0], Ready { token: 7, readable: true, ..Ready::default() });
+        epoll.modify(&ends.read, 7, Interest::Nothing).unwrap();
+        epoll.modify(&ends.write, 9, Interest::Write).unwrap();
+        assert_eq!(epoll.wait(&mut ready, None), Ok(1));
+        assert_eq!(ready[0], Ready { token: 9, writable: true, ..Ready::default() });
+        epoll.remove(&ends.write).unwrap();
+        assert_eq!(epoll.remove(&ends.write), Err(Errno::NOENT));
+        drop(ends.write);
+        assert_eq!(epoll.wait(&mut ready, None), Ok(1));
+        assert!(ready[0].closed && ready[0].token == 7);
+    }
+
+    #[test]
+    fn a_wait_ends_in_time_and_takes_any_time() {
+        let _limit = limit(10.0);
+        let epoll = Epoll::new().unwrap();
+        let begun = crate::clock::now();
+        assert_eq!(epoll.wait(&mut [Ready::default(); 4], Some(30)), Ok(0));
+        assert!(crate::clock::now() >= begun + 29);
+        let ends = pipe().unwrap();
+        epoll.add(&ends.write, 0, Interest::Write).unwrap();
+        assert_eq!(epoll.wait(&mut [Ready::default(); 4], Some(u64::MAX)), Ok(1));
+        assert_eq!(epoll.wait(&mut [], None), Ok(0));
+        assert_eq!(wait_one(&ends.read, Interest::Read, Some(10)), Ok(false));
+        assert_eq!(wait_one(&ends.write, Interest::Both, None), Ok(true));
+    }
+
+    #[test]
+    fn more_than_a_batch_comes_in_batches() {
+        let _limit = limit(10.0);
+        let epoll = Epoll::new().unwrap();
+        let pipes: Vec<_> = (0..100).map(|_| pipe().unwrap()).collect();
+        for (token, ends) in pipes.iter().enumerate() {
+            epoll.add(&ends.write, token as u64, Interest::Write).unwrap();
+        }
+        let mut ready = [Ready::default(); 200];
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < 100 {
+            let count = epoll.wait(&mut ready, Some(0)).unwrap();
+            assert!(count > 0 && count <= BATCH);
+            seen.extend(ready[..count].iter().map(|ready| ready.token));
+        }
     }
 }

@@ -55,8 +55,7 @@ pub fn kill_everybody(signal: u8) -> Result<()> {
 /// Whether a process of this number is there: alive, or a zombie.
 #[must_use]
 pub fn exists(pid: i32) -> bool {
-    Pid::from_raw(pid)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH))
+    checked(pid).is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 /// A descriptor that means this process and never another one of the same number. Readable once
@@ -65,7 +64,7 @@ pub fn exists(pid: i32) -> bool {
 /// # Errors
 /// ENOSYS on kernels before 5.3 (and when seccomp refuses), ESRCH, EMFILE.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
-    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    let pid = checked(pid).ok_or(Errno::SRCH)?;
     if !PIDFD.load(Ordering::Relaxed) {
         return Err(Errno::NOSYS);
     }
@@ -100,4 +99,65 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: u8) -> Result<()> {
 /// None are known.
 pub fn become_subreaper() -> Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+}
+
+/// None for what is no process's number; rustix panics on some of those.
+pub(crate) fn checked(pid: i32) -> Option<Pid> {
+    if pid > 0 { Pid::from_raw(pid) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poll::{Interest, wait_one};
+    use crate::testing::limit;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command, Stdio};
+
+    const TERM: u8 = libc::SIGTERM as u8;
+
+    fn cat() -> Child {
+        Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn p6_numbers_that_name_no_single_process_get_no_signal() {
+        for pid in [0, -1, -2, i32::MIN] {
+            assert_eq!(kill(pid, TERM), Err(Errno::INVAL));
+        }
+        for group in [1, 0, -1, i32::MIN] {
+            assert_eq!(kill_group(group, TERM), Err(Errno::INVAL));
+        }
+        assert_eq!(kill(own_pid(), 0), Err(Errno::INVAL));
+        assert_eq!(kill_everybody(TERM), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn a_signal_reaches_its_process() {
+        let _limit = limit(10.0);
+        let mut child = cat();
+        let pid = child.id() as i32;
+        assert!(exists(pid));
+        kill(pid, TERM).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+        assert!(!exists(pid));
+        assert_eq!(kill(pid, TERM), Err(Errno::SRCH));
+    }
+
+    #[test]
+    fn f1_11_a_pidfd_means_one_process_for_ever() {
+        let _limit = limit(10.0);
+        if pidfd_open(own_pid()).is_err_and(|errno| errno == Errno::NOSYS) {
+            return eprintln!("no pidfds here: nothing tested");
+        }
+        let mut child = cat();
+        let pidfd = pidfd_open(child.id() as i32).unwrap();
+        assert_eq!(wait_one(&pidfd, Interest::Read, Some(0)), Ok(false));
+        assert_eq!(pidfd_send_signal(&pidfd, 0), Err(Errno::INVAL));
+        pidfd_send_signal(&pidfd, TERM).unwrap();
+        assert_eq!(wait_one(&pidfd, Interest::Read, Some(5_000)), Ok(true));
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+        assert_eq!(pidfd_send_signal(&pidfd, TERM), Err(Errno::SRCH));
+        assert_eq!(pidfd_open(-5).unwrap_err(), Errno::SRCH);
+    }
 }

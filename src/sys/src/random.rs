@@ -42,3 +42,17 @@ fn strong(bytes: &mut [u8]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_differ() {
+        let mut numbers: Vec<u64> = (0..1000).map(|_| number()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 1000);
+        fill(&mut []);
+    }
+}

@@ -51,7 +51,7 @@ pub fn reap() -> Result<Option<Reaped>> {
 /// # Errors
 /// ECHILD when it is no child of ours.
 pub fn wait_for(pid: i32) -> Result<Status> {
-    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::CHILD)?;
+    let pid = crate::process::checked(pid).ok_or(Errno::CHILD)?;
     loop {
         match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
             Err(Errno::INTR) | Ok(None) => {}

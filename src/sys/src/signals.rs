@@ -200,3 +200,68 @@ fn is_ignored(number: i32) -> bool {
 const fn bit(number: i32) -> u64 {
     if number < 1 || number > HIGHEST as i32 { 0 } else { 1_u64 << (number.wrapping_sub(1)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poll::{Interest, wait_one};
+    use crate::testing::limit;
+
+    fn raise(number: i32) {
+        // SAFETY: the signal is blocked in this thread, which it goes to.
+        unsafe { libc::raise(number) };
+    }
+
+    #[test]
+    fn a_blocked_signal_arrives_by_the_descriptor_with_its_sender() {
+        let _limit = limit(10.0);
+        let mut signals = block_all().unwrap();
+        assert_eq!(signals.read(), Ok(None));
+        raise(libc::SIGTERM);
+        raise(libc::SIGRTMAX());
+        assert_eq!(wait_one(&signals, Interest::Read, Some(5_000)), Ok(true));
+        let sender_pid = crate::process::own_pid();
+        let mut numbers = [0; 2];
+        for number in &mut numbers {
+            let info = signals.read().unwrap().unwrap();
+            assert_eq!(info.sender_pid, sender_pid);
+            *number = i32::from(info.number);
+        }
+        assert_eq!(numbers, [libc::SIGTERM, libc::SIGRTMAX()]);
+        assert_eq!(signals.read(), Ok(None));
+    }
+
+    #[test]
+    fn f3_7_a_storm_of_one_signal_is_one() {
+        let _limit = limit(20.0);
+        let mut signals = block_these(&[libc::SIGHUP as u8]).unwrap();
+        for _ in 0..100_000 {
+            raise(libc::SIGHUP);
+        }
+        assert_eq!(signals.read().unwrap().map(|info| info.number), Some(libc::SIGHUP as u8));
+        assert_eq!(signals.read(), Ok(None));
+    }
+
+    #[test]
+    fn faults_of_ours_stay_unblocked() {
+        std::thread::spawn(|| {
+            let _signals = block_all().unwrap();
+            let mask = set_mask(0).unwrap();
+            for number in 1..=64 {
+                let fault = FAULTS & bit(number) != 0;
+                let unblockable = [libc::SIGKILL, libc::SIGSTOP].contains(&number);
+                assert_eq!(mask & bit(number) == 0, fault || unblockable, "{number}");
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_no_bits() {
+        for number in [i32::MIN, -1, 0, 65, i32::MAX] {
+            assert_eq!(bit(number), 0);
+        }
+        assert_eq!((bit(1), bit(64)), (1, 1 << 63));
+    }
+}

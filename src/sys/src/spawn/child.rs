@@ -3,10 +3,10 @@
 
 use super::plan::{Identity, MAX_GROUPS, SpawnPlan};
 use super::slots::{Filled, close_range};
-use super::{Heritage, SpawnFault, SpawnStep, fault};
+use super::{Heritage, KILLED, SpawnFault, SpawnStep, fault};
 use crate::raw::{check, errno, last, retry};
 use crate::{Errno, Result, limits, signals};
-use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{Gid, Uid};
@@ -28,7 +28,7 @@ pub(super) struct Child<'a> {
     shares_table: bool,
     step: AtomicU8,
     errno: AtomicI32,
-    joins_cgroup: core::sync::atomic::AtomicBool,
+    walks_in: AtomicBool,
 }
 
 impl<'a> Child<'a> {
@@ -47,7 +47,7 @@ impl<'a> Child<'a> {
             shares_table,
             step: AtomicU8::new(PREPARING),
             errno: AtomicI32::new(0),
-            joins_cgroup: core::sync::atomic::AtomicBool::new(false),
+            walks_in: AtomicBool::new(false),
         }
     }
 
@@ -55,25 +55,31 @@ impl<'a> Child<'a> {
         self.shares_table
     }
 
-    pub(super) fn has_cgroup(&self) -> bool {
-        self.plan.cgroup.is_some()
+    pub(super) fn plan(&self) -> &SpawnPlan<'a> {
+        self.plan
     }
 
-    pub(super) fn cgroup(&self) -> Option<BorrowedFd<'a>> {
-        self.plan.cgroup
+    /// The cgroup that the kernel is to place it in.
+    pub(super) fn birthplace(&self) -> Option<BorrowedFd<'a>> {
+        self.plan.cgroup.filter(|_| !self.walks_in.load(Ordering::Relaxed))
     }
 
     /// The kernel will not place it in its cgroup; it has to go there by itself.
-    pub(super) fn join_cgroup_yourself(&self) {
-        self.joins_cgroup.store(true, Ordering::Relaxed);
+    pub(super) fn walk_in(&self) {
+        self.walks_in.store(true, Ordering::Relaxed);
+    }
+
+    /// As [`Child::walk_in`].
+    pub(super) fn walking_in(self) -> Self {
+        self.walk_in();
+        self
     }
 
     /// What stopped it, once it is gone; none if it executed.
     pub(super) fn report(&self) -> Option<SpawnFault> {
         match self.step.load(Ordering::Acquire) {
             EXECUTING => None,
-            // Killed before it got anywhere: like a fork that failed, this passes.
-            PREPARING => Some(fault(SpawnStep::Fork, Errno::AGAIN)),
+            PREPARING => Some(KILLED),
             number => SpawnStep::from_number(number)
                 .map(|step| fault(step, errno(self.errno.load(Ordering::Acquire)))),
         }
@@ -131,7 +137,7 @@ impl<'a> Child<'a> {
     }
 
     fn enter_cgroup(&self) -> Result<()> {
-        if !self.joins_cgroup.load(Ordering::Relaxed) {
+        if !self.walks_in.load(Ordering::Relaxed) {
             return Ok(());
         }
         let Some(group) = self.plan.cgroup else { return Ok(()) };

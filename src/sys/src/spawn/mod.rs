@@ -105,20 +105,31 @@ fn spawn_with(plan: &SpawnPlan<'_>, may: Abilities) -> Result<i32, SpawnFault> {
     let slots =
         reserve(&mut workshop.slots).map_err(|errno| fault(SpawnStep::Descriptors, errno))?;
     let filled = slots.fill(plan.fds).map_err(|errno| fault(SpawnStep::Descriptors, errno))?;
-    let child = Child::new(plan, &filled, can_close);
-    let made = make(&child, stack, may.clone3);
-    let told = child.report();
-    drop(filled);
-    let pid = made?;
-    match told {
+    let born_inside = may.clone3 && plan.cgroup.is_some();
+    let first = once(&Child::new(plan, &filled, can_close), stack, may.clone3);
+    if born_inside && first == Err(KILLED) {
+        // Perhaps because its group was killed before (see `Group::kill`): it may still walk in.
+        let child = Child::new(plan, &filled, can_close).walking_in();
+        return once(&child, stack, may.clone3);
+    }
+    first
+}
+
+/// One attempt, to its end.
+fn once(child: &Child<'_>, stack: &Stack, clone3: bool) -> Result<i32, SpawnFault> {
+    let pid = make(child, stack, clone3)?;
+    match child.report() {
         None => Ok(pid),
         Some(found) => {
             // It has exited, or is about to. Its status tells nothing more.
             let _ = crate::reap::wait_for(pid);
-            Err(closer_look(plan, found))
+            Err(closer_look(child.plan(), found))
         }
     }
 }
+
+/// A child that was killed before it got anywhere: like a fork that failed, this passes.
+const KILLED: SpawnFault = fault(SpawnStep::Fork, Errno::AGAIN);
 
 fn reserve(slots: &mut Option<Slots>) -> crate::Result<&mut Slots> {
     if slots.is_none() {
@@ -148,7 +159,7 @@ fn make(child: &Child<'_>, stack: &Stack, clone3: bool) -> Result<i32, SpawnFaul
 /// What clone3 says about a cgroup it cannot place a process in is not about processes.
 fn blame(child: &Child<'_>, errno: Errno) -> SpawnStep {
     let passing = [Errno::AGAIN, Errno::NOMEM];
-    if child.has_cgroup() && !passing.contains(&errno) {
+    if child.birthplace().is_some() && !passing.contains(&errno) {
         SpawnStep::Cgroup
     } else {
         SpawnStep::Fork

@@ -428,3 +428,25 @@ fn a_list_that_is_full_says_so() {
     assert_eq!(list.len(), MAX_STRINGS);
     assert!(Strings::of(std::iter::repeat_n(c"x", MAX_STRINGS + 1)).is_err());
 }
+
+#[test]
+fn a_group_that_was_killed_takes_a_new_program() {
+    let _limit = limit(20.0);
+    let base = CString::new(format!("ettan-sys-respawn-{}", std::process::id())).unwrap();
+    let Some(tree) = Tree::find(&base) else {
+        return eprintln!("no cgroup v2 tree here: nothing tested");
+    };
+    let group = tree.create(c"web").unwrap();
+    for way in WAYS {
+        let (first, _stdin) = cat(way, Some(group.as_fd()));
+        group.kill().unwrap();
+        assert_eq!(wait_for(first), Ok(Status::Signal { signal: 9, core: false }));
+        let (pid, stdin) = cat(way, Some(group.as_fd()));
+        drop(stdin);
+        assert_eq!(wait_for(pid), Ok(Status::Code(0)), "{way:?}");
+    }
+    tree.remove(c"web").unwrap();
+    drop(group);
+    drop(tree);
+    crate::cgroup::remove_for_test(&base);
+}

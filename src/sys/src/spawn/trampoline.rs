@@ -66,7 +66,7 @@ pub(super) fn clone3(child: &Child<'_>, stack: &Stack) -> Result<i32> {
         ..CloneArgs::default()
     };
     let mut size = FIRST_VERSION;
-    if let Some(group) = child.cgroup() {
+    if let Some(group) = child.birthplace() {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = u64::from(group.as_raw_fd().unsigned_abs());
         size = size_of::<CloneArgs>();
@@ -77,7 +77,7 @@ pub(super) fn clone3(child: &Child<'_>, stack: &Stack) -> Result<i32> {
 
 /// By clone: every kernel has it. The child joins its cgroup by itself.
 pub(super) fn clone(child: &Child<'_>, stack: &Stack) -> Result<i32> {
-    child.join_cgroup_yourself();
+    child.walk_in();
     let flags = flags(child) | libc::SIGCHLD as usize;
     // SAFETY: the stack is the child's alone; no other argument is used with these flags.
     finish(unsafe { enter(libc::SYS_clone, [flags, stack.top(), 0, 0, 0], child) })
