@@ -179,13 +179,19 @@ impl Seekers {
         let reaped = &self.reaped;
         let seek = self.seeks.iter_mut().find(|seek| seek.look_at.is_some_and(|at| at <= now))?;
         let unit = seek.unit;
+        if let Some(main) = seek.main.filter(|&main| is_gone(main)) {
+            // Nobody told us, so it was not our child: its own parent reaped it.
+            log::info!("{}: main process {} is gone", name(unit, view), main.raw());
+            seek.look_at = None;
+            return Some(Some(Event::MainLost { unit, status: None }));
+        }
         let verdict = match pid_file(unit, view) {
             Some(path) => seek.look_at_file(path, reaped, view),
             None => seek.look_for_survivor(view),
         };
         Some(match verdict {
             Verdict::Found(pid) => {
-                seek.look_at = None;
+                seek.look_at = seek.next_visit(now, pid);
                 let moved = seek.main.replace(pid) != Some(pid);
                 moved.then_some(Event::MainFound { unit, pid })
             }
@@ -328,13 +334,19 @@ impl Seek {
     }
 
     fn wait(&mut self, now: Millis) {
-        if self.main.is_some() {
-            // Up and followed: the next change of the file tells.
-            self.look_at = None;
+        if let Some(main) = self.main {
+            self.look_at = self.next_visit(now, main);
             return;
         }
         self.look_at = Some(now.after(u64::from(self.delay_ms)));
         self.delay_ms = self.delay_ms.saturating_mul(2).min(POLL_LAST_MS);
+    }
+
+    /// A main process that is our child tells us of its end, and the next change of the file of
+    /// its successor. One whose parent is another process of the unit has to be visited.
+    fn next_visit(&self, now: Millis, main: Pid) -> Option<Millis> {
+        let ours = procfs::stat(main.raw()).is_some_and(|stat| stat.ppid == 1);
+        (!ours).then(|| now.after(u64::from(POLL_LAST_MS)))
     }
 
     fn say(&mut self, refusal: Refusal, view: &View<'_>) {
@@ -371,6 +383,14 @@ fn pid_file<'a>(unit: UnitId, view: &View<'a>) -> Option<&'a core::ffi::CStr> {
 
 fn name<'a>(unit: UnitId, view: &View<'a>) -> &'a str {
     view.supervisor.unit(unit).map_or("", |unit| unit.name.as_str())
+}
+
+/// Without /proc nobody can tell, and the answer is no.
+fn is_gone(main: Pid) -> bool {
+    match procfs::stat(main.raw()) {
+        Some(stat) => stat.is_zombie() && stat.ppid != 1,
+        None => procfs::stat(ettan_sys::process::own_pid()).is_some(),
+    }
 }
 
 /// The directory part of an absolute path, with its NUL, in `room`.
