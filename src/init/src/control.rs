@@ -7,6 +7,7 @@
 //! | `door` | lets clients in |
 //! | `client` | one client: descriptor, rights, what it still has to get |
 //! | `answer` | request → packets, or a command |
+//! | `deliver` | packets out, as far as there is room |
 //! | `ring` | the last notices |
 //! | `boot` | when the boot was over |
 //! | `describe` | core values → words, for the log too |
@@ -16,6 +17,7 @@
 mod answer;
 mod boot;
 mod client;
+mod deliver;
 pub(crate) mod describe;
 mod door;
 mod facts;
@@ -28,14 +30,14 @@ pub(crate) use facts::{Facts, TableFacts};
 
 use answer::{Answer, Own};
 use boot::Boot;
-use client::{Client, Job, Packet, Peer, Sent};
+use client::{Client, Job, Packet, Peer};
 use core::ffi::CStr;
 use describe::Sources;
 use door::{Door, Visit};
 use ettan_core::{Ask, Millis, Name, Notice, Power, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::{Errno, OwnedFd, socket};
-use ettan_wire::{ErrorCode, Fault, Finished, Lost, MAX_PACKET, Reply, Span, Text, decode_request};
+use ettan_wire::{ErrorCode, Fault, Finished, MAX_PACKET, Reply, Span, Text, decode_request};
 use ring::Ring;
 
 /// Clients at a time. 32: one operator at three terminals, the watcher, the web page and a script
@@ -377,102 +379,6 @@ impl Control {
         }
     }
 
-    fn finish_accepted(&mut self, slot: usize, context: &Context<'_>) {
-        if self.send(slot, &Reply::Accepted, context) != Sent::Yes {
-            self.drop_client(slot);
-        }
-    }
-
-    /// Sends the last packet of an answer. A client that leaves no room for one packet has not
-    /// read many: it goes.
-    fn finish(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
-        self.begin(slot, Job::Idle);
-        if self.send(slot, reply, context) != Sent::Yes {
-            self.drop_client(slot);
-        }
-    }
-
-    /// Sends a packet if there is room, and closes.
-    fn end(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
-        let _ = self.send(slot, reply, context);
-        self.drop_client(slot);
-    }
-
-    fn send(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) -> Sent {
-        let Self { clients, packet, .. } = self;
-        match clients.get_mut(slot).and_then(Option::as_mut) {
-            Some(client) => client.send(reply, packet, context.now),
-            None => Sent::Gone,
-        }
-    }
-
-    /// Sends what a client still has to get, as far as its socket has room and the turn has time.
-    fn go_on(&mut self, slot: usize, context: &Context<'_>) {
-        for _ in 0..BURST {
-            let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
-            let (reply, next) = match &client.job {
-                Job::Idle | Job::Reloading { .. } => return self.want_room(slot, false, context),
-                Job::Waiting { unit, name, ask } => {
-                    match answer::outcome(*unit, name, *ask, context) {
-                        Some(reply) => (reply, Job::Idle),
-                        None => return,
-                    }
-                }
-                &Job::Listing { next, units, diagnostics } => {
-                    next_listed(next, units, diagnostics, context)
-                }
-                &Job::Following { next } => match self.ring.get(next) {
-                    Some(entry) => {
-                        let next = next.saturating_add(1);
-                        (answer::event(entry, context), Job::Following { next })
-                    }
-                    None if next >= self.ring.next() => {
-                        return self.want_room(slot, false, context);
-                    }
-                    None => {
-                        let missed = self.ring.oldest().saturating_sub(next);
-                        return self.end(slot, &Reply::Lost(Lost { missed }), context);
-                    }
-                },
-            };
-            match self.send(slot, &reply, context) {
-                Sent::Yes => self.begin(slot, next),
-                Sent::NoRoom => return self.want_room(slot, true, context),
-                Sent::Gone => return self.drop_client(slot),
-            }
-        }
-        // There is more, and the others wait: the next turn goes on here.
-        self.want_room(slot, true, context);
-    }
-
-    fn want_room(&mut self, slot: usize, wanted: bool, context: &Context<'_>) {
-        let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
-        if client.wants_room == wanted {
-            return;
-        }
-        let token = self.join(slot, client.generation);
-        let interest = if wanted { Interest::Both } else { Interest::Read };
-        if context.epoll.modify(&client.socket, token, interest).is_err() {
-            return self.drop_client(slot);
-        }
-        if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
-            client.wants_room = wanted;
-        }
-    }
-
-    /// Sends an idle client away with a word.
-    fn dismiss(&mut self, slot: usize, context: &Context<'_>) {
-        let text = format_args!("nothing was asked or read for too long");
-        self.end(slot, &answer::refusal(ErrorCode::Idle, text), context);
-    }
-
-    /// Closing its only descriptor takes it out of the epoll set.
-    fn drop_client(&mut self, slot: usize) {
-        if let Some(place) = self.clients.get_mut(slot) {
-            *place = None;
-        }
-    }
-
     /// Slot and generation as a token. The generation keeps news of a closed client from its successor.
     fn join(&self, slot: usize, generation: u32) -> u64 {
         let slot = u64::try_from(slot).unwrap_or(0);
@@ -484,16 +390,4 @@ impl Control {
         let slot = low.checked_sub(self.first_token.checked_add(1)?)?;
         Some((usize::try_from(slot).ok()?, u32::try_from(token >> 32).ok()?))
     }
-}
-
-fn next_listed(next: u16, units: u32, diagnostics: u32, context: &Context<'_>) -> (Reply, Job) {
-    let (next, reply) = answer::next_of_list(next, units, diagnostics, context);
-    let Some(next) = next else { return (reply, Job::Idle) };
-    let is_unit = matches!(reply, Reply::Unit(_));
-    let job = Job::Listing {
-        next,
-        units: units.saturating_add(u32::from(is_unit)),
-        diagnostics: diagnostics.saturating_add(u32::from(!is_unit)),
-    };
-    (reply, job)
 }

@@ -1,0 +1,116 @@
+//! Sends what clients are to get, as far as their sockets have room and the turn has time.
+
+use super::client::{Job, Sent};
+use super::{BURST, Context, Control, answer};
+use ettan_sys::poll::Interest;
+use ettan_wire::{ErrorCode, Lost, Reply};
+
+impl Control {
+    pub(super) fn finish_accepted(&mut self, slot: usize, context: &Context<'_>) {
+        if self.send(slot, &Reply::Accepted, context) != Sent::Yes {
+            self.drop_client(slot);
+        }
+    }
+
+    /// Sends the last packet of an answer. A client that leaves no room for one packet has not
+    /// read many: it goes.
+    pub(super) fn finish(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
+        self.begin(slot, Job::Idle);
+        if self.send(slot, reply, context) != Sent::Yes {
+            self.drop_client(slot);
+        }
+    }
+
+    /// Sends a packet if there is room, and closes.
+    pub(super) fn end(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
+        let _ = self.send(slot, reply, context);
+        self.drop_client(slot);
+    }
+
+    pub(super) fn send(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) -> Sent {
+        let Self { clients, packet, .. } = self;
+        match clients.get_mut(slot).and_then(Option::as_mut) {
+            Some(client) => client.send(reply, packet, context.now),
+            None => Sent::Gone,
+        }
+    }
+
+    /// Sends what a client still has to get, as far as its socket has room and the turn has time.
+    pub(super) fn go_on(&mut self, slot: usize, context: &Context<'_>) {
+        for _ in 0..BURST {
+            let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
+            let (reply, next) = match &client.job {
+                Job::Idle | Job::Reloading { .. } => return self.want_room(slot, false, context),
+                Job::Waiting { unit, name, ask } => {
+                    match answer::outcome(*unit, name, *ask, context) {
+                        Some(reply) => (reply, Job::Idle),
+                        None => return,
+                    }
+                }
+                &Job::Listing { next, units, diagnostics } => {
+                    next_listed(next, units, diagnostics, context)
+                }
+                &Job::Following { next } => match self.ring.get(next) {
+                    Some(entry) => {
+                        let next = next.saturating_add(1);
+                        (answer::event(entry, context), Job::Following { next })
+                    }
+                    None if next >= self.ring.next() => {
+                        return self.want_room(slot, false, context);
+                    }
+                    None => {
+                        let missed = self.ring.oldest().saturating_sub(next);
+                        return self.end(slot, &Reply::Lost(Lost { missed }), context);
+                    }
+                },
+            };
+            match self.send(slot, &reply, context) {
+                Sent::Yes => self.begin(slot, next),
+                Sent::NoRoom => return self.want_room(slot, true, context),
+                Sent::Gone => return self.drop_client(slot),
+            }
+        }
+        // There is more, and the others wait: the next turn goes on here.
+        self.want_room(slot, true, context);
+    }
+
+    pub(super) fn want_room(&mut self, slot: usize, wanted: bool, context: &Context<'_>) {
+        let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
+        if client.wants_room == wanted {
+            return;
+        }
+        let token = self.join(slot, client.generation);
+        let interest = if wanted { Interest::Both } else { Interest::Read };
+        if context.epoll.modify(&client.socket, token, interest).is_err() {
+            return self.drop_client(slot);
+        }
+        if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+            client.wants_room = wanted;
+        }
+    }
+
+    /// Sends an idle client away with a word.
+    pub(super) fn dismiss(&mut self, slot: usize, context: &Context<'_>) {
+        let text = format_args!("nothing was asked or read for too long");
+        self.end(slot, &answer::refusal(ErrorCode::Idle, text), context);
+    }
+
+    /// Closing its only descriptor takes it out of the epoll set.
+    pub(super) fn drop_client(&mut self, slot: usize) {
+        if let Some(place) = self.clients.get_mut(slot) {
+            *place = None;
+        }
+    }
+}
+
+fn next_listed(next: u16, units: u32, diagnostics: u32, context: &Context<'_>) -> (Reply, Job) {
+    let (next, reply) = answer::next_of_list(next, units, diagnostics, context);
+    let Some(next) = next else { return (reply, Job::Idle) };
+    let is_unit = matches!(reply, Reply::Unit(_));
+    let job = Job::Listing {
+        next,
+        units: units.saturating_add(u32::from(is_unit)),
+        diagnostics: diagnostics.saturating_add(u32::from(!is_unit)),
+    };
+    (reply, job)
+}
