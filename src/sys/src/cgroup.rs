@@ -126,9 +126,8 @@ impl Group {
     /// Sends KILL to every process in it and below, however fast it forks. They end a little
     /// later: [`Group::populated`] tells.
     ///
-    /// Marks the group, so that [`Tree::create`] makes it anew: kernels since 6.12 kill at birth
-    /// what clone3 places in a group that was ever killed (they compare its count of kills with
-    /// that of the parent's group).
+    /// Marks the group, so that [`Tree::create`] makes it anew: newer kernels (seen on 6.18) kill
+    /// at birth whatever clone3 places in a group that was ever killed this way.
     ///
     /// # Errors
     /// ENODEV when it was removed, EMFILE.
