@@ -48,11 +48,13 @@ messages=$target/cross-$arch.json
 # libraries, and a file would differ with the company it was built in.
 for package in "${packages[@]}"; do
     say "build $package for $triple"
-    # -Zbuild-std is the one thing here that wants RUSTC_BOOTSTRAP.
+    # -Zbuild-std is the one thing here that wants RUSTC_BOOTSTRAP. Naming the
+    # features of std leaves out its backtraces, which say nothing in a stripped
+    # file and are 200 KiB of it; panics keep their message and place.
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
         ZIG_GLOBAL_CACHE_DIR=$cache/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zigbuild \
         cargo zigbuild --release --locked --target "$triple" -p "$package" \
-        -Zbuild-std=std,panic_abort ${ETTAN_STD_FEATURES:+-Zbuild-std-features=$ETTAN_STD_FEATURES} \
+        -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
         --message-format=json-render-diagnostics >>"$messages"
 done
 
