@@ -292,6 +292,9 @@ fn variables(
         .collect()
 }
 
+/// Where a PID file may be (docs/adr/0003): PID 1 itself looks at it, and must not hang with a disk.
+const IN_MEMORY: [&str; 4] = ["/run/", "/var/run/", "/tmp/", "/dev/shm/"];
+
 fn pid_file(
     path: At<String>,
     specifiers: &Specifiers<'_>,
@@ -303,6 +306,11 @@ fn pid_file(
         if dotted || path.ends_with('/') || path.ends_with("/.") {
             let message = format!("`{}` does not plainly name a file", shown(&path));
             return Err(Complaint::new(message).hint("no `..`, and no `/` at the end"));
+        }
+        if !IN_MEMORY.iter().any(|place| path.starts_with(place)) {
+            let message = format!("`{}` may be on a disk", shown(&path));
+            return Err(Complaint::new(message)
+                .hint("PID 1 looks at PID files only in /run, /tmp and /dev/shm"));
         }
         Ok(path)
     });

@@ -121,7 +121,7 @@ fn directories_must_be_there() {
         &root,
         &[
             "c.toml:4:12: warning: the PID file's directory `/run/c` is not there",
-            "d.toml:4:12: error: the PID file's directory `/data` is not there",
+            "d.toml:4:12: error: `/data/d.pid` may be on a disk",
             "e.toml:3:21: error: the directory `/srv/e` is not there",
         ],
     );

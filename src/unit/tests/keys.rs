@@ -187,6 +187,7 @@ fn pid_file_is_for_forking_daemons() {
     bad("a.pid", "is not an absolute path");
     bad("/run/../etc/passwd", "does not plainly name a file");
     bad("/run/", "does not plainly name a file");
+    bad("/var/lib/a/a.pid", "may be on a disk");
 }
 
 #[test]
