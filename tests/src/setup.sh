@@ -59,9 +59,10 @@ if ! has bare; then
         mount --bind dev/null proc/sysrq-trigger
     fi
 fi
-# A /sys without a place for control groups, and read-only so that none can be made.
+# As on a kernel with cgroup v1 only: the place is taken, and there is no cgroup2 in it.
 if has no-cgroup; then
-    mount -t tmpfs -o ro,mode=555 sys sys
+    mount -t sysfs sys sys
+    mount -t tmpfs -o ro,mode=555 v1 sys/fs/cgroup
 fi
 
 # umount(8) wants a /proc to look at.
