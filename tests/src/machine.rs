@@ -93,6 +93,11 @@ pub trait Operate: Machine {
         }
     }
 
+    /// Waits until PID 1 answers questions.
+    fn answers(&mut self) {
+        self.until("PID 1 answers", |machine| machine.ettan("list").code == 0);
+    }
+
     /// `ettan` with these arguments, run inside.
     fn ettan(&mut self, arguments: &str) -> Output {
         self.sh(&format!("ettan {arguments}"))

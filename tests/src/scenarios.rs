@@ -94,6 +94,7 @@ pub fn stop_leaves_nothing(machine: &mut dyn Machine) {
     assert_eq!(machine.ettan("stop crowd").code, 0);
     assert!(machine.running("--name crowd").is_empty());
     assert_eq!(machine.ettan("start crowd").code, 0);
+    machine.expect(&["crowd down", "crowd up"]);
     machine.until("all six are back", |machine| machine.running("--name crowd").len() == 6);
     let main = machine.main_pid("crowd");
     let old: Vec<i32> = machine.running("--name crowd").iter().map(|process| process.pid).collect();

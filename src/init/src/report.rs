@@ -1,7 +1,9 @@
 //! PID 1's own words: through `log` and `simplelog` to the kernel log and to Ettan's own log.
 //! Never blocks: what cannot be written at once is dropped.
 
-use ettan_sys::clock;
+use core::fmt::{self, Display, Formatter};
+use ettan_sys::pidfile::Why;
+use ettan_sys::{Errno, clock};
 use ettan_sys::kmsg::{Kmsg, Level};
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
@@ -59,6 +61,33 @@ fn logger(level: Level, outlets: &'static Outlets) -> Box<WriteLogger<Writer>> {
         bare,
         Writer { level, outlets, line: heapless::Vec::new(), pace },
     )
+}
+
+/// The kernel's answer in words: `read-only file system`. Its own `Display` would allocate.
+pub(crate) struct Cause(pub(crate) Errno);
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        crate::control::describe::Errno(self.0.raw_os_error()).fmt(f)
+    }
+}
+
+/// Why a PID file is refused or stays, in words; as [`Cause`].
+pub(crate) struct Doubt(pub(crate) Why);
+
+impl Display for Doubt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Why::Errno(errno) => Cause(errno).fmt(f),
+            why @ (Why::Link
+            | Why::NotRegular
+            | Why::NotANumber
+            | Why::TooLong
+            | Why::OutOfRange
+            | Why::TooBig
+            | Why::StrangersPath) => why.fmt(f),
+        }
+    }
 }
 
 /// Where lines go. Both may be missing.

@@ -104,6 +104,7 @@ fn f2_5_pid_file_with_garbage() {
         );
     }
     machine.boot();
+    machine.answers();
     machine.until("all have failed", |machine| {
         (0..contents.len()).all(|number| machine.status(&format!("d{number}"))["state"] == "failed")
     });
@@ -127,6 +128,7 @@ fn f2_5_blanks_and_carriage_returns_are_trimmed() {
 #[test]
 fn f2_6_pid_file_of_a_gigabyte() {
     let mut machine = booted("--children 1 --pid-kind sparse:1000000000", BRIEF);
+    machine.answers();
     machine.until("it is decided", |machine| {
         ["up", "failed"].iter().any(|state| machine.status("d")["state"] == *state)
     });
@@ -242,6 +244,7 @@ fn f2_12_pid_file_is_a_symlink() {
         machine.unit(&name, &format!("{unit}{BRIEF}"));
     }
     machine.boot();
+    machine.answers();
     machine.until("all have failed", |machine| {
         (0..targets.len()).all(|number| machine.status(&format!("d{number}"))["state"] == "failed")
     });
@@ -272,6 +275,7 @@ fn f2_14_pid_file_is_no_file() {
     machine.unit("device", &format!("{device}{BRIEF}"));
     assert_eq!(machine.sh("mknod /var/lib/device.pid c 1 5").code, 0);
     machine.boot();
+    machine.answers();
     machine.until("all have failed", |machine| {
         // That each question is answered shows that PID 1 hangs in none of them.
         kinds.iter().chain(&["device"]).all(|name| machine.status(name)["state"] == "failed")

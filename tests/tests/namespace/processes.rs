@@ -17,6 +17,7 @@ fn f1_1_every_kind_of_death_is_named() {
         machine.unit(name, &format!("{}restart = \"no\"\n", shell(script)));
     }
     machine.boot();
+    machine.answers();
     for (name, _, word) in deaths {
         machine.until("it has ended", |machine| !machine.status(name)["last_exit"].is_null());
         let status = machine.status(name);
@@ -252,6 +253,7 @@ fn f1_17_exit_before_anybody_looks() {
         machine.unit(&format!("flash{number}"), unit);
     }
     machine.boot();
+    machine.answers();
     for number in 0..5 {
         let name = format!("flash{number}");
         machine.until("it has run a hundred times", |machine| {
@@ -283,6 +285,7 @@ fn f1_18_stop_while_starting() {
     machine
         .unit("never", &format!("{}timeout-start-sec = 0\n", forking("never", "--launcher-hangs")));
     machine.boot();
+    machine.answers();
     for unit in ["slow", "never"] {
         machine.until("it starts", |machine| machine.status(unit)["state"] == "starting");
         assert_eq!(machine.ettan(&format!("stop {unit}")).code, 0);
@@ -299,7 +302,10 @@ fn f1_19_service_restarts_itself() {
     machine.unit("self", &shell(once));
     machine.boot();
     machine.expect(&["self up", "self stopping", "self up"]);
-    assert_eq!(machine.running("sleep 100000").len(), 1);
+    machine.until("one runs", |machine| {
+        let mut all = machine.processes().into_iter();
+        all.filter(|process| process.command == "sleep 100000").count() == 1
+    });
     let asking = |process: &Process| process.command.starts_with("ettan ");
     assert!(!machine.processes().iter().any(asking));
 }

@@ -66,7 +66,7 @@ fn f5_2_more_units_than_there_is_room_for() {
     assert_eq!(machine.sh(many).code, 0);
     machine.boot();
     let told = {
-        machine.until("it answers", |machine| machine.ettan("list").code == 0);
+        machine.answers();
         machine.ettan("status").out
     };
     assert!(told.contains("1024") || told.contains("1,024"), "{told}");
@@ -162,7 +162,7 @@ fn f5_13_no_units_at_all() {
         let mut machine = Namespace::usual();
         assert_eq!(machine.sh(command).code, 0);
         machine.boot();
-        machine.until("it answers", |machine| machine.ettan("list").code == 0);
+        machine.answers();
         // Mended and read again.
         assert_eq!(machine.sh("rm -f /etc/units; mkdir -p /etc/units").code, 0);
         machine.unit("web", &idle());
@@ -178,7 +178,7 @@ fn f5_13_all_units_are_broken() {
         machine.unit(&format!("bad{number}"), "[service]\nexec-start = \n");
     }
     machine.boot();
-    machine.until("it answers", |machine| machine.ettan("list").code == 0);
+    machine.answers();
     let told = machine.ettan("status").out;
     assert!((0..20).all(|number| told.contains(&format!("bad{number}.toml"))), "{told}");
 }

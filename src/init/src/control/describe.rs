@@ -25,7 +25,7 @@ impl Display for Exit {
 }
 
 /// `no such file or directory`, or `error 133` for what has no words.
-struct Errno(i32);
+pub(crate) struct Errno(pub(crate) i32);
 
 impl Display for Errno {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
