@@ -28,6 +28,7 @@ pub(crate) mod viewers;
 
 pub(crate) use facts::{Facts, TableFacts};
 
+use crate::report::Cause;
 use answer::{Answer, Own};
 use boot::Boot;
 use client::{Client, Job, Packet, Peer};
@@ -287,7 +288,7 @@ impl Control {
         let generation = self.generation;
         let token = self.join(slot, generation);
         if let Err(errno) = context.epoll.add(&socket, token, Interest::Read) {
-            log::warn!("control socket: a client cannot be polled: {errno}");
+            log::warn!("control socket: a client cannot be polled: {}", Cause(errno));
             return;
         }
         let client = Client {

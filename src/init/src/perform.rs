@@ -4,6 +4,7 @@ use crate::builtin::Program;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr};
 use crate::pid1::Pid1;
 use crate::pipes::LogPolicy;
+use crate::report::Cause;
 use crate::seek::Seekers;
 use core::ffi::CStr;
 use ettan_core::{Action, Event, Notice, Pid, SpawnFault, State, Step, UnitId, Whom};
@@ -209,7 +210,7 @@ impl Pid1 {
             }
             Err(fault) => {
                 let errno = Errno::from_raw_os_error(fault.errno);
-                log::error!("no child to close the file systems ({errno}): syncing only");
+                log::error!("no child to close the file systems ({}): syncing only", Cause(errno));
                 mount::sync();
                 Some(Event::FilesystemsClosed)
             }

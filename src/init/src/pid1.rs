@@ -8,6 +8,7 @@ use crate::control::{Command, Context, Control, TableFacts};
 use crate::group::Groups;
 use crate::pipes::Pipes;
 use crate::report;
+use crate::report::Cause;
 use crate::seek::{Seekers, View};
 use crate::tables::Tables;
 use core::ffi::CStr;
@@ -91,11 +92,11 @@ impl Pid1 {
         let builtins = Builtins::add_to(&mut supervisor);
         let inotify = ettan_sys::inotify::Inotify::new();
         if let Err(errno) = &inotify {
-            log::warn!("no inotify ({errno}): PID files are polled for");
+            log::warn!("no inotify ({}): PID files are polled for", Cause(*errno));
         }
         let epoll = Epoll::new();
         if let Err(errno) = &epoll {
-            log::error!("no epoll ({errno}): looking around every second instead");
+            log::error!("no epoll ({}): looking around every second instead", Cause(*errno));
         }
         Self {
             now: Millis(clock::now()),
@@ -133,7 +134,7 @@ impl Pid1 {
                 if let Some(fd) = fd
                     && let Err(errno) = epoll.add(fd, token, Interest::Read)
                 {
-                    log::error!("descriptor {token} cannot be polled: {errno}");
+                    log::error!("descriptor {token} cannot be polled: {}", Cause(errno));
                 }
             };
             add(self.signals.as_ref().map(AsFd::as_fd), token::SIGNALS);
@@ -141,7 +142,7 @@ impl Pid1 {
             // Already there after a re-execution; else the reason shows at the socket.
             let _ = std::fs::create_dir("/run/ettan");
             if let Err(errno) = self.control.open(epoll, CONTROL_SOCKET) {
-                log::error!("no control socket: {errno}");
+                log::error!("no control socket: {}", Cause(errno));
             }
         }
         self.feed(Event::Tick);
@@ -246,7 +247,7 @@ impl Pid1 {
         if let Some(epoll) = &self.epoll
             && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET)
         {
-            log::error!("no control socket: {errno}");
+            log::error!("no control socket: {}", Cause(errno));
         }
     }
 
@@ -272,7 +273,7 @@ impl Pid1 {
             };
             // A socket of a logger that is gone left the epoll set with its descriptor.
             if let Err(errno) = done {
-                log::debug!("logger socket: {errno}");
+                log::debug!("logger socket: {}", Cause(errno));
             }
         }
         self.logger_polled = wanted;

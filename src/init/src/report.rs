@@ -2,9 +2,9 @@
 //! Never blocks: what cannot be written at once is dropped.
 
 use core::fmt::{self, Display, Formatter};
+use ettan_sys::kmsg::{Kmsg, Level};
 use ettan_sys::pidfile::Why;
 use ettan_sys::{Errno, clock};
-use ettan_sys::kmsg::{Kmsg, Level};
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 use std::io::Write;

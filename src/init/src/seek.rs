@@ -3,6 +3,7 @@
 //! what follows from it is the core's decision.
 
 use crate::group::Groups;
+use crate::report::{Cause, Doubt};
 use crate::tables::Tables;
 use ettan_core::{Event, ExitStatus, MAX_UNITS, Millis, Pid, Supervisor, UnitId};
 use ettan_sys::inotify::{Change, Inotify, Watch};
@@ -99,7 +100,7 @@ impl Seekers {
     pub(crate) fn clear_stale(tables: &Tables, unit: &str) {
         let Some(path) = tables.launch(unit).and_then(|launch| launch.pid_file) else { return };
         if let Err(why) = pidfile::remove(path, None) {
-            log::warn!("{unit}: the old PID file {} stays: {why}", path.to_string_lossy());
+            log::warn!("{unit}: the old PID file {} stays: {}", path.to_string_lossy(), Doubt(why));
         }
     }
 
@@ -157,7 +158,7 @@ impl Seekers {
             }
         });
         if let Err(errno) = outcome {
-            log::warn!("inotify: {errno}; PID files are polled for");
+            log::warn!("inotify: {}; PID files are polled for", Cause(errno));
             self.inotify = None;
         }
     }
@@ -356,7 +357,9 @@ impl Seek {
         let unit = name(self.unit, view);
         let file = pid_file(self.unit, view).unwrap_or_default().to_string_lossy();
         match refusal {
-            Refusal::File(why) => log::warn!("{unit}: PID file {file} refused: {why}"),
+            Refusal::File(why) => {
+                log::warn!("{unit}: PID file {file} refused: {}", Doubt(why));
+            }
             Refusal::Ourselves => log::warn!("{unit}: PID file {file} names PID 1; refused"),
             Refusal::Launcher => {
                 log::warn!("{unit}: PID file {file} names the launcher, which has ended; waiting");

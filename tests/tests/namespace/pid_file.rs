@@ -49,8 +49,7 @@ fn f2_1_pid_file_missing_for_ever() {
     assert!(machine.status("d")["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
     machine.expect(&["d starting", "d seeking", "d backoff", "d starting"]);
     assert_eq!(machine.story().count("d up"), 0);
-    let daemons = machine.sh("pgrep -fc -- '--role daemon'").out;
-    assert!(daemons.trim() == "0" || daemons.trim() == "1", "{daemons} of two starts are left");
+    assert!(machine.running("--role daemon").len() <= 2, "the daemon of an earlier start is left");
 }
 
 #[test]
@@ -217,12 +216,13 @@ fn f2_11_daemon_dies_after_its_launcher_reported_success() {
     let mut machine = booted("--user nosuch --launcher-exit-after 100", BRIEF);
     is_refused(&mut machine);
     let status = machine.status("d").to_string();
-    assert!(status.contains("exit status 1") || status.contains("exit code 1"), "{status}");
+    assert!(status.contains("died during start, exited with status 1"), "{status}");
 }
 
 #[test]
 fn f2_11_pid_file_names_a_dead_process() {
-    let mut machine = booted("--children 1 --pid-of dead", BRIEF);
+    // Two are left when the launcher is gone: nobody can say which of them is meant.
+    let mut machine = booted("--children 1 --pid-of dead --launcher-exit-after 300", BRIEF);
     is_refused(&mut machine);
 }
 
@@ -362,8 +362,8 @@ fn f2_20_two_units_share_a_pid_file() {
     machine.boot();
     machine.expect(&["web up"]);
     let told = machine.ettan("status").out;
-    assert!(told.contains("/run/shared.pid"), "{told}");
-    assert!(machine.running("fake-daemon").len() <= 1, "both run");
+    assert!(told.contains("one.toml") && told.contains("the same PID file"), "{told}");
+    assert!(machine.running("fake-daemon").is_empty());
 }
 
 #[test]
