@@ -13,7 +13,17 @@ impl Limit {
     /// A limit that many seconds from now, times `ETTAN_TEST_SLOW` (default 1).
     #[must_use]
     pub fn seconds(seconds: u64) -> Self {
-        let span = Duration::from_secs(seconds).mul_f64(slowness());
+        Self::of(Duration::from_secs(seconds))
+    }
+
+    /// A tenth of a second from now, times `ETTAN_TEST_SLOW`.
+    #[must_use]
+    pub fn moment() -> Self {
+        Self::of(Duration::from_millis(100))
+    }
+
+    fn of(span: Duration) -> Self {
+        let span = span.mul_f64(slowness());
         Self { end: Instant::now() + span, span }
     }
 

@@ -93,6 +93,13 @@ pub trait Operate: Machine {
         }
     }
 
+    /// How often a notice was told up to now.
+    fn told(&mut self, notice: &str) -> usize {
+        // What was sent before now is here within a moment.
+        while self.next_notice(Limit::moment()).is_some() {}
+        self.story().count(notice)
+    }
+
     /// Waits until PID 1 answers questions.
     fn answers(&mut self) {
         self.until("PID 1 answers", |machine| machine.ettan("list").code == 0);

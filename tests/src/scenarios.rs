@@ -77,7 +77,7 @@ pub fn crash_loop_backs_off(machine: &mut dyn Machine) {
     let status = machine.status("bad");
     assert!(status["reason"].to_string().contains('3'), "{status}");
     assert_eq!(machine.ettan("is-active good").code, 0);
-    assert_eq!(machine.story().count("good starting"), 1);
+    assert_eq!(machine.told("good starting"), 1);
     // It never gives up, and a stop ends it in the middle of a pause.
     assert_eq!(machine.ettan("stop bad").code, 0);
     assert_eq!(machine.status("bad")["state"], "down");

@@ -104,7 +104,7 @@ fn f7_7_hung_start_script() {
     machine.until("those that can are up", |machine| {
         machine.ettan("is-active later").code == 0 && machine.ettan("is-active free").code == 0
     });
-    assert_eq!(machine.story().count("needy up"), 0);
+    assert_eq!(machine.told("needy up"), 0);
     assert!(machine.running("trap").is_empty(), "the script lives on");
 }
 
@@ -120,7 +120,7 @@ fn f7_9_reboot_during_boot() {
     machine.expect(&["slow starting"]);
     let _ = machine.sh("ettan reboot");
     assert_eq!(machine.end(), End::Reboot);
-    assert_eq!(machine.story().count("never starting"), 0);
+    assert_eq!(machine.told("never starting"), 0);
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn f4_7_who_may_ask_what() {
     assert_ne!(machine.sh(&format!("{stranger} ettan is-active web")).code, 0);
     assert_ne!(machine.sh(&format!("{stranger} ettan reboot")).code, 0);
     assert_eq!(machine.ettan("is-active web").code, 0);
-    assert_eq!(machine.story().count("web stopping"), 0);
+    assert_eq!(machine.told("web stopping"), 0);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn is_believed(machine: &mut dyn Machine) {
 /// The unit never comes up; its start times out and nothing of it is left.
 fn is_refused(machine: &mut dyn Machine) {
     machine.expect(&["d starting", "d failed"]);
-    assert_eq!(machine.story().count("d up"), 0, "{:?}", machine.story().all());
+    assert_eq!(machine.told("d up"), 0, "{:?}", machine.story().all());
     assert!(machine.running("--name d").is_empty());
 }
 
@@ -48,7 +48,7 @@ fn f2_1_pid_file_missing_for_ever() {
     machine.expect(&["d starting", "d seeking", "d backoff"]);
     assert!(machine.status("d")["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
     machine.expect(&["d starting", "d seeking", "d backoff", "d starting"]);
-    assert_eq!(machine.story().count("d up"), 0);
+    assert_eq!(machine.told("d up"), 0);
     assert!(machine.running("--role daemon").len() <= 2, "the daemon of an earlier start is left");
 }
 
@@ -56,7 +56,7 @@ fn f2_1_pid_file_missing_for_ever() {
 fn f2_2_pid_file_empty_then_filled() {
     let mut machine = booted("--pid-empty-for 150", "");
     is_believed(&mut machine);
-    assert_eq!(machine.story().count("d says"), 0, "{:?}", machine.story().all());
+    assert_eq!(machine.told("d says"), 0, "{:?}", machine.story().all());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn f2_5_pid_file_with_garbage() {
     });
     machine.expect(&[]);
     for (number, content) in contents.iter().enumerate() {
-        assert_eq!(machine.story().count(&format!("d{number} up")), 0, "{content} was believed");
+        assert_eq!(machine.told(&format!("d{number} up")), 0, "{content} was believed");
     }
     assert!(machine.running("fake-daemon").is_empty());
     assert_eq!(machine.ettan("is-active bystander").code, 0);
@@ -184,7 +184,7 @@ fn f2_9_pid_file_names_another_unit() {
     let mut machine = Namespace::usual();
     names_another(&mut machine, |machine| machine.main_pid("web"));
     assert_eq!(machine.ettan("is-active web").code, 0);
-    assert_eq!(machine.story().count("web starting"), 1);
+    assert_eq!(machine.told("web starting"), 1);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn f2_11_daemon_dies_after_its_launcher_reported_success() {
 #[test]
 fn f2_11_pid_file_names_a_dead_process() {
     // Two are left when the launcher is gone: nobody can say which of them is meant.
-    let mut machine = booted("--children 1 --pid-of dead --launcher-exit-after 300", BRIEF);
+    let mut machine = booted("--escapees 1 --pid-of dead --launcher-exit-after 300", BRIEF);
     is_refused(&mut machine);
 }
 
@@ -317,7 +317,7 @@ fn f2_17_pid_file_that_anybody_may_write() {
     is_believed(&mut machine);
     assert_eq!(machine.ettan("stop d").code, 0);
     assert!(machine.alive(web), "the other unit's process was hit");
-    assert_eq!(machine.story().count("web starting"), 1);
+    assert_eq!(machine.told("web starting"), 1);
 }
 
 #[test]
