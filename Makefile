@@ -44,7 +44,7 @@ bench: host-musl ## against a bare C floor and other supervisors, in ten minutes
 	tests/bench/run
 
 clean:          ## remove everything built and downloaded
-	rm -rf $(or $(CARGO_TARGET_DIR),target)
+	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help run shell image cross host-musl check test test-units test-namespace \
 	test-qemu soak bench clean

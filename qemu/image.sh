@@ -38,8 +38,7 @@ APT::Sandbox::User "root";
 Acquire::Languages "none";
 CONF
     export APT_CONFIG=$home/apt.conf
-    [ -e "$home/.ready" ] || apt-get -qq update
-    touch "$home/.ready"
+    apt-get -qq update
 }
 
 # Kernel, device trees, modules and a static busybox, unpacked and not installed.
@@ -52,7 +51,8 @@ fetch_kernel() {
         private_apt
         image=$(apt-cache depends --no-recommends --no-suggests "$kernel" |
             sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
-        cd "$unpacked/debs" && apt-get -qq download "$image" busybox-static
+        cd "$unpacked/debs"
+        apt-get -qq download "$image" busybox-static
     )
     for deb in "$unpacked"/debs/*.deb; do dpkg -x "$deb" "$unpacked"; done
     rm -r "$unpacked/debs"
@@ -101,7 +101,7 @@ fetch_root() {
 
 # Ettan's part: programs, units, the application, and what a root must have.
 fill_root() {
-    local card=$1 applet
+    local applet
     mkdir -p "$card"/{bin,sbin,dev,proc,sys,run,root,tmp,mnt,etc/units,usr/bin,usr/sbin,var/log}
     chmod 1777 "$card/tmp" && rm -rf "$card/var/run" && ln -s /run "$card/var/run"
     for applet in sh ls cat ps ip kill mount umount dmesg grep sed sleep killall5 setsid usleep echo cut \
@@ -126,10 +126,10 @@ fill_root() {
 }
 
 make_card() {
-    local card=$out/card size
+    local size
     say "fill the card"
     rm -rf "$card" && cp -a "$debian" "$card" && rm "$card/.ready"
-    fill_root "$card"
+    fill_root
     # An SD card's size is a power of two, or QEMU refuses it.
     size=134217728
     while [ "$(du -sB1 "$card" | cut -f1)" -gt $((size * 3 / 4)) ]; do size=$((size * 2)); done
@@ -141,9 +141,11 @@ make_card() {
 fetch_kernel
 fetch_root
 make_initramfs
-export -f make_card fill_root say
-export card root target cross overlay debian out
-# Files on the card belong to root and others, so root lays them out.
-as_root env PATH="$PATH" bash -euo pipefail -c make_card
+# Files on the card belong to root and others, so root lays them out. What it needs
+# goes along as text: sudo passes on no functions, and few variables.
+card=$out/card
+as_root bash -euc "$(declare -p PATH ETTAN_T0 card root target cross overlay debian out)
+    $(declare -f say fill_root make_card)
+    make_card"
 as_root chown "$(id -u):$(id -g)" "$out/sd.img"
 say "image: ${out#"$root"/}/sd.img ($(du -sh --apparent-size "$out/sd.img" | cut -f1))"
