@@ -138,7 +138,7 @@ impl Pid1 {
         let argv = Strings::of(launch.argv.clone()).map_err(too_long)?;
         let groups: heapless::Vec<u32, GROUPS_MAX> =
             launch.groups.clone().take(GROUPS_MAX).collect();
-        let fds = descriptors(self.null.as_ref(), Some(output), None);
+        let fds = descriptors(self.null.as_ref(), Some(output), [None; 2]);
         let plan = SpawnPlan {
             program: launch.program,
             argv: &argv,
@@ -160,12 +160,14 @@ impl Pid1 {
         program: Program,
         cookie: u64,
     ) -> Result<Pid, SpawnFault> {
-        let extra = self.extra_descriptor(unit).map_err(|errno| fault(Step::Pipe, errno))?;
-        self.execute_builtin(program, cookie, extra.as_ref().map(AsFd::as_fd))
+        let own = self.own_descriptor(unit).map_err(|errno| fault(Step::Pipe, errno))?;
+        let is_loader = self.builtins.is_some_and(|builtins| builtins.loader == unit);
+        let former = if is_loader { self.tables.former() } else { None };
+        self.execute_builtin(program, cookie, [own.as_ref().map(AsFd::as_fd), former])
     }
 
     /// What a helper finds as descriptor 3.
-    fn extra_descriptor(&mut self, unit: UnitId) -> Result<Option<OwnedFd>, Errno> {
+    fn own_descriptor(&mut self, unit: UnitId) -> Result<Option<OwnedFd>, Errno> {
         let Some(builtins) = self.builtins else { return Ok(None) };
         if unit == builtins.loader {
             self.tables.prepare().map(Some)
@@ -180,7 +182,7 @@ impl Pid1 {
         &self,
         program: Program,
         cookie: u64,
-        extra: Option<BorrowedFd<'_>>,
+        extra: [Option<BorrowedFd<'_>>; 2],
     ) -> Result<Pid, SpawnFault> {
         let mut room = [0; COOKIE_LEN + 1];
         let envp = core::iter::once(cookie_cstr(cookie, &mut room)).chain(BUILTIN_ENVIRONMENT);
@@ -203,7 +205,7 @@ impl Pid1 {
     fn close_file_systems(&mut self) -> Option<Event<'static>> {
         let program =
             Program { path: c"/proc/self/exe", argv: &[c"ettan-init", c"close"], tty: None };
-        match self.execute_builtin(program, 0, None) {
+        match self.execute_builtin(program, 0, [None; 2]) {
             Ok(pid) => {
                 self.closer = Some(pid);
                 None
@@ -218,16 +220,16 @@ impl Pid1 {
     }
 }
 
-/// Descriptor 0 is empty, 1 and 2 are the log, 3 is for helpers.
+/// Descriptor 0 is empty, 1 and 2 are the log, 3 and 4 are for helpers.
 fn descriptors<'a>(
     null: Option<&'a OwnedFd>,
     output: Option<BorrowedFd<'a>>,
-    extra: Option<BorrowedFd<'a>>,
-) -> heapless::Vec<(BorrowedFd<'a>, i32), 4> {
+    [third, fourth]: [Option<BorrowedFd<'a>>; 2],
+) -> heapless::Vec<(BorrowedFd<'a>, i32), 5> {
     let null = null.map(AsFd::as_fd);
     // Without a log pipe there is still /dev/null.
     let output = output.or(null);
-    [null, output, output, extra]
+    [null, output, output, third, fourth]
         .into_iter()
         .zip(0..)
         .filter_map(|(source, target)| Some((source?, target)))

@@ -3,12 +3,12 @@
 use ettan_sys::Errno;
 use ettan_sys::memory::Map;
 use ettan_table::{Launch, Table};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The table in force, and the memfd that a running loader fills.
+/// The table in force with the memfd that holds it, and the memfd that a running loader fills.
 #[derive(Default)]
 pub(crate) struct Tables {
-    current: Option<Map>,
+    current: Option<(Map, OwnedFd)>,
     coming: Option<OwnedFd>,
 }
 
@@ -41,13 +41,19 @@ impl Tables {
             log::error!("the loader's table is damaged ({fault}); the old one stays");
             return false;
         }
-        self.current = Some(map);
+        self.current = Some((map, file));
         true
     }
 
     /// The table in force; None before the first.
     pub(crate) fn table(&self) -> Option<Table<'_>> {
-        self.current.as_ref().and_then(|map| Table::view(map.bytes()))
+        self.current.as_ref().and_then(|(map, _)| Table::view(map.bytes()))
+    }
+
+    /// The sealed memfd of the table in force, for a loader that reads the unit files anew: what
+    /// it has to refuse stays as it is there. None before the first.
+    pub(crate) fn former(&self) -> Option<BorrowedFd<'_>> {
+        self.current.as_ref().map(|(_, file)| file.as_fd())
     }
 
     /// What to execute for the unit of this name.

@@ -15,6 +15,8 @@
 )]
 
 mod check;
+#[cfg(feature = "write")]
+mod copy;
 mod crc;
 mod format;
 mod launch;

@@ -300,3 +300,24 @@ fn arbitrary_bytes_never_panic() {
         assert!(Table::read(&bytes).is_err(), "seed {seed}");
     }
 }
+
+#[test]
+fn a_copied_unit_is_written_again_as_it_was() {
+    let blob = sample();
+    let table = Table::read(&blob).expect("valid");
+    let copies: Vec<Entry> =
+        (0..table.len()).map(|index| Entry::copy(&table, index).expect("a unit")).collect();
+    assert_eq!(Entry::copy(&table, table.len()), None);
+    let messages = [("bad".to_string(), "bad.toml:1:1: error: no".to_string())];
+    assert_eq!(encode(&copies, &messages).expect("fits"), blob);
+    // Beside other units: what it needs is the same, and so is its fingerprint.
+    let web = copies.iter().find(|entry| entry.unit.name == "web").expect("web");
+    let blob = encode(&[entry("ghost"), web.clone()], &[]).expect("fits");
+    let beside = Table::read(&blob).expect("valid");
+    let index = beside.index_of("web").expect("web");
+    assert_eq!(beside.unit(index), table.unit(table.index_of("web").expect("web")));
+    let needs: Vec<On<'_>> =
+        (0..).map_while(|nth| beside.need(index, nth)).map(|need| need.on).collect();
+    let expected = [On::Missing("db"), On::Condition("network:eth0:address"), On::Unit(0)];
+    assert_eq!(needs, expected);
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::compile::Compiled;
 use crate::diagnostic::{Complaint, Diagnostic, Severity};
+use crate::former::Former;
 use crate::load::{Gathered, gather, sort};
 use crate::program::{self, Machine};
 use crate::reference::shown;
@@ -15,7 +16,7 @@ use crate::tree::resolve;
 /// in it is executed.
 #[must_use]
 pub fn check(root: &Path, files: &[PathBuf]) -> Vec<Diagnostic> {
-    let Gathered { units, mut diagnostics, .. } = gather(root, files);
+    let Gathered { units, mut diagnostics, .. } = gather(root, files, Former::default());
     let machine = program::machine_of(root);
     for unit in units.values() {
         examine(root, machine, unit, &mut diagnostics);

@@ -318,7 +318,7 @@ fn pid_file(
 }
 
 /// The same file under the name that all who mean it share: `/var/run/x` is `/run/x`.
-fn real_file(root: &Path, path: &str) -> String {
+pub(crate) fn real_file(root: &Path, path: &str) -> String {
     let path = Path::new(path);
     let directory = path.parent().unwrap_or(Path::new("/"));
     let real = resolve_inside(root, directory).unwrap_or_else(|_| directory.into());

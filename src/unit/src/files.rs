@@ -8,6 +8,7 @@ use ettan_core::MAX_UNITS;
 use ettan_table::is_name;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::former::Former;
 use crate::names::{Names, sort_by};
 use crate::reference;
 use crate::tree::{Owners, below, odd_kind, open, read_still, resolve, resolve_inside, words};
@@ -15,7 +16,7 @@ use crate::tree::{Owners, below, odd_kind, open, read_still, resolve, resolve_in
 /// The largest unit file in bytes (`faults.md` 5.2).
 pub(crate) const MAX_FILE: usize = 64 * 1024;
 /// The most unit files: of 1,024 units a few are Ettan's own.
-const MAX_FOUND: usize = MAX_UNITS - 8;
+pub(crate) const MAX_FOUND: usize = MAX_UNITS - 8;
 /// The most entries of a directory that are looked at: sixteen times what can be loaded.
 const MAX_ENTRIES: usize = 16_384;
 
@@ -61,12 +62,13 @@ pub(crate) struct Search {
     beyond: Option<(String, usize)>,
 }
 
-/// Looks through the directories of `root`.
-pub(crate) fn search(root: &Path) -> Search {
+/// Looks through the directories of `root`. A directory that cannot be read refuses all units of
+/// the former table but those that an earlier directory has decided about.
+pub(crate) fn search(root: &Path, former: &Former<'_>) -> Search {
     let mut search = Search::default();
     let owners = Owners::of(root);
     for directory in DIRECTORIES {
-        search.directory(root, directory, &owners);
+        search.directory(root, directory, &owners, former);
     }
     if let Some((first, count)) = search.beyond.take() {
         let message = format!("{count} files from here on are not used: at most {MAX_FOUND} units");
@@ -104,7 +106,7 @@ pub(crate) fn overlay(search: &mut Search, path: &Path) {
 type Words = (String, Option<String>);
 
 impl Search {
-    fn directory(&mut self, root: &Path, directory: &str, owners: &Owners) {
+    fn directory(&mut self, root: &Path, directory: &str, owners: &Owners, former: &Former<'_>) {
         let names = match list(root, directory, owners) {
             Ok((names, unseen)) => {
                 if unseen {
@@ -118,8 +120,11 @@ impl Search {
                 let message = "no such directory: no units from it".to_string();
                 return self.say(Severity::Warning, None, directory, (message, None));
             }
-            Err(ListFault::Bad(words)) => {
-                return self.say(Severity::Error, None, directory, words);
+            Err(ListFault::Bad((mut message, hint))) => {
+                if self.refuse_former(former) {
+                    message.push_str("; the units that it may have had stay as they were");
+                }
+                return self.say(Severity::Error, None, directory, (message, hint));
             }
         };
         for (name, is_regular) in names {
@@ -135,6 +140,15 @@ impl Search {
                 self.drop_ins(root, directory, unit);
             }
         }
+    }
+
+    /// Takes the names that are not taken yet, so that no later directory decides about them.
+    fn refuse_former(&mut self, former: &Former<'_>) -> bool {
+        let before = self.absent.len();
+        for name in former.names().filter(|name| !self.found.contains(name)) {
+            self.absent.insert_new(name, Absent::Refused);
+        }
+        self.absent.len() > before
     }
 
     fn entry(

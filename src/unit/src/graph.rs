@@ -1,6 +1,8 @@
 //! All units together: names to units, `before` turned around, cycles, what two units cannot
 //! share.
 
+use std::path::Path;
+
 use ettan_core::order::{self, Graph, Link};
 use ettan_core::{MAX_CONDITIONS, MAX_NEEDS};
 use ettan_table::write::{Entry, EntryNeed, EntryNeedKind};
@@ -9,6 +11,7 @@ use crate::compile::Compiled;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::draft::At;
 use crate::files::Absent;
+use crate::former::{self, Former, Kept};
 use crate::names::{Names, sort_by};
 use crate::nearest;
 use crate::reference::Target;
@@ -19,33 +22,64 @@ pub(crate) type Units = Names<Compiled>;
 pub(crate) type Absentees = Names<Absent>;
 
 /// Refuses units that cannot be loaded together, before anything refers to them.
-pub(crate) fn refuse(units: &mut Units, absent: &mut Absentees) -> Vec<Diagnostic> {
-    let mut diagnostics = shared_pid_files(units);
-    diagnostics.extend(too_many_needs(units));
-    for name in diagnostics.iter().filter_map(|diagnostic| diagnostic.unit.as_ref()) {
-        units.remove(name);
-        absent.insert(name, Absent::Refused);
+pub(crate) fn refuse(
+    units: &mut Units,
+    absent: &mut Absentees,
+    former: &Former<'_>,
+    root: &Path,
+) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let mut said = too_many_needs(units);
+    loop {
+        for name in said.iter().filter_map(|diagnostic| diagnostic.unit.as_ref()) {
+            units.remove(name);
+            absent.insert(name, Absent::Refused);
+        }
+        diagnostics.append(&mut said);
+        // What is kept for a refused unit may in turn be at odds with another.
+        said = shared_pid_files(units, &former.kept(absent, 0), root);
+        if said.is_empty() {
+            return diagnostics;
+        }
     }
-    diagnostics
+}
+
+/// A unit that has a PID file, and where it says so; a kept unit has no such place.
+struct User<'a> {
+    name: &'a str,
+    place: Option<(&'a Compiled, &'a At<String>)>,
+}
+
+fn users_by_pid_file<'a>(units: &'a Units, kept: &'a Kept, root: &Path) -> Names<Vec<User<'a>>> {
+    let mut by_file: Names<Vec<User<'a>>> = Names::default();
+    let mut add = |path: &str, user| {
+        by_file.insert_new(path, Vec::new());
+        if let Some(users) = by_file.get_mut(path) {
+            users.push(user);
+        }
+    };
+    for unit in units.values() {
+        if let Some(path) = &unit.pid_file {
+            add(&path.value, User { name: &unit.unit.name, place: Some((unit, path)) });
+        }
+    }
+    for entry in kept.values() {
+        if let Some(path) = former::pid_file(root, entry) {
+            add(&path, User { name: &entry.unit.name, place: None });
+        }
+    }
+    by_file
 }
 
 /// Two daemons cannot be told apart by one PID file (`faults.md` 2.20).
-fn shared_pid_files(units: &Units) -> Vec<Diagnostic> {
-    let mut by_file: Names<Vec<(&Compiled, &At<String>)>> = Names::default();
-    for unit in units.values() {
-        if let Some(path) = &unit.pid_file {
-            by_file.insert_new(&path.value, Vec::new());
-            if let Some(users) = by_file.get_mut(&path.value) {
-                users.push((unit, path));
-            }
-        }
-    }
+fn shared_pid_files(units: &Units, kept: &Kept, root: &Path) -> Vec<Diagnostic> {
+    let by_file = users_by_pid_file(units, kept, root);
     let mut diagnostics = Vec::new();
     for users in by_file.values().filter(|users| users.len() > 1) {
-        for (unit, path) in users {
-            let own = unit.unit.name.as_str();
-            let names = users.iter().map(|(unit, _)| unit.unit.name.as_str());
-            let others = names.filter(|name| *name != own).map(|name| format!("`{name}`"));
+        for User { name: own, place } in users {
+            let Some((unit, path)) = place else { continue };
+            let names = users.iter().map(|user| user.name);
+            let others = names.filter(|name| name != own).map(|name| format!("`{name}`"));
             let others = others.collect::<Vec<_>>().join(", ");
             let message = format!("the same PID file as that of {others}: all of them are refused");
             let hint = Some("each daemon writes a file of its own".to_string());
@@ -86,8 +120,14 @@ fn too_many_needs(units: &Units) -> Vec<Diagnostic> {
 }
 
 /// The needs of every unit, in the order of the names, and what is odd about them.
-pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diagnostic>) {
-    let mut relating = Relating { units, absent, needs: Names::default(), diagnostics: Vec::new() };
+pub(crate) fn relate(
+    units: &Units,
+    absent: &Absentees,
+    former: &Former<'_>,
+    kept: &Kept,
+) -> (Vec<Entry>, Vec<Diagnostic>) {
+    let (needs, diagnostics) = (Names::default(), Vec::new());
+    let mut relating = Relating { units, absent, kept, needs, diagnostics };
     for unit in units.values() {
         relating.unit(unit);
     }
@@ -95,11 +135,14 @@ pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diag
     let entry = |unit: &Compiled| Entry {
         unit: unit.unit.clone(),
         description: unit.description.clone(),
-        needs: needs.remove(unit.unit.name.as_str()).unwrap_or_default(),
+        needs: former.order(&unit.unit.name, kept),
         launch: unit.launch.clone(),
     };
     let mut entries: Vec<Entry> = units.values().map(entry).collect();
+    entries.extend(kept.values().cloned());
+    sort_by(&mut entries, |a, b| a.unit.name.cmp(&b.unit.name));
     for entry in &mut entries {
+        entry.needs.extend(needs.remove(entry.unit.name.as_str()).unwrap_or_default());
         sort_by(&mut entry.needs, EntryNeed::cmp);
         entry.needs.dedup();
     }
@@ -110,6 +153,7 @@ pub(crate) fn relate(units: &Units, absent: &Absentees) -> (Vec<Entry>, Vec<Diag
 struct Relating<'a> {
     units: &'a Units,
     absent: &'a Absentees,
+    kept: &'a Kept,
     needs: Names<Vec<EntryNeed>>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -180,7 +224,7 @@ impl<'a> Relating<'a> {
             self.warn(unit, at, format!("`{own}` depends on itself: ignored"), None);
             return false;
         }
-        if self.units.contains(other) {
+        if self.units.contains(other) || self.kept.contains(other) {
             return true;
         }
         let (why, hint) = match self.absent.get(other) {
@@ -228,7 +272,9 @@ fn cycles(units: &Units, entries: &[Entry]) -> Vec<Diagnostic> {
         let names = cycle.iter().chain(cycle.first()).map(name).collect::<Vec<_>>();
         let (from, to) = (names.get(*at), names.get(at.saturating_add(1)));
         let (Some(from), Some(to)) = (from, to) else { continue };
-        let Some(unit) = units.get(from) else { continue };
+        // A kept unit has no place to point to; another of the cycle has.
+        let told = units.get(from).or_else(|| cycle.iter().find_map(|at| units.get(name(at))));
+        let Some(unit) = told else { continue };
         let message = format!("dependency cycle: {}", names.join(" → "));
         let hint = Some(format!("broken here: `{from}` does not wait for `{to}`"));
         let (source, span) = place_of(unit, units.get(to), to);

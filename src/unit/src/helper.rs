@@ -7,18 +7,20 @@ use ettan_sys::{OwnedFd, memory, pipe};
 use ettan_table::Table;
 
 use crate::diagnostic::Severity;
-use crate::load::load;
+use crate::load::{Loaded, load, reload};
 
 /// The memfd that PID 1 gave us to fill.
 const TABLE: u8 = 3;
+/// The memfd of the table that is in force; not there at boot.
+const FORMER: u8 = 4;
 
 /// Reads the units of this machine, writes the table to descriptor 3 and seals it, tells the
 /// log what is wrong. Returns the exit status: 0 also when units were refused, 1 when there is
 /// no table.
 #[must_use]
 pub fn helper_main() -> i32 {
-    let loaded = load(Path::new("/"));
     let mut out = String::new();
+    let loaded = read_units(Path::new("/"), pipe::inherited(FORMER).ok(), &mut out);
     for diagnostic in &loaded.diagnostics {
         out.push_str(&diagnostic.to_string());
         out.push('\n');
@@ -36,6 +38,19 @@ pub fn helper_main() -> i32 {
     // Nobody to tell when there is no log.
     let _ = io::stderr().write_all(out.as_bytes());
     i32::from(done.is_err())
+}
+
+/// Reads the units, beside the table in force if there is one to be believed.
+fn read_units(root: &Path, former: Option<OwnedFd>, out: &mut String) -> Loaded {
+    let Some(former) = former else { return load(root) };
+    match memory::map_sealed(&former) {
+        Err(error) => out.push_str(&format!("the table in force is not read: {error}\n")),
+        Ok(map) => match Table::read(map.bytes()) {
+            Err(fault) => out.push_str(&format!("the table in force is not read: {fault}\n")),
+            Ok(table) => return reload(root, table),
+        },
+    }
+    load(root)
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -63,6 +78,31 @@ mod tests {
         let map = memory::map_sealed(&memfd).unwrap();
         assert_eq!(map.bytes(), table);
         assert!(hand_over(&memfd, &table).is_err(), "sealed: nobody writes again");
+    }
+
+    #[test]
+    fn f5_8_a_former_table_that_is_none_is_not_believed() {
+        let root = Path::new("/nonexistent");
+        let table = load(root).table;
+        let told = |former: Option<OwnedFd>| {
+            let mut out = String::new();
+            assert_eq!(read_units(root, former, &mut out).table, table);
+            out
+        };
+        let memfd = |bytes: &[u8], sealed: bool| {
+            let memfd = memory::memfd_create(c"test").unwrap();
+            memory::write_all(&memfd, bytes).unwrap();
+            if sealed {
+                memory::seal(&memfd).unwrap();
+            }
+            Some(memfd)
+        };
+        assert_eq!(told(None), "");
+        assert_eq!(told(memfd(&table, true)), "");
+        let no_memfd = std::fs::File::open("/dev/null").unwrap().into();
+        for former in [Some(no_memfd), memfd(&table, false), memfd(b"", true), memfd(b"x", true)] {
+            assert!(told(former).starts_with("the table in force is not read: "));
+        }
     }
 
     #[test]

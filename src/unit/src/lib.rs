@@ -14,6 +14,7 @@ mod document;
 mod draft;
 mod duration;
 mod files;
+mod former;
 #[cfg(test)]
 mod fuzz;
 mod graph;
@@ -32,4 +33,4 @@ pub use check::check;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use helper::helper_main;
 pub use keys::{KEYS, Key};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, reload};

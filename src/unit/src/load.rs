@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use ettan_table::Table;
 use ettan_table::write::{Entry, Overflow, encode};
 
 use crate::compile::{World, compile};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::{self, Absent, Search};
+use crate::former::{self, Former, Kept};
 use crate::graph::{self, Units};
 use crate::names::{Names, sort_by};
 
@@ -24,8 +26,19 @@ pub struct Loaded {
 /// Reads all units of `root`. What is wrong is left out and told; this never fails.
 #[must_use]
 pub fn load(root: &Path) -> Loaded {
-    let Gathered { entries, mut diagnostics, .. } = gather(root, &[]);
+    load_after(root, Former::default())
+}
+
+/// As `load`, while `former` is in force: a unit of it whose file is refused now stays as it is.
+#[must_use]
+pub fn reload(root: &Path, former: Table<'_>) -> Loaded {
+    load_after(root, Former::new(former))
+}
+
+fn load_after(root: &Path, former: Former<'_>) -> Loaded {
+    let Gathered { entries, mut diagnostics, kept, .. } = gather(root, &[], former);
     sort(&mut diagnostics);
+    former::tell(&kept, &mut diagnostics);
     let (table, units) = write(entries, &mut diagnostics);
     Loaded { table, diagnostics, units }
 }
@@ -33,13 +46,15 @@ pub fn load(root: &Path) -> Loaded {
 /// All units of a root before they are written.
 pub(crate) struct Gathered {
     pub(crate) units: Units,
+    /// Units that stay as they were.
+    pub(crate) kept: Kept,
     pub(crate) entries: Vec<Entry>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// Reads all units of `root`, with `files` in place of those of the same name.
-pub(crate) fn gather(root: &Path, files: &[PathBuf]) -> Gathered {
-    let mut search = files::search(root);
+pub(crate) fn gather(root: &Path, files: &[PathBuf], former: Former<'_>) -> Gathered {
+    let mut search = files::search(root, &former);
     for file in files {
         files::overlay(&mut search, file);
     }
@@ -59,10 +74,11 @@ pub(crate) fn gather(root: &Path, files: &[PathBuf]) -> Gathered {
             }
         }
     }
-    diagnostics.extend(graph::refuse(&mut units, &mut absent));
-    let (entries, said) = graph::relate(&units, &absent);
+    diagnostics.extend(graph::refuse(&mut units, &mut absent, &former, root));
+    let kept = former.kept(&absent, units.len());
+    let (entries, said) = graph::relate(&units, &absent, &former, &kept);
     diagnostics.extend(said);
-    Gathered { units, entries, diagnostics }
+    Gathered { units, kept, entries, diagnostics }
 }
 
 /// By file, then by place.

@@ -50,6 +50,55 @@ fn f5_8_broken_file_on_reload_keeps_the_old_unit() {
     assert_eq!(machine.ettan("is-active web").code, 0);
 }
 
+/// A typo must not lose a service, not even when it crashes before somebody looks.
+#[test]
+fn f5_8_a_service_with_a_broken_file_comes_back_as_it_was() {
+    let mut machine = booted(&[("web", idle()), ("daemon", forking("daemon", ""))]);
+    for broken in ["[service\nexec-start = ", "[service]\nexec-start = \"/bin/x\"\nusr = \"a\"\n"] {
+        machine.unit("web", broken);
+        machine.unit("daemon", broken);
+        assert_eq!(machine.ettan("reload-units").code, 0);
+        for unit in ["web", "daemon"] {
+            let before = machine.main_pid(unit);
+            assert_eq!(machine.status(unit)["orphaned"], false);
+            machine.kill9(before);
+            machine.until("it is back", |machine| {
+                machine.ettan(&format!("is-active {unit}")).code == 0
+                    && machine.main_pid(unit) != before
+            });
+            let told = machine.ettan("status").out;
+            assert!(told.contains(&format!("{unit}.toml")), "{told}");
+            assert!(told.contains("the former definition stays in force"), "{told}");
+        }
+        assert_eq!(machine.running("sleep 100000").len(), 1);
+        assert!(machine.ettan("check").out.contains("web.toml"));
+    }
+    // Asked for, it starts as well.
+    assert_eq!(machine.ettan("restart web").code, 0);
+    // Mended: in force again, and nothing more is said of it.
+    machine.unit("web", &shell("exec sleep 200000"));
+    machine.unit("daemon", &forking("daemon", ""));
+    let daemon = machine.main_pid("daemon");
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.until("the mended one runs", |machine| machine.running("sleep 200000").len() == 1);
+    assert_eq!(machine.main_pid("daemon"), daemon);
+    assert!(!machine.ettan("status").out.contains(".toml"));
+}
+
+#[test]
+fn f5_8_an_unreadable_directory_loses_no_service() {
+    let mut machine = booted(&[("web", idle())]);
+    let web = machine.main_pid("web");
+    assert_eq!(machine.sh("chmod 0777 /etc/units").code, 0);
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    assert!(machine.ettan("status").out.contains("stay as they were"));
+    machine.kill9(web);
+    machine.until("it is back", |machine| machine.ettan("is-active web").code == 0);
+    assert_eq!(machine.sh("chmod 0755 /etc/units; rm /etc/units/web.toml").code, 0);
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    assert_eq!(machine.status("web")["orphaned"], true);
+}
+
 #[test]
 fn f5_9_unit_removed_while_it_runs() {
     let mut machine = booted(&[("web", idle()), ("other", idle())]);

@@ -10,7 +10,7 @@ pub const MAX_STRINGS: usize = 258;
 /// The most supplementary groups of a unit.
 pub const MAX_GROUPS: usize = 32;
 
-/// The most descriptors that a program is given: 0, 1, 2, a helper's 3, and as many to spare.
+/// The most descriptors that a program is given: 0, 1, 2, a helper's 3 and 4, and some to spare.
 /// Targets are below this number too.
 pub const MAX_FDS: usize = 8;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ettan_core::{Catalog, Unit};
 use ettan_table::{Launch, Table};
-use ettan_unit::{Diagnostic, Loaded, Severity, load};
+use ettan_unit::{Diagnostic, Loaded, Severity, load, reload};
 
 pub struct Root(PathBuf);
 
@@ -69,6 +69,11 @@ impl Root {
 
     pub fn load(&self) -> World {
         World(load(&self.0))
+    }
+
+    /// As a reload does while `former` is in force.
+    pub fn load_after(&self, former: &World) -> World {
+        World(reload(&self.0, former.table()))
     }
 }
 

@@ -1,0 +1,66 @@
+//! Copies a unit out of a read table, so that it can be written into the next one. For the
+//! loader, on the loader's heap; not for PID 1.
+
+extern crate alloc;
+
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use ettan_core::{Catalog, Need, NeedKind, On};
+
+use crate::launch::{Launch, Strings};
+use crate::table::Table;
+use crate::write::{Entry, EntryLaunch, EntryNeed, EntryNeedKind};
+
+impl Entry {
+    /// Unit `index` of `table`, with what it needs by name: written again, beside whatever other
+    /// units, it has the same fingerprint. None past the end.
+    #[must_use]
+    pub fn copy(table: &Table<'_>, index: usize) -> Option<Self> {
+        let mut needs = Vec::new();
+        while let Some(need) = table.need(index, needs.len()) {
+            needs.push(copy_need(table, &need)?);
+        }
+        Some(Self {
+            unit: table.unit(index)?,
+            description: String::from(table.description(index)),
+            needs,
+            launch: table.launch(index).map(copy_launch),
+        })
+    }
+}
+
+fn copy_need(table: &Table<'_>, need: &Need<'_>) -> Option<EntryNeed> {
+    let kind = match need.kind {
+        NeedKind::After => EntryNeedKind::After,
+        NeedKind::Wants => EntryNeedKind::Wants,
+        NeedKind::Requires => EntryNeedKind::Requires,
+    };
+    let (name, condition) = match need.on {
+        On::Unit(index) => (table.name(usize::from(index))?, false),
+        On::Condition(name) => (name, true),
+        On::Missing(name) => (name, false),
+    };
+    Some(EntryNeed { kind, name: String::from(name), condition })
+}
+
+fn copy_launch(launch: Launch<'_>) -> EntryLaunch {
+    EntryLaunch {
+        argv: copy_strings(launch.argv),
+        envp: copy_strings(launch.envp),
+        uid: launch.uid,
+        gid: launch.gid,
+        groups: launch.groups.collect(),
+        working_directory: CString::from(launch.working_directory),
+        umask: launch.umask,
+        pid_file: launch.pid_file.map(CString::from),
+        tty_path: launch.tty_path.map(CString::from),
+        log: launch.log,
+    }
+}
+
+fn copy_strings(strings: Strings<'_>) -> Vec<CString> {
+    strings.map(<CStr as alloc::borrow::ToOwned>::to_owned).collect()
+}
