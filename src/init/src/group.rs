@@ -4,6 +4,7 @@
 //! A signal goes only to a process that is proven to belong (`pid-files.md`, last line): an
 //! unreaped child of ours, or one that we hold by pidfd while membership is checked again.
 
+use core::cell::Cell;
 use core::ffi::CStr;
 use ettan_core::{MAX_UNITS, Pid, Supervisor, UnitId};
 use ettan_sys::inotify::{Inotify, Watch};
@@ -53,13 +54,16 @@ pub(crate) struct Groups {
     launched: MutexGuard<'static, [Launched; MAX_UNITS]>,
     /// Its memory is taken at boot and touched as it fills.
     sweeping: Vec<(UnitId, Option<Watch>)>,
+    /// The group that was found empty last: the unit's next start, which mostly follows at once,
+    /// takes it instead of opening it again.
+    empty: Cell<Option<(UnitId, cgroup::Group)>>,
 }
 
 impl Groups {
     /// With the cgroup tree that boot found or mounted, if any.
     pub(crate) fn new(tree: Option<cgroup::Tree>) -> Self {
         let launched = LAUNCHED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self { tree, launched, sweeping: Vec::with_capacity(MAX_UNITS) }
+        Self { tree, launched, sweeping: Vec::with_capacity(MAX_UNITS), empty: Cell::new(None) }
     }
 
     /// True when units are kept together by cgroups.
@@ -71,14 +75,24 @@ impl Groups {
     ///
     /// # Errors
     /// The kernel's answer: EMFILE, ENOSPC, ENOMEM.
-    pub(crate) fn group_for(&self, unit: &str) -> Result<Option<cgroup::Group>, Errno> {
+    pub(crate) fn group_for(
+        &self,
+        unit: UnitId,
+        name: &str,
+    ) -> Result<Option<cgroup::Group>, Errno> {
         let Some(tree) = &self.tree else { return Ok(None) };
-        tree.create(NameBuffer::of(unit).as_cstr()).map(Some)
+        if let Some((owner, group)) = self.empty.take()
+            && owner == unit
+        {
+            return Ok(Some(group));
+        }
+        tree.create(NameBuffer::of(name).as_cstr()).map(Some)
     }
 
     /// Removes the cgroup of a unit that is down.
     pub(crate) fn remove_group(&self, unit: &str) {
         if let Some(tree) = &self.tree {
+            self.empty.take();
             // What cannot be removed is empty, and used again by a unit of the same name.
             let _ = tree.remove(NameBuffer::of(unit).as_cstr());
         }
@@ -270,6 +284,7 @@ impl Groups {
             let Ok(group) = tree.open(NameBuffer::of(name).as_cstr()) else { return true };
             let is_empty = || group.populated().is_ok_and(|populated| !populated);
             if is_empty() {
+                self.empty.set((!group.was_killed()).then_some((unit, group)));
                 return true;
             }
             // What cannot be killed at once is tried again at every look.

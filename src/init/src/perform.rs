@@ -86,6 +86,7 @@ impl Pid1 {
         if signal == signals::TERM && self.builtins.is_some_and(|builtins| builtins.logger == unit)
         {
             // The end of its socket tells the logger to write everything that is left.
+            crate::report::flush();
             self.pipes.close_logger();
             return;
         }
@@ -128,7 +129,7 @@ impl Pid1 {
             max_files: launch.log.max_files,
         };
         let output = self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
-        let group = self.groups.group_for(&policy.name);
+        let group = self.groups.group_for(unit, &policy.name);
         let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;
         let mut room = [0; COOKIE_LEN + 1];
         // The cookie first, so that it is found in the first bytes of /proc/PID/environ.

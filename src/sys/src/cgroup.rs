@@ -55,7 +55,7 @@ impl Tree {
     /// # Errors
     /// EACCES, ENOSPC (`cgroup.max.descendants`), EMFILE.
     pub fn create(&self, name: &CStr) -> Result<Group> {
-        if was_killed(self.dir.as_fd(), name) {
+        if was_killed_at(self.dir.as_fd(), name) {
             // If it is still in use it stays, and a start in it takes the longer way.
             let _ = self.remove(name);
         }
@@ -139,6 +139,12 @@ impl Group {
         }
     }
 
+    /// Whether [`Group::kill`] ever hit it: then [`Tree::create`] may give a better one.
+    #[must_use]
+    pub fn was_killed(&self) -> bool {
+        rustix::fs::fstat(&self.dir).is_ok_and(|stat| says_killed(&stat))
+    }
+
     /// Before 5.14: what is frozen cannot fork; KILL thaws what it hits. What is in groups below
     /// is found by its cookie.
     fn kill_one_by_one(&self) -> Result<()> {
@@ -219,9 +225,13 @@ const DIRECTORY: OFlags =
 const USUAL: Mode = Mode::from_bits_retain(0o755);
 const KILLED: Mode = Mode::from_bits_retain(0o700);
 
-fn was_killed(at: BorrowedFd<'_>, name: &CStr) -> bool {
+fn was_killed_at(at: BorrowedFd<'_>, name: &CStr) -> bool {
     let found = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
-    found.is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode) == KILLED)
+    found.is_ok_and(|stat| says_killed(&stat))
+}
+
+fn says_killed(stat: &rustix::fs::Stat) -> bool {
+    Mode::from_raw_mode(stat.st_mode) == KILLED
 }
 
 fn make(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {

@@ -105,6 +105,7 @@ fn a_group_that_was_killed_is_made_anew() {
     let group = tree.create(c"web").unwrap();
     let first = inode(&group);
     group.kill().unwrap();
+    assert!(group.was_killed());
     let mut child = cat_in(&group);
     // In use it stays; then it goes.
     assert_eq!(inode(&tree.create(c"web").unwrap()), first);
