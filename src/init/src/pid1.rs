@@ -79,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
     boot::after_logging(&mut ground);
     let mut pid1 = Pid1::new(ground, pipes);
     pid1.start();
+    report::flush();
     heap::seal();
     loop {
         pid1.turn();
@@ -160,6 +161,7 @@ impl Pid1 {
         self.feed(Event::Tick);
         self.after_turn();
         self.poll_logger();
+        report::flush();
     }
 
     fn wait(&self, ready: &mut [Ready; READY_MAX]) -> usize {

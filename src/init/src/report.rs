@@ -9,6 +9,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The longest line, in bytes; the end of a longer one is cut. The kernel cuts at about 1,000.
 const LINE_MAX: usize = 900;
@@ -16,13 +17,24 @@ const LINE_MAX: usize = 900;
 /// Starts the reporting. `own_log` is the write end of the pipe that becomes `ettan logs`.
 /// Allocates; to be called once, at boot.
 pub(crate) fn start(own_log: Option<OwnedFd>) {
-    let outlets: &'static Outlets =
-        Box::leak(Box::new(Outlets { kmsg: Kmsg::open().ok(), own_log }));
+    let outlets = OUTLETS.get_or_init(|| Outlets {
+        kmsg: Kmsg::open().ok(),
+        own_log,
+        pending: Mutex::new(heapless::Vec::new()),
+    });
     let levels = [Level::Error, Level::Warning, Level::Info, Level::Debug];
     let report = Report(levels.map(|level| logger(level, outlets)));
     log::set_max_level(LevelFilter::Debug);
     // It fails only when a logger is set already, and then there is one.
     let _ = log::set_boxed_logger(Box::new(report));
+}
+
+/// Hands on what was said in this turn. Lines wait until then because each write wakes the logger,
+/// which would take the CPU just when a service is about to be started again.
+pub(crate) fn flush() {
+    if let Some(outlets) = OUTLETS.get() {
+        outlets.flush();
+    }
 }
 
 /// One logger for each level. simplelog could write the level into the line, but allocates for
@@ -90,10 +102,43 @@ impl Display for Doubt {
     }
 }
 
+/// The kernel takes this much as one piece or not at all (PIPE_BUF, pipe(7)): no line is torn.
+const PENDING_MAX: usize = 4096;
+
+static OUTLETS: OnceLock<Outlets> = OnceLock::new();
+
 /// Where lines go. Both may be missing.
 struct Outlets {
     kmsg: Option<Kmsg>,
     own_log: Option<OwnedFd>,
+    /// Lines for our own log, not handed on yet.
+    pending: Mutex<heapless::Vec<u8, PENDING_MAX>>,
+}
+
+impl Outlets {
+    fn keep(&self, line: &[u8]) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.extend_from_slice(line).is_err() {
+            self.write_out(&mut pending);
+            // Fits: a line is shorter than the room.
+            let _ = pending.extend_from_slice(line);
+        }
+    }
+
+    fn flush(&self) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pending.is_empty() {
+            self.write_out(&mut pending);
+        }
+    }
+
+    fn write_out(&self, pending: &mut heapless::Vec<u8, PENDING_MAX>) {
+        if let Some(pipe) = &self.own_log {
+            // Full: the logger is behind by more than the pipe holds, and we do not wait.
+            let _ = ettan_sys::pipe::write(pipe, pending);
+        }
+        pending.clear();
+    }
 }
 
 /// Collects a line, then hands it on in one write to each outlet.
@@ -142,10 +187,7 @@ impl Writer {
         }
         // Room for the line's end is kept by `write`.
         let _ = self.line.push(b'\n');
-        if let Some(pipe) = &self.outlets.own_log {
-            // Full: the logger is behind by more than the pipe holds, and we do not wait.
-            let _ = ettan_sys::pipe::write(pipe, &self.line);
-        }
+        self.outlets.keep(&self.line);
         self.line.clear();
     }
 }
