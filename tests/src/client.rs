@@ -33,27 +33,20 @@ impl Client {
     /// Connects to the socket at `path`.
     ///
     /// # Errors
-    /// As connect(2): nobody listens there, or not yet.
+    /// As connect(2): nobody listens there, or not yet; EAGAIN when too many wait already.
     pub fn connect(path: &Path) -> Result<Self> {
-        let flags = SocketFlags::CLOEXEC;
+        // Never waits: where the queue of the listener is full, that is the answer.
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         net::connect(&socket, &SocketAddrUnix::new(path)?)?;
         Ok(Self { socket })
     }
 
-    /// Sends one packet.
+    /// Sends one packet, at once or not at all.
     ///
     /// # Errors
-    /// As send(2), EPIPE when the other side has closed.
+    /// As send(2): EAGAIN when the other side does not read, EPIPE when it has closed.
     pub fn send(&self, packet: &[u8]) -> Result<usize> {
-        net::send(&self.socket, packet, SendFlags::NOSIGNAL)
-    }
-
-    /// Sends one packet unless that would block (EAGAIN).
-    ///
-    /// # Errors
-    /// As send(2).
-    pub fn send_now(&self, packet: &[u8]) -> Result<usize> {
         net::send(&self.socket, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
     }
 

@@ -51,6 +51,7 @@ if ! has bare; then
     mknod -m 444 dev/random c 1 8
     mknod -m 444 dev/urandom c 1 9
     mknod -m 666 dev/tty c 5 0
+    ln -s pts/ptmx dev/ptmx
     if ! has no-console; then
         : >dev/console
         : >dev/kmsg

@@ -1,9 +1,10 @@
 //! The end of the machine: strays, file systems, reboot(2). Each step bounded; the core says
 //! when to go on without waiting longer.
 
+use crate::report::Cause;
 use ettan_core::{Pid, Power};
 use ettan_sys::poll::{self, Interest};
-use ettan_sys::{mount, process, procfs, reboot};
+use ettan_sys::{Errno, mount, process, procfs, reboot};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -38,9 +39,11 @@ fn is_stray(pid: i32, spared: &[Pid]) -> bool {
     !stat.kernel_thread && !stat.is_zombie()
 }
 
-/// The last call. Returns when the kernel refused everything, or in a container, which ends
-/// with its next step.
-pub(crate) fn power(power: Power) {
+/// The last call. In a container it returns, and ends with its next step.
+///
+/// # Errors
+/// The kernel's answer when it refused everything.
+pub(crate) fn power(power: Power) -> Result<(), Errno> {
     mount::sync();
     let how = match power {
         Power::Reboot => reboot::Ending::Restart,
@@ -55,11 +58,14 @@ pub(crate) fn power(power: Power) {
             Power::Halt => "halting the machine",
         }
     );
-    let Err(errno) = reboot::reboot(how) else { return };
-    log::error!("reboot(2) refused: {errno}");
-    if crate::boot::owns_machine() && power == Power::Reboot {
-        let _ = reboot::reboot_by_sysrq();
+    let refused = reboot::reboot(how);
+    if let Err(errno) = refused {
+        log::error!("reboot(2) refused: {}; trying again", Cause(errno));
+        if crate::boot::owns_machine() && power == Power::Reboot {
+            let _ = reboot::reboot_by_sysrq();
+        }
     }
+    refused
 }
 
 /// `ettan-init close [MOUNT-POINT]`: closes one file system, or all of them.

@@ -63,7 +63,7 @@ impl Pid1 {
             }
             Action::CloseFilesystems => self.close_file_systems(),
             Action::Power(power) => {
-                crate::close::power(power);
+                self.power(power);
                 None
             }
         }

@@ -12,7 +12,7 @@ use crate::report::Cause;
 use crate::seek::{Seekers, View};
 use crate::tables::Tables;
 use core::ffi::CStr;
-use ettan_core::{Event, Millis, Notice, Pid, Supervisor};
+use ettan_core::{Event, Millis, Notice, Pid, Power, Supervisor};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
 use ettan_sys::{clock, heap};
@@ -60,6 +60,8 @@ pub(crate) struct Pid1 {
     pub(crate) reloaded: Option<bool>,
     /// The child that closes the file systems, during shutdown.
     pub(crate) closer: Option<Pid>,
+    /// reboot(2) was refused: what was asked of it, and when it is asked again.
+    pub(crate) refused: Option<(Power, Millis)>,
     /// Strays were signalled, and are looked for after every exit.
     pub(crate) awaits_strays: bool,
     /// Somebody asked for a reload while one was running, or too soon after one.
@@ -85,6 +87,9 @@ pub(crate) fn main() -> ExitCode {
         pid1.turn();
     }
 }
+
+/// How long to wait before a refused reboot(2) is tried again.
+const POWER_AGAIN_MS: u64 = 1000;
 
 impl Pid1 {
     fn new(ground: Ground, pipes: Pipes) -> Self {
@@ -119,6 +124,7 @@ impl Pid1 {
             reap_more: false,
             reloaded: None,
             closer: None,
+            refused: None,
             awaits_strays: false,
             reload_at: None,
             last_reload: Millis(0),
@@ -186,6 +192,7 @@ impl Pid1 {
             self.seekers.next_deadline(),
             self.control.next_deadline(),
             self.reload_at,
+            self.refused.map(|(_, again)| again),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             self.signals.is_none().then(|| self.now.after(LOOK_ANYWAY_MS)),
         ];
@@ -207,6 +214,12 @@ impl Pid1 {
                 self.supervisor.handle(self.now, outcome);
             }
         }
+    }
+
+    /// The last call; again later if the kernel refuses it, for exiting would be a panic.
+    pub(crate) fn power(&mut self, power: Power) {
+        let refused = crate::close::power(power).is_err();
+        self.refused = refused.then(|| (power, self.now.after(POWER_AGAIN_MS)));
     }
 
     /// What a look at processes and PID files needs to see.

@@ -60,6 +60,11 @@ impl Pid1 {
         if self.reload_at.is_some_and(|at| at <= self.now) {
             self.reload();
         }
+        if let Some((power, again)) = self.refused
+            && again <= self.now
+        {
+            self.power(power);
+        }
     }
 
     fn read_signals(&mut self) {

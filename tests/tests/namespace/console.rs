@@ -11,7 +11,6 @@ const HOLDER: &str = "exec perl -e 'use Fcntl; sysopen M, q(/dev/ptmx), O_RDWR |
 #[test]
 fn f1_21_terminal_hangs_up() {
     let mut machine = Namespace::usual();
-    assert_eq!(machine.sh("ln -s pts/ptmx /dev/ptmx").code, 0);
     machine.unit("line", &format!("{}min-uptime-sec = \"1ms\"\n", shell(HOLDER)));
     let keys =
         "tty-path = \"/dev/ttyX\"\nrestart-sec = \"20ms\"\nrestart-max-delay-sec = \"100ms\"\n";

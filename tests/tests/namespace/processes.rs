@@ -303,7 +303,7 @@ fn f1_19_service_restarts_itself() {
     machine.boot();
     machine.expect(&["self up", "self stopping", "self up"]);
     machine.until("one runs", |machine| {
-        let mut all = machine.processes().into_iter();
+        let all = machine.processes().into_iter();
         all.filter(|process| process.command == "sleep 100000").count() == 1
     });
     let asking = |process: &Process| process.command.starts_with("ettan ");

@@ -48,7 +48,9 @@ fn f8_2_busy_file_system() {
 fn f8_3_first_decision_wins() {
     let unit = format!("{}timeout-stop-sec = \"700ms\"\n", fake("--ignore TERM"));
     let mut machine = booted(&[("deaf", unit)]);
-    let _ = machine.sh("kill -TERM 1; kill -USR2 1; ettan poweroff; kill -USR1 1");
+    let _ = machine.sh("kill -TERM 1");
+    machine.expect(&["deaf stopping"]);
+    let _ = machine.sh("kill -USR2 1; ettan poweroff; kill -USR1 1");
     assert_eq!(machine.end(), End::Reboot);
 }
 
