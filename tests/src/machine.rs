@@ -150,9 +150,11 @@ pub trait Operate: Machine {
         self.processes().iter().any(|process| process.pid == pid && !process.is_zombie())
     }
 
-    /// The processes whose command line contains `text`.
+    /// The processes that have not ended and whose command line contains `text`.
     fn running(&mut self, text: &str) -> Vec<Process> {
-        self.processes().into_iter().filter(|process| process.command.contains(text)).collect()
+        let mut all = self.processes();
+        all.retain(|process| !process.is_zombie() && process.command.contains(text));
+        all
     }
 
     /// Looks again and again until `holds` says so.

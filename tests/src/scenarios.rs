@@ -1,7 +1,7 @@
 //! The stories that run on every machine: a PID namespace here, emulated boards with `make
 //! test-qemu`. Each takes a machine that has not booted.
 
-use crate::units::{fake, forking, idle, shell, with};
+use crate::units::{QUICK, fake, forking, idle, shell, with};
 use crate::{End, Machine, Operate};
 
 /// Units start in the order they ask for, and only then is the machine up.
@@ -28,7 +28,7 @@ pub fn boot_and_order(machine: &mut dyn Machine) {
 
 /// A foreground service that is killed is back at once, as another process.
 pub fn restart_after_kill(machine: &mut dyn Machine) {
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.unit("other", &idle());
     machine.boot();
     machine.expect(&["web up"]);
@@ -47,10 +47,7 @@ pub fn restart_after_kill(machine: &mut dyn Machine) {
 
 /// A forking service that is killed is back at once, and its stale PID file misleads nobody.
 pub fn restart_forking_after_kill(machine: &mut dyn Machine) {
-    machine.unit(
-        "telldus",
-        &format!("{}min-uptime-sec = \"1ms\"\n", forking("telldus", "--close-fds")),
-    );
+    machine.unit("telldus", &format!("{}{QUICK}", forking("telldus", "--close-fds")));
     machine.boot();
     machine.expect(&["telldus up"]);
     for _ in 0..3 {

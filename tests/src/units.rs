@@ -1,5 +1,9 @@
 //! Texts of unit files. Each ends inside `[service]`, so that a test adds its own keys below.
 
+/// Keys for a unit that is killed again and again: it comes back as soon as it ever does.
+pub const QUICK: &str =
+    "min-uptime-sec = \"1ms\"\nrestart-sec = \"50ms\"\nrestart-max-delay-sec = \"50ms\"\n";
+
 /// A unit that runs a shell script in the foreground.
 #[must_use]
 pub fn shell(script: &str) -> String {

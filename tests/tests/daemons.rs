@@ -3,6 +3,7 @@
 //! packages are unpacked into the target directory by tests/daemons.sh, never installed.
 
 use ettan_tests::binaries::{target, workspace};
+use ettan_tests::units::QUICK;
 use ettan_tests::{Builder, Machine, Operate};
 use std::path::PathBuf;
 use std::process::Command;
@@ -58,7 +59,7 @@ fn is_kept_alive(daemon: &Daemon) {
     assert_eq!(machine.sh(&format!("true; {}", daemon.prepare)).code, 0);
     machine.write("/etc/d.conf", daemon.configuration.as_bytes());
     let unit = format!(
-        "[service]\ntype = \"forking\"\nexec-start = \"{}\"\npid-file = \"{}\"\nmin-uptime-sec = \"1ms\"\n",
+        "[service]\ntype = \"forking\"\nexec-start = \"{}\"\npid-file = \"{}\"\n{QUICK}",
         daemon.command, daemon.pid_file
     );
     machine.unit("d", &unit);

@@ -1,6 +1,6 @@
 //! Units that own a terminal.
 
-use ettan_tests::units::shell;
+use ettan_tests::units::{QUICK, shell};
 use ettan_tests::{Machine, Namespace, Operate};
 
 /// Holds the other end of a terminal, as a line and a person do, and names it /dev/ttyX.
@@ -11,7 +11,7 @@ const HOLDER: &str = "exec perl -e 'use Fcntl; sysopen M, q(/dev/ptmx), O_RDWR |
 #[test]
 fn f1_21_terminal_hangs_up() {
     let mut machine = Namespace::usual();
-    machine.unit("line", &format!("{}min-uptime-sec = \"1ms\"\n", shell(HOLDER)));
+    machine.unit("line", &format!("{}{QUICK}", shell(HOLDER)));
     let keys =
         "tty-path = \"/dev/ttyX\"\nrestart-sec = \"20ms\"\nrestart-max-delay-sec = \"100ms\"\n";
     machine.unit("getty", &format!("{}{keys}", shell("tty >/tmp/tty; exec sleep 100000")));

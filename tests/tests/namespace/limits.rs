@@ -1,11 +1,11 @@
 //! F3: process 1 at its own limits.
 
-use ettan_tests::units::{idle, shell};
+use ettan_tests::units::{QUICK, idle, shell};
 use ettan_tests::{Client, Machine, Namespace, Operate};
 
 fn booted() -> Namespace {
     let mut machine = Namespace::usual();
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\nrestart-sec = \"20ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.boot();
     machine.expect(&["web up"]);
     machine
@@ -45,13 +45,10 @@ fn ticks(machine: &Namespace) -> u64 {
 
 #[test]
 fn f3_4_interrupted_calls() {
-    let mut machine = Namespace::usual();
+    let mut machine = booted();
     let calls = "epoll_wait,epoll_pwait,read,recvfrom,recvmsg,sendto,sendmsg,wait4,waitid";
     let inject = format!("inject={calls}:error=EINTR:when=3+7");
     let trace = machine.trace(&[&format!("trace={calls}"), &inject]);
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
-    machine.boot();
-    machine.expect(&["web up"]);
     for _ in 0..3 {
         let pid = machine.main_pid("web");
         machine.kill9(pid);
@@ -135,16 +132,16 @@ fn f3_13_memory_and_descriptors_do_not_grow() {
         (memory.parse::<u64>().unwrap_or(0), descriptors.parse::<u64>().unwrap_or(0))
     };
     assert_eq!(machine.sh("ettan reload-units").code, 0);
-    restarts(&mut machine, 20);
+    restarts(&mut machine, 10);
     let before = measure(&mut machine);
-    restarts(&mut machine, 200);
+    restarts(&mut machine, 100);
     let after = measure(&mut machine);
     assert!(
         after.0 <= before.0 + 64,
-        "{before:?} kB, descriptors before and {after:?} after 1,800 restarts"
+        "{before:?} kB, descriptors before and {after:?} after 900 restarts"
     );
     assert!(
         after.1 <= before.1 + 4,
-        "{before:?} kB, descriptors before and {after:?} after 1,800 restarts"
+        "{before:?} kB, descriptors before and {after:?} after 900 restarts"
     );
 }

@@ -1,6 +1,6 @@
 //! What services print, and who keeps it.
 
-use ettan_tests::units::{fake, idle, shell};
+use ettan_tests::units::{QUICK, fake, idle, shell};
 use ettan_tests::{Machine, Namespace, Operate};
 
 #[test]
@@ -83,7 +83,7 @@ fn logs_are_rotated_by_size() {
 fn f6_2_flood_does_not_slow_the_others() {
     let mut machine = Namespace::usual();
     machine.unit("flood", &shell("exec yes a line that is repeated for ever and ever"));
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.boot();
     machine.expect(&["web up"]);
     machine.until("the flood runs", |machine| machine.ettan("is-active flood").code == 0);

@@ -1,6 +1,6 @@
 //! F1: what processes do to themselves, to each other and to us.
 
-use ettan_tests::units::{fake, forking, idle, shell, with};
+use ettan_tests::units::{QUICK, fake, forking, idle, shell, with};
 use ettan_tests::{Builder, Cgroups, Machine, Namespace, Operate, Process};
 
 #[test]
@@ -28,7 +28,7 @@ fn f1_1_every_kind_of_death_is_named() {
 #[test]
 fn f1_1_kill_storm() {
     let mut machine = Namespace::usual();
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.boot();
     machine.expect(&["web up"]);
     for count in 1..=50 {
@@ -92,10 +92,7 @@ fn f1_6_orphans_are_reaped() {
 
 /// The main process dies and leaves its children behind: they go before the next start.
 fn leftovers_go(machine: &mut dyn Machine) {
-    machine.unit(
-        "d",
-        &format!("{}min-uptime-sec = \"1ms\"\n", fake("--name d --children 3 --escapees 2")),
-    );
+    machine.unit("d", &format!("{}{QUICK}", fake("--name d --children 3 --escapees 2")));
     machine.boot();
     machine.expect(&["d up"]);
     machine.until("all six are there", |machine| machine.running("--name d").len() == 6);
@@ -154,7 +151,7 @@ fn machine_under_fire(machine: &mut Namespace) {
 #[test]
 fn f1_10_fork_that_fails_is_tried_again() {
     let mut machine = Namespace::usual();
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\nrestart-sec = \"20ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.boot();
     machine.expect(&["web up"]);
     let pid = machine.main_pid("web");
@@ -204,7 +201,7 @@ fn f1_11_reused_pid_is_never_hit() {
 #[test]
 fn f1_13_ten_thousand_orphans() {
     let mut machine = Builder::default().seconds(180).build();
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.boot();
     machine.expect(&["web up"]);
     // Each is a grandchild whose parent goes; all wait at the FIFO and end together.
@@ -229,7 +226,7 @@ fn f1_13_ten_thousand_orphans() {
 #[test]
 fn f1_14_storm_of_orphans_and_a_restart() {
     let mut machine = Builder::default().seconds(120).build();
-    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("web", &format!("{}{QUICK}", idle()));
     let storm = "while :; do (true & true & true & true &); done";
     machine.unit("storm", &shell(storm));
     machine.boot();
@@ -313,10 +310,7 @@ fn f1_19_service_restarts_itself() {
 #[test]
 fn f1_20_child_holds_the_log_pipe() {
     let mut machine = Namespace::usual();
-    machine.unit(
-        "d",
-        &format!("{}min-uptime-sec = \"1ms\"\n", fake("--name d --escapees 1 --print hello")),
-    );
+    machine.unit("d", &format!("{}{QUICK}", fake("--name d --escapees 1 --print hello")));
     machine.boot();
     machine.expect(&["d up"]);
     machine.until("the escapee runs", |machine| machine.running("--role escapee").len() == 1);
