@@ -53,13 +53,16 @@ impl Tree {
     /// The group of this name, made where missing.
     ///
     /// # Errors
-    /// EACCES, ENOSPC (`cgroup.max.descendants`), EMFILE.
+    /// EACCES, ENOSPC (`cgroup.max.descendants`), EMFILE; EAGAIN while it is frozen and cannot be
+    /// thawed, because a group above it is.
     pub fn create(&self, name: &CStr) -> Result<Group> {
         if was_killed_at(self.dir.as_fd(), name) {
             // If it is still in use it stays, and a start in it takes the longer way.
             let _ = self.remove(name);
         }
-        make(self.dir.as_fd(), name).map(|dir| Group { dir })
+        let group = make(self.dir.as_fd(), name).map(|dir| Group { dir })?;
+        group.thaw()?;
+        Ok(group)
     }
 
     /// The group of this name, if it is there.
@@ -95,10 +98,7 @@ impl Group {
     /// # Errors
     /// ENODEV when it was removed, EMFILE.
     pub fn populated(&self) -> Result<bool> {
-        let mut buffer = [0_u8; 128];
-        let file = open_file(&self.dir, c"cgroup.events", OFlags::RDONLY)?;
-        let len = retry(|| rustix::io::read(&file, &mut buffer))?;
-        Ok(says_populated(buffer.get(..len).unwrap_or(&[])))
+        self.events(says_populated)
     }
 
     /// Calls `visit` with each process in it (not below). Processes come and go meanwhile, and
@@ -139,10 +139,43 @@ impl Group {
         }
     }
 
+    /// Whether nobody is in it and the next process may be born in it: it is not frozen, nor was
+    /// it ever killed. Otherwise [`Tree::create`] gives a better one.
+    ///
+    /// # Errors
+    /// As [`Group::populated`].
+    pub fn ready(&self) -> Result<bool> {
+        let ready = self.events(|text| {
+            let mut lines = text.split(|&byte| byte == b'\n');
+            !says_populated(text) && !lines.any(|line| line == b"frozen 1")
+        });
+        ready.map(|ready| ready && !self.was_killed())
+    }
+
     /// Whether [`Group::kill`] ever hit it: then [`Tree::create`] may give a better one.
     #[must_use]
     pub fn was_killed(&self) -> bool {
         rustix::fs::fstat(&self.dir).is_ok_and(|stat| says_killed(&stat))
+    }
+
+    /// What is born in a frozen group never gets to execve, and who waits for that waits for ever.
+    fn thaw(&self) -> Result<()> {
+        if !self.frozen()? {
+            return Ok(());
+        }
+        write(&self.dir, c"cgroup.freeze", b"0")?;
+        if self.frozen()? { Err(Errno::AGAIN) } else { Ok(()) }
+    }
+
+    fn frozen(&self) -> Result<bool> {
+        self.events(|text| text.split(|&byte| byte == b'\n').any(|line| line == b"frozen 1"))
+    }
+
+    fn events<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        let mut buffer = [0_u8; 128];
+        let file = open_file(&self.dir, c"cgroup.events", OFlags::RDONLY)?;
+        let len = retry(|| rustix::io::read(&file, &mut buffer))?;
+        Ok(read(buffer.get(..len).unwrap_or(&[])))
     }
 
     /// Before 5.14: what is frozen cannot fork; KILL thaws what it hits. What is in groups below

@@ -333,3 +333,20 @@ fn a_requirement_that_fails_takes_its_dependant_along() {
     assert_eq!(machine.status("top")["state"], "down");
     assert!(machine.running("sleep 100000").is_empty());
 }
+
+#[test]
+fn f1_4_restart_in_a_frozen_group() {
+    let mut machine = Namespace::usual();
+    machine.unit("web", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.unit("other", &format!("{}min-uptime-sec = \"1ms\"\n", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    let web = machine.main_pid("web");
+    let freeze = "echo 1 >$(find /sys/fs/cgroup -type d -path '*/ettan/web')/cgroup.freeze";
+    assert_eq!(machine.sh(freeze).code, 0);
+    machine.kill9(web);
+    machine.expect(&["web up"]);
+    let other = machine.main_pid("other");
+    machine.kill9(other);
+    machine.expect(&["other up"]);
+}
