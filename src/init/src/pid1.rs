@@ -67,10 +67,12 @@ pub(crate) struct Pid1 {
     /// Somebody asked for a reload while one was running, or too soon after one.
     pub(crate) reload_at: Option<Millis>,
     pub(crate) last_reload: Millis,
+    /// The rescue shell was offered because there is no table; once is enough.
+    pub(crate) rescue_offered: bool,
     /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
     pub(crate) cad: crate::translate::CtrlAltDel,
-    /// The logger's socket is being polled for writing.
-    logger_polled: bool,
+    /// The logger's socket is being polled for writing. A new socket is not yet.
+    pub(crate) logger_polled: bool,
 }
 
 /// PID 1 from its first line to reboot(2).
@@ -128,6 +130,7 @@ impl Pid1 {
             awaits_strays: false,
             reload_at: None,
             last_reload: Millis(0),
+            rescue_offered: false,
             cad: crate::translate::CtrlAltDel::default(),
             logger_polled: false,
         }
@@ -165,6 +168,7 @@ impl Pid1 {
         }
         self.after_wait();
         self.feed(Event::Tick);
+        self.offer_rescue();
         self.after_turn();
         self.poll_logger();
         report::flush();

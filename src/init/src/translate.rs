@@ -1,7 +1,7 @@
 //! What the kernel said → `Event`. Takes news from descriptors; decides nothing.
 
 use crate::pid1::{Pid1, token};
-use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power};
+use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power, State};
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
 use ettan_sys::signals::{self, Signals};
@@ -165,6 +165,21 @@ impl Pid1 {
             self.feed(Event::Ask { unit: builtins.rescue, ask });
         }
         true
+    }
+
+    /// Without a table from the first loader nothing at all would start: then somebody must be
+    /// able to log in and look (P8). The loader is tried again meanwhile, and a table ends it.
+    pub(crate) fn offer_rescue(&mut self) {
+        let Some(builtins) = self.builtins else { return };
+        if self.rescue_offered || self.tables.table().is_some() {
+            return;
+        }
+        let state = self.supervisor.view(builtins.loader).map(|view| view.state);
+        if let Some(State::Backoff { .. } | State::Failed) = state {
+            self.rescue_offered = true;
+            log::error!("the unit files cannot be read: rescue shell on the console");
+            self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Start });
+        }
     }
 
     /// Starts the loader, now or as soon as one may.

@@ -191,3 +191,15 @@ fn f7_13_a_thousand_units() {
 fn f7_14_closed_descriptors_and_empty_dev() {
     comes_up(&mut Builder::default().start(Start::Closed).build());
 }
+
+#[test]
+fn f7_1_no_table_of_units_can_be_made() {
+    let mut machine = Namespace::usual();
+    let trace = machine.trace(&["trace=memfd_create", "inject=memfd_create:error=ENOMEM"]);
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["ettan-rescue starting"]);
+    drop(trace);
+    machine.expect(&["web up"]);
+    machine.until("the shell is gone", |machine| machine.status("ettan-rescue")["goal"] == "down");
+}
