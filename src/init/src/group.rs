@@ -154,7 +154,7 @@ impl Groups {
         signal: u8,
     ) {
         self.signal_main(unit, main, signal);
-        self.each_member(supervisor, unit, |pid| {
+        let _ = self.each_member(supervisor, unit, |pid| {
             if main.is_none_or(|main| main.raw() != pid) {
                 signal_held(pid, signal, || self.is_member(supervisor, unit, pid));
             }
@@ -221,19 +221,20 @@ impl Groups {
         self.sweeping.iter().any(|(_, watch)| watch.is_none())
     }
 
-    /// Calls `found` with each process of the unit that lives. Zombies are not told.
+    /// Calls `found` with each process of the unit that lives. Zombies are not told. False when
+    /// there may be others, for want of a descriptor to look with.
     pub(crate) fn each_member(
         &self,
         supervisor: &Supervisor,
         unit: UnitId,
         mut found: impl FnMut(i32),
-    ) {
-        let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return };
+    ) -> bool {
+        let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return true };
         match &self.tree {
             Some(tree) => {
-                // A group that cannot be read has no members that could be reached.
                 let group = tree.open(NameBuffer::of(name).as_cstr());
-                let _ = group.and_then(|group| group.procs(&mut found));
+                let looked = group.and_then(|group| group.procs(&mut found));
+                matches!(looked, Ok(()) | Err(Errno::NOENT | Errno::NODEV))
             }
             None => each_pid(|pid| {
                 if self.is_member_by_cookie(unit, pid) {
@@ -281,7 +282,13 @@ impl Groups {
         }
         let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return true };
         if let Some(tree) = &self.tree {
-            let Ok(group) = tree.open(NameBuffer::of(name).as_cstr()) else { return true };
+            let group = match tree.open(NameBuffer::of(name).as_cstr()) {
+                Ok(group) => group,
+                Err(Errno::NOENT) => return true,
+                // Without a look nobody knows; a second instance beside the first is the price of
+                // guessing wrong (P5).
+                Err(_) => return false,
+            };
             let is_empty = || group.populated().is_ok_and(|populated| !populated);
             if is_empty() {
                 self.empty.set((!group.was_killed()).then_some((unit, group)));
@@ -292,11 +299,11 @@ impl Groups {
             return is_empty();
         }
         let mut left = false;
-        self.each_member(supervisor, unit, |pid| {
+        let looked = self.each_member(supervisor, unit, |pid| {
             left = true;
             signal_held(pid, signals::KILL, || self.is_member_by_cookie(unit, pid));
         });
-        !left
+        looked && !left
     }
 }
 
@@ -320,10 +327,16 @@ const fn wants_to_run(signal: u8) -> bool {
     matches!(signal, signals::TERM | signals::INT | signals::HUP | signals::QUIT)
 }
 
-/// Calls `found` with each process there is. Without /proc with none.
-pub(crate) fn each_pid(found: impl FnMut(i32)) {
-    if let Ok(pids) = procfs::pids() {
-        pids.for_each(found);
+/// Calls `found` with each process there is. Without /proc with none. False when it cannot be
+/// looked at just now: it takes two descriptors, one to list and one to look.
+pub(crate) fn each_pid(found: impl FnMut(i32)) -> bool {
+    match procfs::pids() {
+        Ok(pids) => {
+            let can_look = procfs::stat(process::own_pid()).is_some();
+            pids.for_each(found);
+            can_look
+        }
+        Err(errno) => errno == Errno::NOENT,
     }
 }
 

@@ -173,6 +173,8 @@ impl Pid1 {
         if unit == builtins.loader {
             self.tables.prepare().map(Some)
         } else if unit == builtins.logger {
+            // The old socket left the set when it was closed.
+            self.logger_polled = false;
             self.pipes.new_logger().map(Some)
         } else {
             Ok(None)

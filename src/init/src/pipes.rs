@@ -79,8 +79,11 @@ impl Pipes {
                 pipe
             }
             None => {
+                let pipe = Pipe::new(policy)?;
+                // Only now: a pipe that could not be made is never shown, and to wait for that is
+                // to be awake for ever.
                 self.unshown = self.unshown.saturating_add(1);
-                slot.insert(Pipe::new(policy)?)
+                slot.insert(pipe)
             }
         };
         Ok(pipe.write.as_fd())
@@ -113,7 +116,8 @@ impl Pipes {
         self.unshown > 0 && self.logger.is_some()
     }
 
-    /// Shows pipes to the logger until all are shown or its socket is full.
+    /// Shows pipes to the logger until all are shown or its socket is full. A dead logger's
+    /// socket is closed: it would be ready for ever. The next logger gets a new one.
     pub(crate) fn show(&mut self, supervisor: &Supervisor) {
         let Some(logger) = &self.logger else { return };
         let own = self.own.iter_mut().map(|pipe| (OWN_LOG, pipe));
@@ -123,9 +127,14 @@ impl Pipes {
             Some((unit.name.as_str(), pipe))
         });
         for (name, pipe) in own.chain(units).filter(|(_, pipe)| !pipe.shown) {
-            if pipe.show(logger, name).is_err() {
-                // Full, or the logger just died: the next readiness or the next logger shows it.
-                return;
+            match pipe.show(logger, name) {
+                Ok(()) => {}
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED) => {
+                    self.logger = None;
+                    return;
+                }
+                // Full: its readiness shows the rest.
+                Err(_) => return,
             }
             self.unshown = self.unshown.saturating_sub(1);
         }

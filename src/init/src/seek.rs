@@ -299,8 +299,8 @@ impl Seek {
     /// No file, and no process of the unit that could still write one: it died during its start.
     fn nobody_can_write_it(&self, view: &View<'_>) -> Verdict {
         let mut left = false;
-        view.groups.each_member(view.supervisor, self.unit, |_| left = true);
-        if left { Verdict::NotYet } else { Verdict::Lost(None) }
+        let looked = view.groups.each_member(view.supervisor, self.unit, |_| left = true);
+        if left || !looked { Verdict::NotYet } else { Verdict::Lost(None) }
     }
 
     /// Without a usable number: the only process that the launcher left to us is the main one.
@@ -324,14 +324,14 @@ impl Seek {
     fn only_survivor(&self, view: &View<'_>) -> Option<Pid> {
         let mut count = 0_u32;
         let mut last = None;
-        view.groups.each_member(view.supervisor, self.unit, |pid| {
+        let looked = view.groups.each_member(view.supervisor, self.unit, |pid| {
             // A worker's parent is its master; the master's parent, once the launcher is gone, is us.
             if procfs::stat(pid).is_some_and(|stat| stat.ppid == 1 && !stat.is_zombie()) {
                 count = count.saturating_add(1);
                 last = Pid::new(pid);
             }
         });
-        last.filter(|_| count == 1)
+        last.filter(|_| looked && count == 1)
     }
 
     fn wait(&mut self, now: Millis) {

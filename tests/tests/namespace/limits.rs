@@ -1,7 +1,7 @@
 //! F3: process 1 at its own limits.
 
-use ettan_tests::units::{QUICK, idle, shell};
-use ettan_tests::{Client, Machine, Namespace, Operate};
+use ettan_tests::units::{QUICK, idle, shell, with};
+use ettan_tests::{Builder, Cgroups, Client, Machine, Namespace, Operate};
 
 fn booted() -> Namespace {
     let mut machine = Namespace::usual();
@@ -33,6 +33,82 @@ fn f3_1_no_descriptor_left_for_a_client() {
         .status();
     assert!(status.is_ok_and(|status| status.success()));
     machine.until("all is well again", |machine| machine.ettan("is-active web").code == 0);
+}
+
+/// The lowest number that no descriptor process 1 opens from now on may have.
+fn limit_descriptors(machine: &Namespace, most: u32) {
+    let limit = format!("--nofile={most}:");
+    let status = std::process::Command::new("prlimit")
+        .args(["--pid", &machine.init().to_string(), &limit])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
+/// Lets a while pass, and looks at what process 1 did with it.
+fn rests(machine: &mut Namespace) {
+    let before = ticks(machine);
+    for _ in 0..400 {
+        assert!(machine.turn());
+    }
+    let spent = ticks(machine) - before;
+    assert!(spent < 20, "process 1 spins: {spent} ticks");
+}
+
+#[test]
+fn f3_2_no_descriptor_left_for_a_log_pipe() {
+    let mut machine = booted();
+    let wait = "while ! [ -e /tmp/go ]; do sleep 0.05; done";
+    machine.unit("gate", &format!("{}type = \"oneshot\"\n", shell(wait)));
+    machine.unit("late", &with("after = [\"gate\"]", &idle()));
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.expect(&["gate starting"]);
+    limit_descriptors(&machine, 12);
+    assert_eq!(machine.sh("touch /tmp/go").code, 0);
+    machine.until("the gate is open", |machine| machine.running("/tmp/go").is_empty());
+    for _ in 0..40 {
+        assert!(machine.turn());
+    }
+    limit_descriptors(&machine, 4096);
+    machine.until("it is up", |machine| machine.ettan("is-active late").code == 0);
+    rests(&mut machine);
+}
+
+#[test]
+fn f3_2_no_descriptor_left_to_look_for_leftovers() {
+    for cgroups in [Cgroups::Own, Cgroups::Missing] {
+        let mut machine = Builder::default().cgroups(cgroups).build();
+        let leaver = shell("setsid sleep 77777 & exec sleep 100000");
+        machine.unit("web", &format!("{leaver}min-uptime-sec = \"1ms\"\n"));
+        machine.boot();
+        machine.expect(&["web up"]);
+        machine.until("it has a child", |machine| machine.running("sleep 77777").len() == 1);
+        let main = machine.main_pid("web");
+        limit_descriptors(&machine, 12);
+        machine.kill9(main);
+        for _ in 0..40 {
+            assert!(machine.turn());
+        }
+        limit_descriptors(&machine, 4096);
+        machine.until("it is up again", |machine| machine.ettan("is-active web").code == 0);
+        machine.until("it has a child", |machine| !machine.running("sleep 77777").is_empty());
+        assert_eq!(machine.running("sleep 77777").len(), 1, "{cgroups:?}: of two starts");
+    }
+}
+
+#[test]
+fn f6_1_dead_logger_does_not_keep_process_1_awake() {
+    let mut machine = booted();
+    machine.unit("new", &idle());
+    machine.until("the logger is waited for", |machine| {
+        let _ = machine.sh("pkill -9 -f 'ettan-init log'");
+        let status = machine.status("ettan-log");
+        let left = status["deadline_ms"].as_u64().unwrap_or(0);
+        left.saturating_sub(status["now_ms"].as_u64().unwrap_or(left)) > 3_000
+    });
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.until("it is up", |machine| machine.ettan("is-active new").code == 0);
+    assert_eq!(machine.status("ettan-log")["state"], "backoff");
+    rests(&mut machine);
 }
 
 /// Processor time that process 1 has used, in ticks of 10 ms.
