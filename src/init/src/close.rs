@@ -14,21 +14,21 @@ const UNMOUNT_TIMEOUT_MS: u64 = 4_000;
 /// Sends `signal` to every process but PID 1, kernel threads and `spared`. True when there was none.
 pub(crate) fn kill_strays(signal: u8, spared: &[Pid]) -> bool {
     let mut none = true;
-    crate::group::each_pid(|pid| {
+    let looked = crate::group::each_pid(|pid| {
         if is_stray(pid, spared) {
             none = false;
             // ESRCH: gone already.
             let _ = process::kill(pid, signal);
         }
     });
-    none
+    looked && none
 }
 
 /// True when no process is left but PID 1, kernel threads and `spared`.
 pub(crate) fn strays_gone(spared: &[Pid]) -> bool {
     let mut none = true;
-    crate::group::each_pid(|pid| none = none && !is_stray(pid, spared));
-    none
+    let looked = crate::group::each_pid(|pid| none = none && !is_stray(pid, spared));
+    looked && none
 }
 
 fn is_stray(pid: i32, spared: &[Pid]) -> bool {
@@ -39,12 +39,13 @@ fn is_stray(pid: i32, spared: &[Pid]) -> bool {
     !stat.kernel_thread && !stat.is_zombie()
 }
 
-/// The last call. In a container it returns, and ends with its next step.
+/// The last call. In a container it returns, and ends with its next step. Does not sync: the child
+/// that closed the file systems has, and where it could not end, neither could we
+/// (`faults.md` 8.2).
 ///
 /// # Errors
 /// The kernel's answer when it refused everything.
 pub(crate) fn power(power: Power) -> Result<(), Errno> {
-    mount::sync();
     let how = match power {
         Power::Reboot => reboot::Ending::Restart,
         Power::PowerOff => reboot::Ending::PowerOff,

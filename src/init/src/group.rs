@@ -289,14 +289,16 @@ impl Groups {
                 // guessing wrong (P5).
                 Err(_) => return false,
             };
-            let is_empty = || group.populated().is_ok_and(|populated| !populated);
-            if is_empty() {
-                self.empty.set((!group.was_killed()).then_some((unit, group)));
+            if let Ok(events) = group.events()
+                && !events.populated
+            {
+                let is_good = !events.frozen && !group.was_killed();
+                self.empty.set(is_good.then_some((unit, group)));
                 return true;
             }
             // What cannot be killed at once is tried again at every look.
             let _ = group.kill();
-            return is_empty();
+            return group.populated().is_ok_and(|populated| !populated);
         }
         let mut left = false;
         let looked = self.each_member(supervisor, unit, |pid| {

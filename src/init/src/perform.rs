@@ -9,7 +9,7 @@ use crate::seek::Seekers;
 use core::ffi::CStr;
 use ettan_core::{Action, Event, Notice, Pid, SpawnFault, State, Step, UnitId, Whom};
 use ettan_sys::spawn::{self, Identity, SpawnPlan, SpawnStep, Strings};
-use ettan_sys::{Errno, mount, procfs, random, signals};
+use ettan_sys::{Errno, procfs, random, signals};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// As many as the table carries.
@@ -216,8 +216,11 @@ impl Pid1 {
             Err(fault) => {
                 let errno = Errno::from_raw_os_error(fault.errno);
                 log::error!("no child to close the file systems ({}): syncing only", Cause(errno));
-                mount::sync();
-                Some(Event::FilesystemsClosed)
+                // The kernel does it on its own, and we do not wait for a disk that is dead: the
+                // core gives it the time that closing would have had.
+                let begun =
+                    crate::boot::owns_machine() && ettan_sys::reboot::sync_by_sysrq().is_ok();
+                (!begun).then_some(Event::FilesystemsClosed)
             }
         }
     }

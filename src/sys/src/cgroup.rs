@@ -40,6 +40,15 @@ pub struct Group {
     dir: OwnedFd,
 }
 
+/// What the kernel says of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// A process that has not ended is in it or below.
+    pub populated: bool,
+    /// It, or a group above it, is frozen.
+    pub frozen: bool,
+}
+
 impl Tree {
     /// The group `base` below the one this process is in, made where missing. None without a
     /// cgroup v2 tree, or where we may not make groups.
@@ -98,7 +107,20 @@ impl Group {
     /// # Errors
     /// ENODEV when it was removed, EMFILE.
     pub fn populated(&self) -> Result<bool> {
-        self.events(says_populated)
+        self.events().map(|events| events.populated)
+    }
+
+    /// The same, and whether a process born in it now would stop at birth.
+    ///
+    /// # Errors
+    /// As [`Group::populated`].
+    pub fn events(&self) -> Result<Events> {
+        let mut buffer = [0_u8; 128];
+        let file = open_file(&self.dir, c"cgroup.events", OFlags::RDONLY)?;
+        let len = retry(|| rustix::io::read(&file, &mut buffer))?;
+        let text = buffer.get(..len).unwrap_or(&[]);
+        let frozen = text.split(|&byte| byte == b'\n').any(|line| line == b"frozen 1");
+        Ok(Events { populated: says_populated(text), frozen })
     }
 
     /// Calls `visit` with each process in it (not below). Processes come and go meanwhile, and
@@ -139,19 +161,6 @@ impl Group {
         }
     }
 
-    /// Whether nobody is in it and the next process may be born in it: it is not frozen, nor was
-    /// it ever killed. Otherwise [`Tree::create`] gives a better one.
-    ///
-    /// # Errors
-    /// As [`Group::populated`].
-    pub fn ready(&self) -> Result<bool> {
-        let ready = self.events(|text| {
-            let mut lines = text.split(|&byte| byte == b'\n');
-            !says_populated(text) && !lines.any(|line| line == b"frozen 1")
-        });
-        ready.map(|ready| ready && !self.was_killed())
-    }
-
     /// Whether [`Group::kill`] ever hit it: then [`Tree::create`] may give a better one.
     #[must_use]
     pub fn was_killed(&self) -> bool {
@@ -160,22 +169,11 @@ impl Group {
 
     /// What is born in a frozen group never gets to execve, and who waits for that waits for ever.
     fn thaw(&self) -> Result<()> {
-        if !self.frozen()? {
+        if !self.events()?.frozen {
             return Ok(());
         }
         write(&self.dir, c"cgroup.freeze", b"0")?;
-        if self.frozen()? { Err(Errno::AGAIN) } else { Ok(()) }
-    }
-
-    fn frozen(&self) -> Result<bool> {
-        self.events(|text| text.split(|&byte| byte == b'\n').any(|line| line == b"frozen 1"))
-    }
-
-    fn events<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        let mut buffer = [0_u8; 128];
-        let file = open_file(&self.dir, c"cgroup.events", OFlags::RDONLY)?;
-        let len = retry(|| rustix::io::read(&file, &mut buffer))?;
-        Ok(read(buffer.get(..len).unwrap_or(&[])))
+        if self.events()?.frozen { Err(Errno::AGAIN) } else { Ok(()) }
     }
 
     /// Before 5.14: what is frozen cannot fork; KILL thaws what it hits. What is in groups below

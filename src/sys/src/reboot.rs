@@ -46,10 +46,22 @@ pub fn catch_ctrl_alt_del() -> Result<()> {
 /// # Errors
 /// EPERM unless we are process 1, ENOENT without /proc.
 pub fn reboot_by_sysrq() -> Result<()> {
+    sysrq(b"b")
+}
+
+/// Has the kernel write everything to disk by itself, and does not wait for it.
+///
+/// # Errors
+/// EPERM unless we are process 1, ENOENT without /proc.
+pub fn sync_by_sysrq() -> Result<()> {
+    sysrq(b"s")
+}
+
+fn sysrq(key: &[u8; 1]) -> Result<()> {
     only_process_1()?;
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let trigger = rustix::fs::open(c"/proc/sysrq-trigger", flags, Mode::empty())?;
-    rustix::io::write(&trigger, b"b").map(drop)
+    rustix::io::write(&trigger, key).map(drop)
 }
 
 fn only_process_1() -> Result<()> {
@@ -65,5 +77,6 @@ mod tests {
         assert_eq!(reboot(Ending::Restart), Err(Errno::PERM));
         assert_eq!(catch_ctrl_alt_del(), Err(Errno::PERM));
         assert_eq!(reboot_by_sysrq(), Err(Errno::PERM));
+        assert_eq!(sync_by_sysrq(), Err(Errno::PERM));
     }
 }

@@ -129,3 +129,16 @@ fn a_shutdown_starts_nothing_any_more() {
         "{story:?}"
     );
 }
+
+#[test]
+fn f8_2_sync_that_never_ends() {
+    let mut machine = Namespace::usual();
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    // Only process 1 itself hangs in it; the child that closes file systems is not traced.
+    let trace = machine.trace(&["trace=sync", "inject=sync:delay_enter=100000000"]);
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+    drop(trace);
+}
