@@ -197,6 +197,37 @@ fn f1_11_reused_pid_is_never_hit() {
     assert!(machine.alive(pid), "the newcomer was hit");
 }
 
+/// Makes `pid` the next number that the kernel gives; no process is made after that.
+fn next_pid(machine: &mut Namespace, pid: i32) {
+    let script = format!(
+        "mount -t proc proc /mnt && exec 9>/mnt/sys/kernel/ns_last_pid && umount -l /mnt && echo {} >&9",
+        pid - 1
+    );
+    assert_eq!(machine.sh(&script).code, 0);
+}
+
+#[test]
+fn f1_12_pid_reused_by_another_service() {
+    let mut machine = Namespace::usual();
+    machine.unit("old", &format!("{}restart = \"no\"\n", idle()));
+    machine.unit("new", &format!("{}{QUICK}", shell("exec sleep 200000")));
+    machine.boot();
+    machine.expect(&["old up"]);
+    assert_eq!(machine.ettan("stop new").code, 0);
+    let pid = machine.main_pid("old");
+    machine.kill9(pid);
+    machine.expect(&["old failed"]);
+    next_pid(&mut machine, pid);
+    machine.ask(r#"{"verb":"start","unit":"new","wait":true}"#, &["done", "failed", "error"]);
+    assert_eq!(machine.main_pid("new"), pid, "another process took the number");
+    assert_eq!(machine.ettan("kill -s KILL old").code, 7);
+    assert_eq!(machine.ettan("stop old").code, 0);
+    assert!(machine.alive(pid), "the other service was hit");
+    machine.kill9(pid);
+    machine.expect(&["new up"]);
+    assert_eq!(machine.status("old")["state"], "down");
+}
+
 /// Ten thousand orphans end at once while a service is killed.
 #[test]
 fn f1_13_ten_thousand_orphans() {
