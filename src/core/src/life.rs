@@ -129,7 +129,7 @@ impl Supervisor {
         if core::mem::replace(&mut slot.seeking, false) {
             self.push(Action::Forget { unit: id });
         }
-        self.unmap(pid);
+        self.unmap(id, pid);
         if stays {
             self.rest(id, State::Down, reason);
             return;
@@ -255,8 +255,8 @@ impl Supervisor {
     }
 
     /// The process is no longer this unit's.
-    pub(crate) fn unmap(&mut self, pid: Option<Pid>) {
-        if let Some(pid) = pid {
+    pub(crate) fn unmap(&mut self, id: UnitId, pid: Option<Pid>) {
+        if let Some(pid) = pid.filter(|pid| self.pids.get(pid) == Some(&id.0)) {
             let _ = self.pids.remove(&pid);
         }
     }

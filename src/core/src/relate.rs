@@ -119,7 +119,8 @@ impl Supervisor {
         }
     }
 
-    /// The number of a condition. When all are taken, one that nobody waits for gives way.
+    /// The number of a condition. When all are taken, one that nobody waits for gives way, if
+    /// possible one that does not hold: it would not be told again.
     fn intern(&mut self, name: &str) -> Option<u8> {
         let known = self.conditions.iter().position(|known| known.name == name);
         if let Some(at) = known {
@@ -132,7 +133,8 @@ impl Supervisor {
             return u8::try_from(at).ok();
         }
         let waited = self.slots.iter().fold(0, |bits, slot| bits | slot.conditions);
-        let free = (!waited).trailing_zeros();
+        let idle = !waited & !self.holding;
+        let free = if idle == 0 { !waited } else { idle }.trailing_zeros();
         *self.conditions.get_mut(usize::try_from(free).ok()?)? = entry;
         self.holding &= !1_u64.wrapping_shl(free);
         u8::try_from(free).ok()

@@ -193,7 +193,7 @@ impl Supervisor {
             }
             State::Up { pid: old, since } => {
                 if old != Some(pid) {
-                    self.unmap(old);
+                    self.unmap(id, old);
                     let _ = self.pids.insert(pid, id.0);
                     self.enter(id, State::Up { pid: Some(pid), since }, reason);
                 }
@@ -230,11 +230,11 @@ impl Supervisor {
             }
             State::Up { pid: Some(_), .. } if slot.seeking => {
                 slot.last_exit = status;
-                self.unmap(pid);
+                self.unmap(id, pid);
                 self.main_is_gone(id);
             }
             State::Stopping { .. } if slot.seeking => {
-                self.unmap(pid);
+                self.unmap(id, pid);
                 self.sweep(id, None, reason);
             }
             // The launcher still decides, or nothing is left to decide.

@@ -178,7 +178,6 @@ impl Groups {
             // Within the capacity: it holds each unit once, and there are at most MAX_UNITS.
             self.sweeping.push((unit, watch));
         }
-        // It may have emptied before it was watched.
         false
     }
 

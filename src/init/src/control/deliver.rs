@@ -44,7 +44,7 @@ impl Control {
                 Job::Waiting { unit, name, ask } => {
                     match answer::outcome(*unit, name, *ask, context) {
                         Some(reply) => (reply, Job::Idle),
-                        None => return,
+                        None => return self.want_room(slot, false, context),
                     }
                 }
                 &Job::Listing { next, units, diagnostics } => {
