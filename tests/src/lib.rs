@@ -8,12 +8,14 @@
 pub mod binaries;
 mod cgroup;
 mod client;
+mod console;
 mod host;
 mod limit;
 mod machine;
 mod namespace;
 mod notices;
 mod process;
+mod qemu;
 mod story;
 mod trace;
 
@@ -25,5 +27,6 @@ pub use limit::Limit;
 pub use machine::{End, Machine, Operate, Output};
 pub use namespace::{Builder, Cgroups, Namespace, Start};
 pub use process::Process;
+pub use qemu::Qemu;
 pub use story::Story;
 pub use trace::Trace;

@@ -75,7 +75,7 @@ fn connect(socket: &Path) -> Option<Client> {
 
 /// A change of state as `web backoff: …`, other news of a unit as `web says: …`, news of the
 /// whole machine as `machine: …`; the text is the one of the log.
-fn words(packet: &str) -> Option<String> {
+pub(crate) fn words(packet: &str) -> Option<String> {
     let value: Value = serde_json::from_str(packet).ok()?;
     let field = |name| value.get(name).and_then(Value::as_str);
     let text = field("text").unwrap_or_default();

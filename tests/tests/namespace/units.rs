@@ -169,6 +169,29 @@ fn f5_13_no_units_at_all() {
     }
 }
 
+/// A person at a terminal that is the console: waits for a prompt, types one command.
+const PERSON: &str = "use Fcntl; sysopen M, q(/dev/ptmx), O_RDWR | O_NOCTTY or die; \
+    my $off = pack q(i), 0; ioctl M, 0x40045431, $off; my $n = pack q(i), 0; ioctl M, 0x80045430, $n; \
+    system(q(mount --bind /dev/pts/) . unpack(q(i), $n) . q( /dev/console)) == 0 or die; \
+    open F, q(>), q(/tmp/sits); close F; my $seen; \
+    while (sysread M, my $text, 100) { $seen .= $text; \
+        if ($seen =~ /# $/) { $seen = q(); syswrite M, qq(tty >/tmp/typed\n) } } sleep 99999";
+
+#[test]
+fn f5_13_rescue_shell_on_the_console() {
+    let mut machine = Namespace::usual();
+    let prepare =
+        "rmdir /etc/units && mkdir /dev/pts && mount -t devpts -o ptmxmode=0666 pts /dev/pts";
+    assert_eq!(machine.sh(prepare).code, 0);
+    let _ = machine.sh(&format!("setsid perl -e '{PERSON}' >/dev/null 2>&1 </dev/null &")).ok();
+    machine
+        .until("somebody sits at the console", |machine| machine.sh("test -e /tmp/sits").code == 0);
+    machine.boot();
+    machine.until("the shell has done what was typed", |machine| {
+        machine.sh("cat /tmp/typed").out.starts_with("/dev/")
+    });
+}
+
 #[test]
 fn f5_13_all_units_are_broken() {
     let mut machine = Namespace::usual();

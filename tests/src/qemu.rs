@@ -1,0 +1,256 @@
+//! A machine that is an emulated Raspberry Pi: an image with the test's files laid over it, booted
+//! by qemu/boot.sh, with a shell on its serial console. The oracle of its end is what the kernel
+//! says last: restarting, power down, halted.
+
+use crate::binaries::{target, workspace};
+use crate::console::Console;
+use crate::notices::words;
+use crate::{End, Limit, Machine, Output, Process, Story};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The time that a whole test on a board may take, in seconds.
+const SECONDS: u64 = 300;
+
+/// Tells the notices on the console, among the rest. It stays to the last: TERM does not
+/// impress it, so the notices of the shutdown are heard too.
+const FOLLOWER: &str = "[service]\ntimeout-stop-sec = \"5s\"\nexec-start = [\"/bin/sh\", \"-c\", \
+    '''trap \"\" TERM; exec ettan events --recent --json >/dev/ttyAMA0''']\n";
+
+/// What the image starts on its own and a scenario has no use for.
+const SPARED: [&str; 3] = ["network", "telldusd", "cherrytelldus"];
+
+/// A board, switched off until it boots. Dropping it pulls the plug.
+#[derive(Debug)]
+pub struct Qemu {
+    board: String,
+    overlay: PathBuf,
+    console: Option<Console>,
+    /// What the kernel said of the end, once it has.
+    end: Option<End>,
+    story: Story,
+    limit: Limit,
+}
+
+impl Qemu {
+    /// The board of that name (`pi-zero`, `pi-2`, …). `test` names its files.
+    ///
+    /// # Panics
+    /// When the files cannot be made.
+    #[must_use]
+    pub fn new(board: &str, test: &str) -> Self {
+        let overlay = target().join(format!("test/boards/{board}-{test}"));
+        let _ = fs::remove_dir_all(&overlay);
+        let mut machine = Self {
+            board: board.to_owned(),
+            overlay,
+            console: None,
+            end: None,
+            story: Story::default(),
+            limit: Limit::seconds(SECONDS),
+        };
+        for unit in SPARED {
+            machine.write(&format!("/etc/units/{unit}.toml"), b"[service]\ntype = \"target\"\n");
+        }
+        machine.write("/etc/units/follower.toml", FOLLOWER.as_bytes());
+        machine
+    }
+
+    fn image(&self) -> PathBuf {
+        PathBuf::from(format!("{}.image", self.overlay.display()))
+    }
+
+    /// Whether somebody may still answer.
+    fn is_on(&self) -> bool {
+        self.end.is_none() && self.console.as_ref().is_some_and(Console::is_on)
+    }
+
+    fn console(&mut self) -> &mut Console {
+        self.console.as_mut().expect("the board is switched on")
+    }
+
+    /// Sorts what the board has said into notices and the rest.
+    fn listen(&mut self, limit: Limit) -> Vec<String> {
+        let Some(console) = &mut self.console else { return Vec::new() };
+        let mut rest = Vec::new();
+        for line in console.lines(limit) {
+            match line.find('{').and_then(|start| words(line.get(start..)?)) {
+                Some(notice) => self.story.tell(notice),
+                None => {
+                    self.end = self.end.take().or_else(|| verdict(&line));
+                    rest.push(line);
+                }
+            }
+        }
+        rest
+    }
+
+    /// Types a line again and again until `accept` is content with a line that comes back.
+    fn converse(&mut self, typed: &str, mut accept: impl FnMut(&str) -> bool) -> bool {
+        while !self.limit.over() && self.is_on() {
+            self.console().type_line(typed);
+            // What arrives twice is done once; what got lost is not waited for long.
+            let patience = Limit::seconds(5);
+            while !patience.over() {
+                let heard = self.listen(Limit::moment());
+                if heard.iter().any(|line| accept(line)) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn open_shell(&mut self) {
+        // What is typed before the shell is there can leave the serial port deaf.
+        while !self.console().has_prompt() {
+            assert!(!self.limit.over() && self.is_on(), "no prompt on the console");
+            self.listen(Limit::moment());
+        }
+        let ready = self.converse("echo @ready $((40+2))", |line| line.contains("@ready 42"));
+        assert!(ready, "no shell answers on the console");
+        self.console().type_line(&format!("exec sh -c '{LOOP}'"));
+    }
+}
+
+/// What the console's shell becomes: no echo, no kernel messages but the very last ones, and
+/// numbered commands, each done once.
+const LOOP: &str = "stty -echo; dmesg -n 1; last=0; while read -r number command; do \
+    case $number in @[1-9]*) ;; *) continue ;; esac; \
+    [ \"${number#@}\" -gt \"$last\" ] || continue; last=${number#@}; \
+    eval \"$command\"; echo \"@end $last $?\"; done";
+
+impl Machine for Qemu {
+    fn write(&mut self, path: &str, content: &[u8]) {
+        if self.console.is_none() {
+            let file = self.overlay.join(path.trim_start_matches('/'));
+            let directory = file.parent().expect("a path of a file");
+            fs::create_dir_all(directory).and_then(|()| fs::write(&file, content)).expect(path);
+            return;
+        }
+        let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
+        let _ = self.sh(&format!("mkdir -p {directory} && : >{path}")).ok();
+        // A line of a terminal holds 4,096 bytes; an octal escape is four of them.
+        for part in content.chunks(200) {
+            let octal: String = part.iter().map(|byte| format!("\\{byte:03o}")).collect();
+            let _ = self.sh(&format!("printf '{octal}' >>{path}")).ok();
+        }
+    }
+
+    fn boot(&mut self) {
+        let scripts = workspace().join("qemu");
+        let log = File::create(format!("{}.log", self.overlay.display())).expect("a log");
+        let made = Command::new(scripts.join("image.sh"))
+            .arg(&self.board)
+            .arg(&self.overlay)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log.try_clone().expect("a log"))
+            .status();
+        assert!(
+            made.is_ok_and(|status| status.success()),
+            "no image: see {}.log",
+            self.overlay.display()
+        );
+        let mut boot = Command::new(scripts.join("boot.sh"));
+        boot.arg(&self.board).arg(self.image()).stderr(log);
+        self.console = Some(Console::start(boot));
+        self.open_shell();
+    }
+
+    fn sh(&mut self, command: &str) -> Output {
+        let number = self.console().next_number();
+        let end = format!("@end {number} ");
+        let (mut out, mut code) = (String::new(), 0);
+        let ended = self.converse(&format!("@{number} {command}"), |line| {
+            if let Some((before, after)) = line.split_once(&end) {
+                out.push_str(before);
+                code = after.trim().parse().unwrap_or(0);
+                return true;
+            }
+            if !line.starts_with('@') {
+                out.push_str(line);
+                out.push('\n');
+            }
+            false
+        });
+        if !ended {
+            code = 255;
+        }
+        Output { code, out, err: String::new() }
+    }
+
+    fn processes(&mut self) -> Vec<Process> {
+        let table = self.sh("COLUMNS=500 ps -o pid,ppid,stat,args </dev/null | cat").out;
+        table.lines().filter_map(process).collect()
+    }
+
+    fn next_notice(&mut self, limit: Limit) -> Option<String> {
+        let known = self.story.all().len();
+        while self.story.all().len() == known && !limit.over() {
+            if !self.is_on() {
+                return None;
+            }
+            self.listen(Limit::moment());
+        }
+        self.story.all().get(known).cloned()
+    }
+
+    fn story(&mut self) -> &mut Story {
+        &mut self.story
+    }
+
+    fn end(&mut self) -> End {
+        while self.is_on() && !self.limit.over() {
+            self.listen(Limit::moment());
+        }
+        self.end.clone().unwrap_or_else(|| End::Died("without a word of the kernel".to_owned()))
+    }
+
+    fn turn(&mut self) -> bool {
+        self.listen(Limit::moment());
+        self.is_on()
+    }
+
+    fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    fn report(&mut self) -> String {
+        let said = self.console.as_ref().map(Console::all).unwrap_or_default();
+        format!("== notices\n{}\n== console\n{said}\n", self.story.all().join("\n"))
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.report());
+        }
+        drop(self.console.take());
+        let _ = fs::remove_dir_all(&self.overlay);
+        let _ = fs::remove_dir_all(self.image());
+    }
+}
+
+/// What the kernel's last line means.
+fn verdict(line: &str) -> Option<End> {
+    let ends = [
+        ("reboot: Restarting system", End::Reboot),
+        ("reboot: Power down", End::Off),
+        ("reboot: System halted", End::Off),
+        ("Kernel panic", End::Died("kernel panic".to_owned())),
+    ];
+    ends.into_iter().find(|(text, _)| line.contains(text)).map(|(_, end)| end)
+}
+
+/// A line of `ps -o pid,ppid,stat,args`.
+fn process(line: &str) -> Option<Process> {
+    let mut words = line.split_whitespace();
+    let pid = words.next()?.parse().ok()?;
+    let parent = words.next()?.parse().ok()?;
+    let state = words.next()?.chars().next()?;
+    let command = words.collect::<Vec<_>>().join(" ");
+    Some(Process { pid, parent, session: 0, state, command })
+}
