@@ -8,6 +8,9 @@ shift
 rm -rf "$folder"
 mkdir -p "$folder/debs" "$folder/usr"
 
+# A machine that never asked its mirror knows no package.
+apt-cache show "$1" >/dev/null 2>&1 || apt-get -qq update
+
 # What the packages need, and what of it is not here already.
 mapfile -t all < <(
     apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \

@@ -87,3 +87,9 @@ pub(crate) fn words(packet: &str) -> Option<String> {
         _ => return None,
     })
 }
+
+/// The place of a notice among all of them; 0 for what has none.
+pub(crate) fn sequence(packet: &str) -> u64 {
+    let value: Option<Value> = serde_json::from_str(packet).ok();
+    value.and_then(|value| value.get("sequence")?.as_u64()).unwrap_or_default()
+}

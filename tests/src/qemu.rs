@@ -4,7 +4,7 @@
 
 use crate::binaries::{target, workspace};
 use crate::console::Console;
-use crate::notices::words;
+use crate::notices::{sequence, words};
 use crate::{End, Limit, Machine, Output, Process, Story};
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use std::process::{Command, Stdio};
 const SECONDS: u64 = 300;
 
 /// Tells the notices on the console, among the rest. It stays to the last: TERM does not
-/// impress it, so the notices of the shutdown are heard too.
+/// impress it, and when the console's shell goes and the line hangs up, it opens the line again.
 const FOLLOWER: &str = "[service]\ntimeout-stop-sec = \"5s\"\nexec-start = [\"/bin/sh\", \"-c\", \
-    '''trap \"\" TERM; exec ettan events --recent --json >/dev/ttyAMA0''']\n";
+    '''trap \"\" TERM; while :; do ettan events --recent --json >/dev/ttyAMA0; sleep 0.2; done''']\n";
 
 /// What the image starts on its own and a scenario has no use for.
 const SPARED: [&str; 3] = ["network", "telldusd", "cherrytelldus"];
@@ -29,6 +29,8 @@ pub struct Qemu {
     console: Option<Console>,
     /// What the kernel said of the end, once it has.
     end: Option<End>,
+    /// How many notices were told; what comes a second time is no news.
+    told: u64,
     story: Story,
     limit: Limit,
 }
@@ -47,6 +49,7 @@ impl Qemu {
             overlay,
             console: None,
             end: None,
+            told: 0,
             story: Story::default(),
             limit: Limit::seconds(SECONDS),
         };
@@ -75,8 +78,13 @@ impl Qemu {
         let Some(console) = &mut self.console else { return Vec::new() };
         let mut rest = Vec::new();
         for line in console.lines(limit) {
-            match line.find('{').and_then(|start| words(line.get(start..)?)) {
-                Some(notice) => self.story.tell(notice),
+            let packet = line.find('{').and_then(|start| line.get(start..));
+            match packet.and_then(|packet| Some((words(packet)?, sequence(packet)))) {
+                Some((notice, sequence)) if sequence >= self.told => {
+                    self.told = sequence + 1;
+                    self.story.tell(notice);
+                }
+                Some(_) => {}
                 None => {
                     self.end = self.end.take().or_else(|| verdict(&line));
                     rest.push(line);
@@ -111,6 +119,8 @@ impl Qemu {
         let ready = self.converse("echo @ready $((40+2))", |line| line.contains("@ready 42"));
         assert!(ready, "no shell answers on the console");
         self.console().type_line(&format!("exec sh -c '{LOOP}'"));
+        // Its own text comes back first.
+        assert_eq!(self.sh("true").code, 0, "the console's shell does not do commands");
     }
 }
 

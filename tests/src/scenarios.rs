@@ -112,6 +112,26 @@ pub fn term_is_ignored(machine: &mut dyn Machine) {
     machine.expect(&["deaf stopping", "deaf down"]);
 }
 
+/// The wall clock jumps by decades, to and fro: nothing restarts, nothing is late, nothing spins.
+/// Only for a machine that has a wall clock of its own.
+pub fn clock_jumps(machine: &mut dyn Machine) {
+    machine.unit("web", &format!("{}{QUICK}", idle()));
+    machine.unit("loop", &format!("{}restart-sec = \"2s\"\n", shell("exit 1")));
+    machine.boot();
+    machine.expect(&["web up", "loop backoff", "loop starting", "loop backoff"]);
+    let pid = machine.main_pid("web");
+    for moment in ["@1000", "@2000000000", "@86400", "@1800000000"] {
+        let _ = machine.sh(&format!("date -s {moment} >/dev/null")).ok();
+        assert_eq!(machine.main_pid("web"), pid);
+    }
+    // A pause that was under way ends when it should have.
+    machine.expect(&["loop starting", "loop backoff"]);
+    let starts = machine.told("loop starting");
+    assert!(starts < 8, "{starts} starts: a pause was cut short");
+    machine.kill9(pid);
+    machine.expect(&["web up"]);
+}
+
 /// What shutdown must do before the machine ends: stop in reverse order, everything.
 fn before_the_end(machine: &mut dyn Machine) {
     machine.unit("first", &idle());

@@ -27,6 +27,7 @@ on_boards!(
     restart_after_kill,
     restart_forking_after_kill,
     stop_leaves_nothing,
+    f7_6_clock_jumps,
     reboot,
     power_off
 );
@@ -49,6 +50,10 @@ fn restart_forking_after_kill(machine: &mut dyn Machine) {
 
 fn stop_leaves_nothing(machine: &mut dyn Machine) {
     scenarios::stop_leaves_nothing(machine);
+}
+
+fn f7_6_clock_jumps(machine: &mut dyn Machine) {
+    scenarios::clock_jumps(machine);
 }
 
 fn reboot(machine: &mut dyn Machine) {
