@@ -34,7 +34,7 @@ test-units:     ## simulation and kernel wrappers
 test-namespace: ## the real init as PID 1 of a namespace
 	tests/run namespace
 
-test-qemu:      ## the story of `make run` on a Pi Zero and a Pi 2
+test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
 	tests/run qemu
 
 soak:           ## 24,000 simulated hours of faults

@@ -1,6 +1,9 @@
 //! A machine that is an emulated Raspberry Pi: an image with the test's files laid over it, booted
 //! by qemu/boot.sh, with a shell on its serial console. The oracle of its end is what the kernel
 //! says last: restarting, power down, halted.
+//!
+//! A boot takes long there, so one board may tell several stories: `again` takes away what the
+//! last one brought, and then `boot` means that PID 1 reads its units anew.
 
 use crate::binaries::{target, workspace};
 use crate::console::Console;
@@ -27,6 +30,8 @@ pub struct Qemu {
     board: String,
     overlay: PathBuf,
     console: Option<Console>,
+    /// The units that the present story has brought.
+    units: Vec<String>,
     /// What the kernel said of the end, once it has.
     end: Option<End>,
     /// How many notices were told; what comes a second time is no news.
@@ -48,6 +53,7 @@ impl Qemu {
             board: board.to_owned(),
             overlay,
             console: None,
+            units: Vec::new(),
             end: None,
             told: 0,
             story: Story::default(),
@@ -57,7 +63,45 @@ impl Qemu {
             machine.write(&format!("/etc/units/{unit}.toml"), b"[service]\ntype = \"target\"\n");
         }
         machine.write("/etc/units/follower.toml", FOLLOWER.as_bytes());
+        machine.units.clear();
         machine
+    }
+
+    /// Ends a story: its units are stopped and their files removed, so that the next one finds
+    /// the machine as the first one did. It goes on running.
+    ///
+    /// # Panics
+    /// When that does not work.
+    #[track_caller]
+    pub fn again(&mut self) {
+        let units = std::mem::take(&mut self.units);
+        let files: Vec<String> = units.iter().map(|unit| format!("{unit}.toml")).collect();
+        self.must(&format!("ettan stop {}", units.join(" ")));
+        self.must(&format!("cd /etc/units && rm {}", files.join(" ")));
+        self.must("ettan reload-units");
+        self.story = Story::default();
+    }
+
+    /// Checks the file system on the card, once QEMU has ended.
+    ///
+    /// # Panics
+    /// When there is anything to repair, or only a journal to play back.
+    #[track_caller]
+    pub fn card_is_clean(&mut self) {
+        while self.console().is_on() && !self.limit.over() {
+            self.listen(Limit::moment());
+        }
+        let check = Command::new("e2fsck").arg("-fn").arg(self.image().join("sd.img")).output();
+        let check = check.expect("e2fsck is there");
+        let text = String::from_utf8_lossy(&check.stdout);
+        assert!(check.status.success() && !text.contains("recover"), "{text}");
+    }
+
+    /// Runs a command that must succeed.
+    #[track_caller]
+    fn must(&mut self, command: &str) {
+        let output = self.sh(command);
+        assert!(output.code == 0, "{command}: {output:?}");
     }
 
     fn image(&self) -> PathBuf {
@@ -133,6 +177,8 @@ const LOOP: &str = "stty -echo; dmesg -n 1; last=0; while read -r number command
 
 impl Machine for Qemu {
     fn write(&mut self, path: &str, content: &[u8]) {
+        let unit = path.strip_prefix("/etc/units/").and_then(|name| name.strip_suffix(".toml"));
+        self.units.extend(unit.map(str::to_owned));
         if self.console.is_none() {
             let file = self.overlay.join(path.trim_start_matches('/'));
             let directory = file.parent().expect("a path of a file");
@@ -149,6 +195,9 @@ impl Machine for Qemu {
     }
 
     fn boot(&mut self) {
+        if self.console.is_some() {
+            return self.must("ettan reload-units");
+        }
         let scripts = workspace().join("qemu");
         let log = File::create(format!("{}.log", self.overlay.display())).expect("a log");
         let made = Command::new(scripts.join("image.sh"))
