@@ -5,6 +5,10 @@ use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
+
+/// So long a silent board is let alone.
+const NUDGE: Duration = Duration::from_secs(3);
 
 /// The serial console of a board that is switched on.
 #[derive(Debug)]
@@ -42,18 +46,32 @@ impl Console {
 
     /// The lines that are complete by the end of the limit, or as soon as there are some.
     pub(crate) fn lines(&mut self, limit: Limit) -> Vec<String> {
-        match self.said.recv_timeout(limit.left()) {
-            Ok(chunk) => self.take_in(&chunk),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                self.on = false;
-                return std::mem::take(&mut self.pending).lines().map(clean).collect();
+        loop {
+            match self.said.recv_timeout(limit.left().min(NUDGE)) {
+                Ok(chunk) => {
+                    self.take_in(&chunk);
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) if limit.left().is_zero() => break,
+                Err(RecvTimeoutError::Timeout) => self.nudge(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.on = false;
+                    return std::mem::take(&mut self.pending).lines().map(clean).collect();
+                }
             }
         }
         let Some(end) = self.pending.rfind('\n') else { return Vec::new() };
         let rest = self.pending.split_off(end + 1);
         let whole = std::mem::replace(&mut self.pending, rest);
         whole.lines().map(clean).collect()
+    }
+
+    /// An empty line, which the board's shell passes over. On a slow host the emulated timer of a
+    /// Pi Zero can miss its own next alarm, and an idle board then sleeps until something comes.
+    fn nudge(&mut self) {
+        if self.number > 0 {
+            self.type_line("");
+        }
     }
 
     fn take_in(&mut self, chunk: &[u8]) {
