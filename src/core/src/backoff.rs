@@ -26,6 +26,11 @@ impl Dice {
         Self { state: seed }
     }
 
+    /// What a generator of the same future starts from.
+    pub(crate) const fn state(&self) -> u64 {
+        self.state
+    }
+
     fn throw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;

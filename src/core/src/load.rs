@@ -40,9 +40,12 @@ impl Supervisor {
 
     /// Swaps the set of units for that of the catalog. Ignored once a shutdown has begun.
     pub fn load(&mut self, now: Millis, catalog: &(impl Catalog + ?Sized)) {
-        if self.phase != Phase::Running {
-            return;
+        if self.phase == Phase::Running {
+            self.take_in(now, catalog);
         }
+    }
+
+    pub(crate) fn take_in(&mut self, now: Millis, catalog: &(impl Catalog + ?Sized)) {
         self.advance_clock(now);
         self.allow_work();
         self.mark_listed(catalog);
@@ -62,6 +65,9 @@ impl Supervisor {
         self.left_out = self.left_out.saturating_add(u16::try_from(excess).unwrap_or(u16::MAX));
         self.relate(catalog, &places);
         self.reorder();
+        for id in self.each() {
+            self.changed.put(id.0);
+        }
         for (slot, fate) in (0_u16..).zip(fates) {
             if fate == Fate::Raise {
                 self.revive(UnitId(slot));
@@ -138,6 +144,7 @@ impl Supervisor {
             None => self.slots.iter().position(|slot| !slot.used)?,
         };
         let id = UnitId(u16::try_from(at).ok()?);
+        self.changed.put(id.0);
         let name = unit.name.as_str();
         let rank = self.by_name.partition_point(|other| self.name_of(*other) < name);
         let _ = self.by_name.insert(rank, id.0);

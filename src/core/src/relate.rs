@@ -127,6 +127,7 @@ impl Supervisor {
             return u8::try_from(at).ok();
         }
         let entry = Condition { name: Name::try_from(name).ok()? };
+        self.facts_changed = true;
         let at = self.conditions.len();
         if at < MAX_CONDITIONS {
             let _ = self.conditions.push(entry);

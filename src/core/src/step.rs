@@ -257,6 +257,7 @@ impl Supervisor {
             return;
         }
         self.holding ^= mask;
+        self.facts_changed = true;
         for id in self.each() {
             if let Some(slot) = self.slot(id).filter(|slot| slot.conditions & mask != 0) {
                 let position = slot.position;

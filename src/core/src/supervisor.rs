@@ -63,6 +63,13 @@ pub struct Supervisor {
     pub(crate) dirty: Bits,
     /// Slots whose deadline has passed.
     pub(crate) due: Bits,
+    /// Slots whose record is out of date (see `image`).
+    pub(crate) changed: Bits,
+    pub(crate) facts_changed: bool,
+    /// Restored slots whose work under way is still to be asked for again.
+    pub(crate) resuming: Bits,
+    /// That includes stop signals.
+    pub(crate) repeats: bool,
     /// Cut edges from here on have not been published.
     pub(crate) unpublished: u16,
     /// Units that the last load had no room for, not yet published.
@@ -110,6 +117,10 @@ impl Supervisor {
             pids: FnvIndexMap::new(),
             dirty: Bits::EMPTY,
             due: Bits::EMPTY,
+            changed: Bits::EMPTY,
+            facts_changed: false,
+            resuming: Bits::EMPTY,
+            repeats: false,
             unpublished: 0,
             left_out: 0,
             live: 0,
@@ -178,7 +189,7 @@ impl Supervisor {
         if self.work_left == 0 {
             return false;
         }
-        if self.publish_load() {
+        if self.publish_load() || self.resume_one() {
             return true;
         }
         if let Some(slot) = self.due.take_first() {
@@ -201,7 +212,7 @@ impl Supervisor {
     }
 
     fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.due.is_empty()
+        !self.dirty.is_empty() || !self.due.is_empty() || !self.resuming.is_empty()
     }
 
     /// Time never runs backwards here, whatever the caller says.
@@ -238,7 +249,9 @@ impl Supervisor {
         self.slots.get(usize::from(id.0)).filter(|slot| slot.used)
     }
 
+    /// Whoever asks for this changes something: the slot's record is out of date from here on.
     pub(crate) fn slot_mut(&mut self, id: UnitId) -> Option<&mut Slot> {
+        self.changed.put(id.0);
         self.slots.get_mut(usize::from(id.0)).filter(|slot| slot.used)
     }
 

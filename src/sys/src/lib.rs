@@ -41,6 +41,7 @@ pub mod procfs;
 pub mod random;
 pub mod reap;
 pub mod reboot;
+pub mod reexec;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

@@ -52,6 +52,20 @@ pub fn set_own_oom_score_adj(score: i16) -> Result<()> {
     Ok(())
 }
 
+/// The limit on descriptors of boot time as two numbers (`u64::MAX`: none), where it was raised.
+#[must_use]
+pub fn nofile_at_boot() -> Option<(u64, u64)> {
+    let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    boot_nofile().map(|limit| (number(limit.current), number(limit.maximum)))
+}
+
+/// Remembers it after a new execution, which finds the raised one.
+pub fn set_nofile_at_boot((current, maximum): (u64, u64)) {
+    let limit = |number| (number != u64::MAX).then_some(number);
+    let before = Rlimit { current: limit(current), maximum: limit(maximum) };
+    *BOOT_NOFILE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+}
+
 pub(crate) fn boot_nofile() -> Option<Rlimit> {
     *BOOT_NOFILE.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -99,6 +99,47 @@ impl Drop for Map {
     }
 }
 
+/// Maps `len` bytes of our own memory for reading and writing, and fixes its length.
+///
+/// # Errors
+/// EINVAL when it is shorter, EPERM when it cannot be sealed, ENOMEM.
+pub fn map_own(fd: impl AsFd, len: usize) -> Result<Own> {
+    let found = usize::try_from(rustix::fs::fstat(&fd)?.st_size).map_err(|_| Errno::FBIG)?;
+    if found != len || len == 0 {
+        return Err(Errno::INVAL);
+    }
+    rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
+    let prot = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
+    let start =
+        unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0) }?;
+    let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
+    Ok(Own { start, len })
+}
+
+/// Memory behind a descriptor that nobody else has. Stays mapped until the end of the process.
+#[derive(Debug)]
+pub struct Own {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Own {
+    /// The content.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped for ever, `len` bytes long, sealed against shrinking; written through
+        // `bytes_mut` only, whose borrow excludes this one.
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// The content, to be changed.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,27 @@ pub fn pipe() -> Result<Pipe> {
     Ok(Pipe { read, write })
 }
 
+/// Which pipe this is an end of: the same number for both ends.
+///
+/// # Errors
+/// EINVAL when it is no pipe.
+pub fn identity(end: impl AsFd) -> Result<u64> {
+    let stat = rustix::fs::fstat(end)?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo {
+        Ok(stat.st_ino)
+    } else {
+        Err(crate::Errno::INVAL)
+    }
+}
+
+/// Whether this is the end that bytes go into.
+///
+/// # Errors
+/// None are known.
+pub fn is_write_end(end: impl AsFd) -> Result<bool> {
+    Ok(rustix::fs::fcntl_getfl(end)?.contains(rustix::fs::OFlags::WRONLY))
+}
+
 /// Asks for a buffer of `bytes`; gives what the kernel made of it (a power of two of pages).
 ///
 /// # Errors

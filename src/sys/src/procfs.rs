@@ -88,6 +88,18 @@ pub fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat { state, ppid, pgrp, session, start_time, kernel_thread })
 }
 
+/// Which pipe the process has as its standard output (see [`crate::pipe::identity`]).
+#[must_use]
+pub fn output_of(pid: i32) -> Option<u64> {
+    use std::io::Write as _;
+    let mut path = [0_u8; 32];
+    write!(path.as_mut_slice(), "/proc/{pid}/fd/1").ok()?;
+    let path = core::ffi::CStr::from_bytes_until_nul(&path).ok()?;
+    let stat = rustix::fs::stat(path).ok()?;
+    let is_pipe = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo;
+    is_pipe.then_some(stat.st_ino)
+}
+
 /// Whether the environment that the process was executed with has exactly this entry
 /// (`NAME=VALUE`, at most [`MAX_ENTRY`] bytes). None when it cannot be read: no such process, a
 /// zombie, a kernel thread, one that is executing just now (look again).

@@ -106,6 +106,8 @@ impl AsFd for Signals {
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.
 pub fn block_all() -> Result<Signals> {
+    // Exactly these: after a fault its signal is still blocked (`reexec`).
+    set_mask(!FAULTS)?;
     block(!FAULTS)
 }
 

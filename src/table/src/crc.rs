@@ -24,7 +24,8 @@ const fn table() -> [u32; 256] {
 }
 
 /// The checksum of `bytes`.
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
         let [low, ..] = crc.to_le_bytes();

@@ -25,6 +25,7 @@ mod table;
 pub mod write;
 
 pub use check::Fault;
+pub use crc::crc32;
 pub use format::{MAX_ARGUMENTS, MAX_GROUPS, MAX_NAME, MAX_VARIABLES, is_name};
 pub use launch::{Launch, LogPolicy, Numbers, Strings};
 pub use table::{Message, Table};

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod hours;
+mod image;
 mod memory;
 mod ordering;
 mod properties;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 /// One thing that is done to a world that otherwise keeps its promises.
 #[derive(Clone, Debug)]
-enum Deed {
+pub(crate) enum Deed {
     Wait(u64),
     Start(usize),
     Stop(usize),
@@ -21,7 +21,7 @@ enum Deed {
     Shutdown(bool),
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+pub(crate) fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         6 => (0_u64..5_000).prop_map(Deed::Wait),
         2 => (0_u64..100_000).prop_map(Deed::Wait),
@@ -35,7 +35,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-fn perform(world: &mut World, deed: Deed) {
+pub(crate) fn perform(world: &mut World, deed: Deed) {
     let ask = |world: &mut World, nth: usize, ask| {
         let unit = world.supervisor.units().nth(nth);
         if let Some(unit) = unit {
@@ -63,7 +63,7 @@ fn perform(world: &mut World, deed: Deed) {
 }
 
 /// Any event at all, possible or not.
-fn any_event() -> impl Strategy<Value = Event<'static>> {
+pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
     let unit = || (0_u16..12).prop_map(UnitId);
     let pid = || (1_i32..30).prop_map(|raw| Pid::new(raw).expect("positive"));
     let status = || {
@@ -96,7 +96,7 @@ fn any_event() -> impl Strategy<Value = Event<'static>> {
     ]
 }
 
-fn settings() -> ProptestConfig {
+pub(crate) fn settings() -> ProptestConfig {
     ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
 }
 

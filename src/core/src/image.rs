@@ -1,0 +1,268 @@
+//! What must outlive PID 1: every unit, the conditions, the shutdown, as bytes and back.
+//!
+//! Each unit is one record of its own, so that a change costs one record and not the whole.
+//! Reading trusts nothing: bytes that mean nothing are a [`Damage`], and a record that only
+//! looks right is no worse than an event that cannot be.
+
+use crate::codec::{Reader, Writer};
+use crate::slot::Slot;
+use crate::supervisor::NEVER;
+use crate::{
+    Action, Catalog, Goal, Kind, MAX_UNITS, Millis, Name, Phase, State, Supervisor, Unit, UnitId,
+};
+
+/// The version of the records. Another one is not read.
+pub const IMAGE_VERSION: u16 = 1;
+
+/// The longest record: a name of 64 bytes, and numbers.
+pub const RECORD_MAX: usize = 240;
+
+/// Why bytes cannot be taken for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Written by another version.
+    Version,
+    /// It ends too early, or goes on where it should end.
+    Length,
+    /// A number that stands for nothing.
+    Value,
+    /// Two records claim the same name or the same process.
+    Twice,
+}
+
+impl Supervisor {
+    /// The next unit that changed since it was last asked for here: its record is out of date.
+    pub fn next_changed(&mut self) -> Option<UnitId> {
+        self.changed.take_first().map(UnitId)
+    }
+
+    /// Whether conditions changed since the last call.
+    pub const fn conditions_changed(&mut self) -> bool {
+        core::mem::replace(&mut self.facts_changed, false)
+    }
+
+    /// Whether some unit changed since its record was written.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The record of what concerns all units. Gives its length.
+    pub fn save_whole(&self, into: &mut [u8; RECORD_MAX]) -> usize {
+        let mut out = Writer::new(into);
+        out.u16(IMAGE_VERSION);
+        out.phase(self.phase);
+        out.power(self.power);
+        out.u64(self.phase_until);
+        out.flag(self.strays_killed);
+        out.u64(self.dice.state());
+        out.len()
+    }
+
+    /// The record of the condition with this number; None past the last. Gives its length.
+    pub fn save_condition(&self, nth: usize, into: &mut [u8; RECORD_MAX]) -> Option<usize> {
+        let condition = self.conditions.get(nth)?;
+        let mut out = Writer::new(into);
+        out.u16(IMAGE_VERSION);
+        out.name(&condition.name);
+        out.flag(self.holding & 1_u64.checked_shl(u32::try_from(nth).ok()?)? != 0);
+        Some(out.len())
+    }
+
+    /// The record of a unit; None where there is none. Gives its length.
+    pub fn save_unit(&self, id: UnitId, into: &mut [u8; RECORD_MAX]) -> Option<usize> {
+        let slot = self.slot(id)?;
+        let mut out = Writer::new(into);
+        out.u16(IMAGE_VERSION);
+        out.unit(&slot.unit);
+        out.flag(slot.goal == Goal::Up);
+        out.state(slot.state);
+        out.reason(slot.reason);
+        out.exit(slot.last_exit);
+        out.next(slot.next);
+        out.u64(slot.up_since.0);
+        out.u64(slot.complain_at.0);
+        out.u32(slot.restarts);
+        out.u32(slot.in_a_row);
+        out.u32(slot.delays);
+        for flag in flags(&mut slot.clone()) {
+            out.flag(*flag);
+        }
+        Some(out.len())
+    }
+
+    /// Takes the record of what concerns all units. To be called before everything else.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn restore_whole(&mut self, bytes: &[u8]) -> Result<(), Damage> {
+        let mut from = Reader::new(bytes);
+        from.version(IMAGE_VERSION)?;
+        let (phase, power) = (from.phase()?, from.power()?);
+        let (phase_until, strays_killed) = (from.u64()?, from.flag()?);
+        let dice = from.u64()?;
+        from.end()?;
+        (self.phase, self.power) = (phase, power);
+        (self.phase_until, self.strays_killed) = (phase_until, strays_killed);
+        self.seed(dice);
+        Ok(())
+    }
+
+    /// Takes the record of one condition.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn restore_condition(&mut self, bytes: &[u8]) -> Result<(), Damage> {
+        let mut from = Reader::new(bytes);
+        from.version(IMAGE_VERSION)?;
+        let (name, holds) = (from.name()?, from.flag()?);
+        from.end()?;
+        if let Some(bit) = self.condition_bit(&name, holds).filter(|_| holds) {
+            self.holding |= 1_u64.wrapping_shl(u32::from(bit));
+        }
+        Ok(())
+    }
+
+    /// Takes the record of the unit `id`. Follow all of them with `restored`.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes; nothing is changed then.
+    pub fn restore_unit(&mut self, id: UnitId, bytes: &[u8]) -> Result<(), Damage> {
+        let slot = read_slot(bytes)?;
+        let at = usize::from(id.0);
+        if at >= MAX_UNITS || self.slot(id).is_some() {
+            return Err(Damage::Twice);
+        }
+        let name = slot.unit.name.as_str();
+        let Err(rank) = self.by_name.binary_search_by(|other| self.name_of(*other).cmp(name))
+        else {
+            return Err(Damage::Twice);
+        };
+        if slot.pid().is_some_and(|pid| self.pids.contains_key(&pid)) {
+            return Err(Damage::Twice);
+        }
+        while self.slots.len() <= at {
+            let mut free = slot.clone();
+            free.free();
+            let _ = self.slots.push(free);
+            let _ = self.deadlines.push(NEVER);
+        }
+        let _ = self.by_name.insert(rank, id.0);
+        if let Some(pid) = slot.pid() {
+            let _ = self.pids.insert(pid, id.0);
+        }
+        self.count(slot.unit.builtin, false, slot.is_awaited());
+        if let Some(place) = self.slots.get_mut(at) {
+            *place = slot;
+        }
+        self.set_deadline(id);
+        Ok(())
+    }
+
+    /// All records are in: relates the units by the catalog they came from, if there was one,
+    /// and goes on where they were. `acting`: what was last handed out may not have been done.
+    pub fn restored(&mut self, now: Millis, catalog: Option<&dyn Catalog>, acting: bool) {
+        match catalog {
+            Some(catalog) => self.take_in(now, catalog),
+            None => self.reorder(),
+        }
+        self.now = self.now.max(now);
+        self.allow_work();
+        self.repeats = acting;
+        for id in self.each() {
+            self.changed.put(id.0);
+            if self.slot(id).is_some_and(Slot::is_live) {
+                self.resuming.put(id.0);
+            }
+        }
+        match self.phase {
+            Phase::Running | Phase::StoppingUnits | Phase::StoppingBuiltins => {}
+            Phase::KillingStrays => {
+                let signal = if self.strays_killed { 9 } else { 15 };
+                self.push(Action::KillStrays { signal });
+            }
+            Phase::ClosingFilesystems => self.push(Action::CloseFilesystems),
+            Phase::Off => self.push(Action::Power(self.power)),
+        }
+    }
+
+    /// Whether the answer to the unit's `Spawn` is still to come.
+    #[must_use]
+    pub fn awaits_spawn(&self, id: UnitId) -> bool {
+        self.slot(id).is_some_and(|slot| slot.spawning)
+    }
+
+    /// Asks again for what was under way when the records were written. False: all is asked for.
+    pub(crate) fn resume_one(&mut self) -> bool {
+        let Some(id) = self.resuming.take_first().map(UnitId) else { return false };
+        let Some(slot) = self.slot(id) else { return true };
+        let (seeking, spawning) = (slot.seeking, slot.spawning);
+        match slot.state {
+            State::Seeking { .. } | State::Up { .. } | State::Stopping { pid: None, .. }
+                if seeking =>
+            {
+                self.push(Action::SeekMain { unit: id });
+            }
+            State::Stopping { pid: Some(_), .. } if self.repeats => self.signal_stop(id),
+            State::Sweeping { .. } if !spawning => self.push(Action::Sweep { unit: id }),
+            State::Down
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Up { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => {}
+        }
+        true
+    }
+}
+
+/// The flags that are kept, in the order of the record.
+fn flags(slot: &mut Slot) -> [&mut bool; 12] {
+    [
+        &mut slot.orphaned,
+        &mut slot.spawning,
+        &mut slot.occupied,
+        &mut slot.seeking,
+        &mut slot.moving,
+        &mut slot.carries,
+        &mut slot.done,
+        &mut slot.tried,
+        &mut slot.hopeless,
+        &mut slot.bounce,
+        &mut slot.retry,
+        &mut slot.unkillable,
+    ]
+}
+
+fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
+    let mut from = Reader::new(bytes);
+    from.version(IMAGE_VERSION)?;
+    let unit: Unit = from.unit()?;
+    let mut slot = Slot::new(unit);
+    slot.goal = if from.flag()? { Goal::Up } else { Goal::Down };
+    slot.state = from.state()?;
+    slot.reason = from.reason()?;
+    slot.last_exit = from.exit()?;
+    slot.next = from.next()?;
+    slot.up_since = Millis(from.u64()?);
+    slot.complain_at = Millis(from.u64()?);
+    (slot.restarts, slot.in_a_row, slot.delays) = (from.u32()?, from.u32()?, from.u32()?);
+    for flag in flags(&mut slot) {
+        *flag = from.flag()?;
+    }
+    from.end()?;
+    let target = slot.unit.kind == Kind::Target;
+    // No process of a target, and no empty name: what no supervisor ever wrote.
+    if slot.unit.name.is_empty() || (target && (slot.pid().is_some() || slot.spawning)) {
+        return Err(Damage::Value);
+    }
+    Ok(slot)
+}
+
+/// A name from bytes.
+pub(crate) fn name_of(bytes: &[u8]) -> Result<Name, Damage> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Damage::Value)?;
+    Name::try_from(text).map_err(|_| Damage::Length)
+}
