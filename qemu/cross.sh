@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds static musl programs: cross.sh ARCH [PACKAGE…]
 # ARCH is armv6, aarch64 or x86_64; the packages default to ettan-init and ettan.
-# The programs land in target/musl/ARCH, after the gate below has looked at them.
+# FEATURES names a feature to build them with.
+# The programs land in target/musl/ARCH, or target/musl/ARCH-FEATURES, after the gate below has looked at them.
 . "$(dirname "$0")/lib.sh"
 
 arch=${1:?usage: cross.sh armv6|aarch64|x86_64 [PACKAGE…]}
@@ -54,11 +55,11 @@ for package in "${packages[@]}"; do
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags \
         ZIG_GLOBAL_CACHE_DIR=$cache/zig CARGO_ZIGBUILD_CACHE_DIR=$cache/zigbuild \
         cargo zigbuild --release --locked --target "$triple" -p "$package" \
-        -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
+        ${FEATURES:+--features "$FEATURES"} -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size \
         --message-format=json-render-diagnostics >>"$messages"
 done
 
-out=$target/musl/$arch
+out=$target/musl/$arch${FEATURES:+-$FEATURES}
 mkdir -p "$out"
 sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$messages" | while read -r file; do
     gate "$file"

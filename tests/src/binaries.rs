@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub enum Program {
     /// `/sbin/init`.
     Init,
+    /// `/sbin/init` that fails when asked to.
+    FailingInit,
     /// `/usr/bin/ettan`.
     Cli,
     /// The daemon with every bad habit.
@@ -19,6 +21,11 @@ pub enum Program {
 pub fn look(program: Program) -> Option<PathBuf> {
     let file = match (program, std::env::var_os("ETTAN_INIT")) {
         (Program::Init, Some(file)) => PathBuf::from(file),
+        (Program::FailingInit, _) => {
+            let mut place = directory().into_os_string();
+            place.push("-fault-injection");
+            PathBuf::from(place).join(file_name(program))
+        }
         (_, _) => directory().join(file_name(program)),
     };
     file.is_file().then_some(file)
@@ -49,7 +56,7 @@ pub fn workspace() -> PathBuf {
 
 fn file_name(program: Program) -> &'static str {
     match program {
-        Program::Init => "ettan-init",
+        Program::Init | Program::FailingInit => "ettan-init",
         Program::Cli => "ettan",
         Program::FakeDaemon => "fake-daemon",
     }

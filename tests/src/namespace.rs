@@ -174,7 +174,7 @@ impl Namespace {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mounts = Mounts::now();
-        let is_ettan = builder.command.first().is_some_and(|program| program == INIT);
+        let is_ettan = builder.command.first().is_some_and(|program| program.starts_with(INIT));
         let directory = stage(number, is_ettan);
         let cgroup = match builder.cgroups {
             Cgroups::Own => Some(Cgroup::new(number).expect("a control group on the host")),
@@ -436,7 +436,8 @@ fn stage(number: u64, is_ettan: bool) -> Directory {
     }
     for (program, name) in PROGRAMS {
         let file = look(program);
-        assert!(file.is_some() || !is_ettan, "{program:?} is not built: make host-musl does it");
+        let is_needed = is_ettan && program != Program::FailingInit;
+        assert!(file.is_some() || !is_needed, "{program:?} is not built: make host-musl does it");
         if let Some(file) = file {
             place(&file, &directory.0.join(name));
         }
@@ -464,9 +465,12 @@ fn sweep() {
     }
 }
 
+const FAILING_INIT: &str = "usr/sbin/init-failing";
+
 /// Where the programs under test go.
-const PROGRAMS: [(Program, &str); 3] = [
+const PROGRAMS: [(Program, &str); 4] = [
     (Program::Init, "usr/sbin/init"),
+    (Program::FailingInit, FAILING_INIT),
     (Program::Cli, "usr/bin/ettan"),
     (Program::FakeDaemon, "usr/bin/fake-daemon"),
 ];

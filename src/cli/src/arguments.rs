@@ -27,6 +27,7 @@ pub(crate) enum Verb {
     Logs { follow: bool, lines: Option<usize>, units: Vec<String> },
     Events { recent: bool },
     ReloadUnits,
+    Reexec,
     Check { root: Option<PathBuf>, files: Vec<PathBuf> },
     Condition { name: String, holds: bool },
     Power { action: PowerWord, force: bool },
@@ -35,7 +36,7 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of ettan(1) that are still to come.
-const NOT_YET: [&str; 27] = [
+const NOT_YET: [&str; 26] = [
     "tree",
     "try-restart",
     "reload",
@@ -52,7 +53,6 @@ const NOT_YET: [&str; 27] = [
     "import",
     "boot",
     "reset",
-    "reexec",
     "rescue",
     "completion",
     "svc",
@@ -145,6 +145,9 @@ enum Word {
     /// Read the unit files again; restarts nothing that did not change
     #[command(alias = "daemon-reload")]
     ReloadUnits,
+    /// Execute PID 1 anew; services and their logs go on
+    #[command(alias = "daemon-reexec")]
+    Reexec,
     /// Check unit files as the loader does
     Check {
         /// The root file system the units are for
@@ -241,6 +244,7 @@ fn verb_of(word: Word) -> Verb {
         Word::Logs { follow, lines, units } => Verb::Logs { follow, lines, units: names(units) },
         Word::Events { recent } => Verb::Events { recent },
         Word::ReloadUnits => Verb::ReloadUnits,
+        Word::Reexec => Verb::Reexec,
         Word::Check { root, files } => Verb::Check { root, files },
         Word::Condition { name: Some(name), holds: Some(holds) } => {
             Verb::Condition { name, holds: holds == "set" }

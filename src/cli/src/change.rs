@@ -111,6 +111,13 @@ pub(crate) fn reload(wait: bool, screen: &Screen) -> Code {
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 
+/// reexec.
+pub(crate) fn reexec(screen: &Screen) -> Code {
+    let done = Link::ask(&Request::Reexec)
+        .and_then(|link| accepted(&link, "PID 1 executes itself anew", screen));
+    done.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
 /// condition NAME set|clear.
 pub(crate) fn condition(fact: &str, holds: bool, screen: &Screen) -> Code {
     let name = Text::from(fact);

@@ -55,6 +55,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Logs { follow, lines, units } => logs::logs(&units, lines, follow, screen),
         Verb::Events { recent } => change::events(recent, screen),
         Verb::ReloadUnits => change::reload(wait, screen),
+        Verb::Reexec => change::reexec(screen),
         Verb::Check { root, files } => check::check(root.as_deref(), &files, screen),
         Verb::Condition { name, holds } => change::condition(&name, holds, screen),
         Verb::Power { action, force } => change::power(action, force, screen),

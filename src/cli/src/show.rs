@@ -150,6 +150,15 @@ pub(crate) fn summary(stats: &Stats) -> String {
         let count = many(stats.allocations_after_boot as usize, "allocation");
         let _ = write!(text, "; {count} after boot");
     }
+    if stats.crashes > 0 {
+        let count = many(stats.crashes as usize, "fault");
+        let _ = write!(text, "; PID 1 survived {count}");
+    }
+    if stats.reduced {
+        text.push_str(
+            "\nreduced mode: unit files are not read again (ettan reexec tries to leave it)",
+        );
+    }
     if !stats.fallbacks.is_empty() {
         let _ = write!(text, "\nkernel: {}", stats.fallbacks);
     }
@@ -318,6 +327,8 @@ failed    x                       exec /usr/bin/x: no such file or directory"
             allocations_after_boot: 0,
             fallbacks: "".into(),
             clients: 1,
+            crashes: 0,
+            reduced: false,
         };
         assert_eq!(
             summary(&stats),

@@ -29,18 +29,21 @@ pub(crate) fn is_first_pid_namespace() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
 }
 
-/// Before anything can be logged. Descriptors 0 to 2 are open since `sys::entry`.
-pub(crate) fn before_logging() -> Ground {
+/// Before anything can be logged. Descriptors 0 to 2 are open since `sys::entry`. `is_first`: no
+/// execution of PID 1 was before this one.
+pub(crate) fn before_logging(is_first: bool) -> Ground {
     ettan_sys::entry::keep();
     // First of all: from here on no signal is lost, and none takes its default way.
     signals::reset_dispositions();
     let signals = signals::block_all().ok();
     let mut refused = heapless::Vec::new();
-    mount::mount_api_fs(&mut |place, result| {
-        if let Err(errno) = result {
-            let _ = refused.push((place, errno));
-        }
-    });
+    if is_first {
+        mount::mount_api_fs(&mut |place, result| {
+            if let Err(errno) = result {
+                let _ = refused.push((place, errno));
+            }
+        });
+    }
     let _ = limits::raise_nofile(DESCRIPTORS);
     OWNS_MACHINE.store(is_first_pid_namespace(), Ordering::Relaxed);
     Ground { signals, cgroups: None, refused }
@@ -63,8 +66,10 @@ fn set_host_name() {
 }
 
 /// With logging: everything worth a word when it fails.
-pub(crate) fn after_logging(ground: &mut Ground) {
-    log::info!("Ettan {} is PID 1", env!("CARGO_PKG_VERSION"));
+pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
+    if is_first {
+        log::info!("Ettan {} is PID 1", env!("CARGO_PKG_VERSION"));
+    }
     if ground.signals.is_none() {
         log::error!("no signalfd: exits are found by looking every second");
     }
@@ -74,6 +79,9 @@ pub(crate) fn after_logging(ground: &mut Ground) {
     ground.cgroups = cgroup::Tree::find(crate::group::BASE);
     if ground.cgroups.is_none() {
         log::warn!("no cgroup v2: processes are tracked by session and cookie");
+    }
+    if !is_first {
+        return;
     }
     if let Err(errno) = netlink::loopback_up() {
         log::warn!("loopback interface stays down: {errno}");

@@ -48,6 +48,16 @@ impl Builtins {
         })
     }
 
+    /// Finds them in a supervisor that was restored.
+    pub(crate) fn find_in(supervisor: &Supervisor) -> Option<Self> {
+        Some(Self {
+            logger: supervisor.find("ettan-log")?,
+            watcher: supervisor.find("ettan-watch")?,
+            loader: supervisor.find("ettan-load")?,
+            rescue: supervisor.find("ettan-rescue")?,
+        })
+    }
+
     /// What to execute for `id`; None when it is not one of ours.
     pub(crate) fn program(&self, id: UnitId) -> Option<Program> {
         let helper = |argv| Program { path: SELF_EXE, argv, tty: None };

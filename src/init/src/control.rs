@@ -81,6 +81,11 @@ pub(crate) enum Command {
     },
     /// Run the loader; then call [`Control::reloaded`].
     ReloadUnits,
+    /// Execute PID 1 anew.
+    Reexec,
+    /// Fail as asked; in test builds only.
+    #[cfg(feature = "fault-injection")]
+    Fail(ettan_wire::FailWord),
 }
 
 /// What the loop lends for the time of a call.
@@ -140,6 +145,34 @@ impl Control {
     /// The kernel's answer; what was open stays so.
     pub(crate) fn open(&mut self, epoll: &Epoll, path: &'static CStr) -> Result<(), Errno> {
         self.door.open(epoll, path)
+    }
+
+    /// Takes over the socket that the execution before listened at.
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub(crate) fn take_over(
+        &mut self,
+        epoll: &Epoll,
+        path: &'static CStr,
+        listener: OwnedFd,
+    ) -> Result<(), Errno> {
+        self.door.take_over(epoll, path, listener)
+    }
+
+    /// The listening socket.
+    pub(crate) fn listener(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.door.listener().map(std::os::fd::AsFd::as_fd)
+    }
+
+    /// When the boot was over, in milliseconds of PID 1's clock.
+    pub(crate) fn boot_over(&self) -> Option<u64> {
+        self.boot.over_ms()
+    }
+
+    /// As the execution before knew it.
+    pub(crate) fn set_boot_over(&mut self, over_ms: Option<u64>) {
+        self.boot.set_over(over_ms);
     }
 
     /// Makes the socket anew if its file is no longer the one we listen at (`faults.md` 4.5).

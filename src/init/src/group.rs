@@ -275,6 +275,11 @@ impl Groups {
         is_main || in_session || self.has_cookie(unit, pid)
     }
 
+    /// KILLs all processes of the unit once; says nothing about when they are gone.
+    pub(crate) fn end_members(&self, supervisor: &Supervisor, unit: UnitId) {
+        let _ = self.kill_members(supervisor, unit, None);
+    }
+
     fn kill_members(&self, supervisor: &Supervisor, unit: UnitId, main: Option<Pid>) -> bool {
         if let Some(main) = main {
             self.signal_main(unit, Some(main), signals::KILL);

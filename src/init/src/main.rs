@@ -17,6 +17,11 @@
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
 //! | `close` | the end: strays, file systems, reboot(2) |
+//! | `memory` | records that a new execution of PID 1 inherits |
+//! | `state` | PID 1's own part of a record |
+//! | `save` | writes them |
+//! | `past` | what the execution before left, and how it ended |
+//! | `resume` | goes on where it was |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
 #![deny(
@@ -32,12 +37,20 @@ mod boot;
 mod builtin;
 mod close;
 mod control;
+#[cfg(feature = "fault-injection")]
+#[allow(clippy::panic, clippy::indexing_slicing, unconditional_recursion)]
+mod fault;
 mod group;
+mod memory;
+mod past;
 mod perform;
 mod pid1;
 mod pipes;
 mod report;
+mod resume;
+mod save;
 mod seek;
+mod state;
 mod tables;
 mod translate;
 

@@ -128,6 +128,14 @@ impl Pid1 {
             max_size_bytes: launch.log.max_size_bytes,
             max_files: launch.log.max_files,
         };
+        if self.past.adopts {
+            let kind = policy.kind;
+            if let Some(adopted) = self.adopt(unit, kind, log) {
+                return adopted.map(|pid| (pid, false));
+            }
+        }
+        let policy = self.supervisor.unit(unit).ok_or(gone)?;
+        let launch = self.tables.launch(&policy.name).ok_or(gone)?;
         let output = self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
         let group = self.groups.group_for(unit, &policy.name);
         let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;

@@ -6,13 +6,16 @@ use crate::builtin::Builtins;
 use crate::control::describe::{self, Sources};
 use crate::control::{Command, Context, Control, TableFacts};
 use crate::group::Groups;
+use crate::past::{self, Past};
 use crate::pipes::Pipes;
 use crate::report;
 use crate::report::Cause;
+use crate::resume;
 use crate::seek::{Seekers, View};
+use crate::state::Part;
 use crate::tables::Tables;
 use core::ffi::CStr;
-use ettan_core::{Event, Millis, Notice, Pid, Power, Supervisor};
+use ettan_core::{Action, Event, Millis, Notice, Pid, Power, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
 use ettan_sys::{clock, heap};
@@ -73,16 +76,26 @@ pub(crate) struct Pid1 {
     pub(crate) cad: crate::translate::CtrlAltDel,
     /// The logger's socket is being polled for writing. A new socket is not yet.
     pub(crate) logger_polled: bool,
+    /// What the execution after this one will find, and what this one found.
+    pub(crate) past: Past,
 }
 
 /// PID 1 from its first line to reboot(2).
 pub(crate) fn main() -> ExitCode {
-    let mut ground = boot::before_logging();
-    let pipes = Pipes::new();
+    let mut past = past::find();
+    past.arm_memory();
+    let is_first = !past.exists();
+    let mut ground = boot::before_logging(is_first);
+    past.arm();
+    let pipes = resume::pipes(&mut past);
     report::start(pipes.own().and_then(|pipe| pipe.try_clone_to_owned().ok()));
-    boot::after_logging(&mut ground);
-    let mut pid1 = Pid1::new(ground, pipes);
-    pid1.start();
+    boot::after_logging(&mut ground, is_first);
+    past.tell();
+    let (mut pid1, parts) = Pid1::new(ground, pipes, past);
+    match parts {
+        Some(parts) => pid1.resume(&parts),
+        None => pid1.start(is_first),
+    }
     report::flush();
     heap::seal();
     loop {
@@ -94,10 +107,15 @@ pub(crate) fn main() -> ExitCode {
 const POWER_AGAIN_MS: u64 = 1000;
 
 impl Pid1 {
-    fn new(ground: Ground, pipes: Pipes) -> Self {
+    /// With what the execution before said of its units, if there was one.
+    fn new(ground: Ground, pipes: Pipes, mut past: Past) -> (Self, Option<Vec<(UnitId, Part)>>) {
         let mut supervisor = SUPERVISOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         supervisor.seed(ettan_sys::random::number());
-        let builtins = Builtins::add_to(&mut supervisor);
+        let parts = resume::units(&mut past, &mut supervisor);
+        let builtins = match parts {
+            Some(_) => Builtins::find_in(&supervisor),
+            None => Builtins::add_to(&mut supervisor),
+        };
         let inotify = ettan_sys::inotify::Inotify::new();
         if let Err(errno) = &inotify {
             log::warn!("no inotify ({}): PID files are polled for", Cause(*errno));
@@ -106,7 +124,7 @@ impl Pid1 {
         if let Err(errno) = &epoll {
             log::error!("no epoll ({}): looking around every second instead", Cause(*errno));
         }
-        Self {
+        let pid1 = Self {
             now: Millis(clock::now()),
             supervisor,
             builtins,
@@ -133,12 +151,23 @@ impl Pid1 {
             rescue_offered: false,
             cad: crate::translate::CtrlAltDel::default(),
             logger_polled: false,
-        }
+            past,
+        };
+        (pid1, parts)
     }
 
     /// Registers what is polled, opens the control socket, and lets the first units start: the
     /// loader among them.
-    fn start(&mut self) {
+    fn start(&mut self, is_first: bool) {
+        if !is_first {
+            self.clear_away();
+        }
+        self.begin(None);
+        self.feed(Event::Tick);
+    }
+
+    /// With the listening socket of the execution before, if there was one.
+    pub(crate) fn begin(&mut self, listener: Option<OwnedFd>) {
         if let Some(epoll) = &self.epoll {
             let add = |fd: Option<std::os::fd::BorrowedFd<'_>>, token| {
                 if let Some(fd) = fd
@@ -151,11 +180,14 @@ impl Pid1 {
             add(self.seekers.inotify().map(AsFd::as_fd), token::INOTIFY);
             // Already there after a re-execution; else the reason shows at the socket.
             let _ = std::fs::create_dir("/run/ettan");
-            if let Err(errno) = self.control.open(epoll, CONTROL_SOCKET) {
+            let opened = match listener {
+                Some(listener) => self.control.take_over(epoll, CONTROL_SOCKET, listener),
+                None => self.control.open(epoll, CONTROL_SOCKET),
+            };
+            if let Err(errno) = opened {
                 log::error!("no control socket: {}", Cause(errno));
             }
         }
-        self.feed(Event::Tick);
     }
 
     /// wait → translate → step → perform.
@@ -171,6 +203,7 @@ impl Pid1 {
         self.offer_rescue();
         self.after_turn();
         self.poll_logger();
+        self.save(false);
         report::flush();
     }
 
@@ -214,6 +247,9 @@ impl Pid1 {
     /// Performs what the core has asked for until it asks for nothing more.
     pub(crate) fn drain(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
+            if !matches!(action, Action::Publish(_)) && self.supervisor.has_changed() {
+                self.save(true);
+            }
             if let Some(outcome) = self.perform(action) {
                 self.supervisor.handle(self.now, outcome);
             }
@@ -235,7 +271,7 @@ impl Pid1 {
 
     /// Serves a descriptor of the control socket.
     pub(crate) fn serve(&mut self, ready: &Ready) {
-        let facts = facts(&self.tables, &self.groups);
+        let facts = facts(&self.tables, &self.groups, &self.past);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         match self.control.on_ready(ready, &context) {
@@ -246,12 +282,15 @@ impl Pid1 {
             }
             Some(Command::Shutdown { power, force }) => self.feed(Event::Shutdown { power, force }),
             Some(Command::ReloadUnits) => self.reload(),
+            Some(Command::Reexec) => self.execute_anew(),
+            #[cfg(feature = "fault-injection")]
+            Some(Command::Fail(kind)) => crate::fault::fail(self, kind),
         }
     }
 
     /// Tells clients what came of what they asked.
     fn after_turn(&mut self) {
-        let facts = facts(&self.tables, &self.groups);
+        let facts = facts(&self.tables, &self.groups, &self.past);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(succeeded) = self.reloaded.take() {
@@ -272,7 +311,7 @@ impl Pid1 {
 
     /// Tells the log and whoever follows events.
     pub(crate) fn publish(&mut self, notice: &Notice) {
-        let facts = facts(&self.tables, &self.groups);
+        let facts = facts(&self.tables, &self.groups, &self.past);
         let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
         self.control.publish(notice, sources);
     }
@@ -300,7 +339,8 @@ impl Pid1 {
 }
 
 /// What answers need beyond the supervisor. Borrows two fields, so that the others stay free.
-fn facts<'a>(tables: &'a Tables, groups: &Groups) -> TableFacts<'a> {
+fn facts<'a>(tables: &'a Tables, groups: &Groups, past: &Past) -> TableFacts<'a> {
     let fallbacks = if groups.has_tree() { "" } else { "no cgroup v2" };
-    TableFacts { table: tables.table(), fallbacks }
+    let (crashes, reduced) = (past.crashes, past.reduced);
+    TableFacts { table: tables.table(), fallbacks, crashes, reduced }
 }

@@ -1,10 +1,11 @@
 //! Holds both ends of every unit's log pipe, and shows the read ends to the logger. Never reads
 //! log data: a dying service or a dying logger loses no byte, because the pipe outlives both.
 
+use crate::state::PipeRecord;
 use ettan_core::{MAX_UNITS, Supervisor, UnitId};
-use ettan_sys::{Errno, pipe, socket};
+use ettan_sys::{Errno, pipe, reexec, socket};
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The longest packet to the logger: a verb, a name of 64 bytes and two numbers.
 const PACKET_MAX: usize = 128;
@@ -29,6 +30,8 @@ impl LogPolicy {
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
+    /// What the kernel calls it; 0 where it does not say.
+    identity: u64,
     policy: LogPolicy,
     /// The running logger knows it.
     shown: bool,
@@ -52,6 +55,72 @@ impl Pipes {
             .ok();
         let unshown = usize::from(own.is_some());
         Self { logger: None, own, units: Vec::with_capacity(MAX_UNITS), unshown }
+    }
+
+    /// The pipes that the execution before had; allocates as `new` does.
+    pub(crate) fn again(
+        (read, write): (OwnedFd, OwnedFd),
+        record: &PipeRecord,
+        logger: Option<OwnedFd>,
+    ) -> Self {
+        let shown = record.shown && logger.is_some();
+        let identity = record.identity;
+        let own = Pipe { read, write, identity, policy: LogPolicy::DEFAULT, shown };
+        let unshown = usize::from(!shown);
+        Self { logger, own: Some(own), units: Vec::with_capacity(MAX_UNITS), unshown }
+    }
+
+    /// Takes over the pipe of one unit.
+    pub(crate) fn take_over(
+        &mut self,
+        unit: UnitId,
+        (read, write): (OwnedFd, OwnedFd),
+        record: &PipeRecord,
+    ) {
+        let PipeRecord { max_size_bytes, max_files, identity, .. } = *record;
+        let shown = record.shown && self.logger.is_some();
+        let policy = LogPolicy { max_size_bytes, max_files };
+        self.put(unit, Pipe { read, write, identity, policy, shown });
+    }
+
+    /// Finds the ends of this pipe among `spare`.
+    pub(crate) fn find_ends(
+        &mut self,
+        unit: UnitId,
+        policy: LogPolicy,
+        spare: &mut Vec<OwnedFd>,
+        identity: u64,
+    ) {
+        let mut end = |is_write| {
+            let at = spare.iter().position(|fd| {
+                pipe::identity(fd) == Ok(identity) && pipe::is_write_end(fd) == Ok(is_write)
+            })?;
+            Some(spare.swap_remove(at))
+        };
+        if let (Some(read), Some(write)) = (end(false), end(true)) {
+            self.put(unit, Pipe { read, write, identity, policy, shown: false });
+        }
+    }
+
+    fn put(&mut self, unit: UnitId, pipe: Pipe) {
+        let place = usize::from(unit.0);
+        if place >= self.units.len() && place < MAX_UNITS {
+            self.units.resize_with(place.saturating_add(1), || None);
+        }
+        if let Some(slot) = self.units.get_mut(place) {
+            self.unshown = self.unshown.saturating_add(usize::from(!pipe.shown));
+            *slot = Some(pipe);
+        }
+    }
+
+    /// The record of a unit's pipe.
+    pub(crate) fn record(&self, unit: UnitId) -> Option<PipeRecord> {
+        self.units.get(usize::from(unit.0))?.as_ref().map(Pipe::record)
+    }
+
+    /// The record of PID 1's own pipe.
+    pub(crate) fn own_record(&self) -> Option<PipeRecord> {
+        self.own.as_ref().map(Pipe::record)
     }
 
     /// The write end of PID 1's own log.
@@ -157,7 +226,21 @@ impl Pipes {
 impl Pipe {
     fn new(policy: LogPolicy) -> Result<Self, Errno> {
         let ends = pipe::pipe()?;
-        Ok(Self { read: ends.read, write: ends.write, policy, shown: false })
+        let identity = pipe::identity(&ends.read).unwrap_or(0);
+        Ok(Self { read: ends.read, write: ends.write, identity, policy, shown: false })
+    }
+
+    fn record(&self) -> PipeRecord {
+        reexec::keep(&self.read);
+        reexec::keep(&self.write);
+        PipeRecord {
+            read: self.read.as_raw_fd(),
+            write: self.write.as_raw_fd(),
+            identity: self.identity,
+            max_size_bytes: self.policy.max_size_bytes,
+            max_files: self.policy.max_files,
+            shown: self.shown,
+        }
     }
 
     fn show(&mut self, logger: &OwnedFd, name: &str) -> Result<(), Errno> {

@@ -109,7 +109,8 @@ impl Seekers {
         let fresh = Seek {
             unit,
             watch: None,
-            main: None,
+            // Known only after a new execution of PID 1.
+            main: crate::resume::known_main(view.supervisor, unit),
             look_at: Some(now),
             delay_ms: POLL_FIRST_MS,
             unended: None,

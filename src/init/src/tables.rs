@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(crate) struct Tables {
     current: Option<(Map, OwnedFd)>,
     coming: Option<OwnedFd>,
+    /// The file before the one in force: the last record may still name it.
+    before: Option<OwnedFd>,
 }
 
 impl Tables {
@@ -41,7 +43,7 @@ impl Tables {
             log::error!("the loader's table is damaged ({fault}); the old one stays");
             return false;
         }
-        self.current = Some((map, file));
+        self.before = self.current.replace((map, file)).map(|(_, file)| file);
         true
     }
 
@@ -54,6 +56,20 @@ impl Tables {
     /// it has to refuse stays as it is there. None before the first.
     pub(crate) fn former(&self) -> Option<BorrowedFd<'_>> {
         self.current.as_ref().map(|(_, file)| file.as_fd())
+    }
+
+    /// The memfd that a running loader fills.
+    pub(crate) fn coming(&self) -> Option<BorrowedFd<'_>> {
+        self.coming.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Takes over what the execution before had.
+    pub(crate) fn again(&mut self, current: Option<OwnedFd>, coming: Option<OwnedFd>) {
+        if current.is_some() {
+            self.coming = current;
+            let _ = self.adopt();
+        }
+        self.coming = coming;
     }
 
     /// What to execute for the unit of this name.

@@ -83,6 +83,7 @@ impl Pid1 {
                     let force = self.cad.press(self.now);
                     self.shut_down(Power::Reboot, force);
                 }
+                signals::QUIT => self.execute_anew(),
                 other => log::info!(
                     "signal {other} from process {}: PID 1 has no use for it",
                     signal.sender_pid
@@ -93,6 +94,11 @@ impl Pid1 {
 
     fn shut_down(&mut self, power: Power, force: bool) {
         self.feed(Event::Shutdown { power, force });
+    }
+
+    /// What ended while nobody looked.
+    pub(crate) fn reap_all(&mut self) {
+        self.reap();
     }
 
     fn reap(&mut self) {
@@ -184,6 +190,13 @@ impl Pid1 {
 
     /// Starts the loader, now or as soon as one may.
     pub(crate) fn reload(&mut self) {
+        if self.past.reduced && self.tables.table().is_some() {
+            log::error!("reduced mode after faults of PID 1: unit files are not read again");
+            self.reload_at = None;
+            self.reloaded = Some(false);
+            self.control.reload_begins();
+            return;
+        }
         let Some(loader) = self.builtins.map(|builtins| builtins.loader) else { return };
         let allowed = self.last_reload.after(RELOAD_EVERY_MS);
         let running = self.supervisor.view(loader).is_some_and(|view| view.state.pid().is_some());

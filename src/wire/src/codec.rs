@@ -49,6 +49,8 @@ pub fn decode_request(packet: &mut [u8]) -> Result<Request, Fault> {
         "reload-units" => Request::ReloadUnits(parse(json, scratch)?),
         "condition" => Request::Condition(parse::<request::Condition>(json, scratch)?),
         "power" => Request::Power(parse::<request::Power>(json, scratch)?),
+        "reexec" => Request::Reexec,
+        "fail" => Request::Fail(parse::<request::Fail>(json, scratch)?),
         "stats" => Request::Stats,
         _ => return Err(Fault::Unknown),
     })

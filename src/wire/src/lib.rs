@@ -25,7 +25,8 @@ pub use reply::{
     PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Welcome,
 };
 pub use request::{
-    Change, Condition, Follow, Hello, Kill, Power, PowerWord, Reload, Request, Which,
+    Change, Condition, Fail, FailWord, Follow, Hello, Kill, Power, PowerWord, Reload, Request,
+    Which,
 };
 pub use text::Text;
 pub use words::{Signal, Span, error_name, error_text, signal_name, signal_number};

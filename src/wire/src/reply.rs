@@ -280,6 +280,12 @@ pub struct Stats {
     pub fallbacks: Text<256>,
     /// Clients of the control socket at this moment.
     pub clients: u32,
+    /// Faults of PID 1 since boot; it survived them.
+    #[serde(default)]
+    pub crashes: u32,
+    /// So many faults in a short time that unit files are not read again.
+    #[serde(default)]
+    pub reduced: bool,
 }
 
 /// Why a request was not taken.

@@ -32,6 +32,10 @@ pub enum Request {
     Condition(Condition),
     /// End of the machine.
     Power(Power),
+    /// Execute PID 1 anew; `accepted`, and then the connection ends.
+    Reexec,
+    /// Fail in this way. Test builds only.
+    Fail(Fail),
     /// One `stats` packet about PID 1 itself.
     Stats,
 }
@@ -53,6 +57,8 @@ impl Request {
             | Self::Kill(_)
             | Self::ReloadUnits(_)
             | Self::Condition(_)
+            | Self::Reexec
+            | Self::Fail(_)
             | Self::Power(_) => false,
         }
     }
@@ -124,6 +130,27 @@ pub struct Power {
     /// Sync and go, without stopping units.
     #[serde(default)]
     pub force: bool,
+}
+
+/// A way to fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fail {
+    /// Which.
+    pub kind: FailWord,
+}
+
+/// Ways to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailWord {
+    /// A panic.
+    Panic,
+    /// A read where nothing is.
+    Segv,
+    /// A stack without end.
+    Overflow,
+    /// As `Segv`, and the state is lost with it.
+    Corrupt,
 }
 
 /// The last thing PID 1 does.

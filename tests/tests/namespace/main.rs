@@ -4,6 +4,7 @@
 mod boot;
 mod console;
 mod control;
+mod crash;
 mod exec;
 mod limits;
 mod logs;

@@ -83,6 +83,11 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
             };
             Answer::Command(Command::Shutdown { power, force: wanted.force }, Job::Idle)
         }
+        Request::Reexec => Answer::Command(Command::Reexec, Job::Idle),
+        #[cfg(feature = "fault-injection")]
+        Request::Fail(wanted) => Answer::Command(Command::Fail(wanted.kind), Job::Idle),
+        #[cfg(not(feature = "fault-injection"))]
+        Request::Fail(_) => refuse(ErrorCode::UnknownVerb, "only test builds fail when asked to"),
         Request::Stats => Answer::Packet(Reply::Stats(stats(own, context))),
     }
 }
@@ -334,6 +339,8 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         allocations_after_boot: facts.allocations_after_boot(),
         fallbacks: Text::from(facts.fallbacks()),
         clients: own.clients,
+        crashes: facts.crashes(),
+        reduced: facts.reduced(),
     };
     for id in context.supervisor.units() {
         let Some(unit) = context.supervisor.unit(id) else { continue };

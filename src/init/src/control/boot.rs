@@ -23,6 +23,11 @@ impl Boot {
         self.over_at.map(|at| at.0)
     }
 
+    /// It was over then, before this execution of PID 1.
+    pub(crate) fn set_over(&mut self, over_ms: Option<u64>) {
+        self.over_at = over_ms.map(Millis);
+    }
+
     /// True once: when it is over.
     pub(crate) fn look(&mut self, now: Millis, supervisor: &Supervisor) -> bool {
         if self.over_at.is_some() || !has_units(supervisor) {

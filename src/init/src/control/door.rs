@@ -70,6 +70,29 @@ impl Door {
         Ok(())
     }
 
+    /// Takes over a socket that the execution before made at `path`.
+    ///
+    /// # Errors
+    /// The kernel's answer; the door stays closed.
+    pub(crate) fn take_over(
+        &mut self,
+        epoll: &Epoll,
+        path: &'static CStr,
+        listener: OwnedFd,
+    ) -> Result<(), Errno> {
+        epoll.add(&listener, self.token, Interest::Read)?;
+        self.reserve = listener.try_clone().ok();
+        self.listener = Some(listener);
+        self.path = path;
+        self.file = file_at(path);
+        Ok(())
+    }
+
+    /// The listening socket.
+    pub(crate) const fn listener(&self) -> Option<&OwnedFd> {
+        self.listener.as_ref()
+    }
+
     /// Whether the file at `path` is still ours.
     pub(crate) fn is_at(&self, path: &CStr) -> bool {
         self.file.is_some() && file_at(path) == self.file

@@ -20,6 +20,10 @@ pub(crate) trait Facts {
     fn allocations_after_boot(&self) -> u64;
     /// What the kernel lacks and is done another way, in words; empty when nothing.
     fn fallbacks(&self) -> &str;
+    /// Faults of PID 1 since boot that it survived.
+    fn crashes(&self) -> u32;
+    /// So many of them that unit files are not read again.
+    fn reduced(&self) -> bool;
 }
 
 /// The facts as PID 1 has them.
@@ -28,6 +32,10 @@ pub(crate) struct TableFacts<'a> {
     pub(crate) table: Option<Table<'a>>,
     /// See [`Facts::fallbacks`].
     pub(crate) fallbacks: &'a str,
+    /// See [`Facts::crashes`].
+    pub(crate) crashes: u32,
+    /// See [`Facts::reduced`].
+    pub(crate) reduced: bool,
 }
 
 impl Facts for TableFacts<'_> {
@@ -65,5 +73,13 @@ impl Facts for TableFacts<'_> {
 
     fn fallbacks(&self) -> &str {
         self.fallbacks
+    }
+
+    fn crashes(&self) -> u32 {
+        self.crashes
+    }
+
+    fn reduced(&self) -> bool {
+        self.reduced
     }
 }

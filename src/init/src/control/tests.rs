@@ -84,6 +84,12 @@ impl Facts for Known {
     fn fallbacks(&self) -> &str {
         ""
     }
+    fn crashes(&self) -> u32 {
+        0
+    }
+    fn reduced(&self) -> bool {
+        false
+    }
 }
 
 /// A PID 1 of which only the control socket is real.
@@ -168,7 +174,7 @@ impl World {
                 self.feed(Event::Condition { name: &name, holds });
             }
             Command::Shutdown { power, force } => self.feed(Event::Shutdown { power, force }),
-            Command::ReloadUnits => {}
+            Command::Reexec | Command::ReloadUnits => {}
         }
     }
 

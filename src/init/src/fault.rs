@@ -1,0 +1,27 @@
+//! Fails when asked to, in test builds only.
+
+use crate::pid1::Pid1;
+use ettan_wire::FailWord;
+
+pub(crate) fn fail(pid1: &mut Pid1, kind: FailWord) {
+    match kind {
+        FailWord::Panic => panic!("a test asked for it"),
+        FailWord::Segv => ettan_sys::reexec::fail(),
+        FailWord::Overflow => drop(dig(0, &mut [0; 512])),
+        FailWord::Corrupt => {
+            if let Some(memory) = &mut pid1.past.memory {
+                memory.damage();
+            }
+            ettan_sys::reexec::fail();
+        }
+    }
+}
+
+/// Without end: each call keeps what the last one gave.
+#[inline(never)]
+fn dig(depth: u64, above: &mut [u8; 512]) -> u64 {
+    let mut here = [0_u8; 512];
+    here[usize::try_from(depth % 512).unwrap_or(0)] = above[0].wrapping_add(1);
+    let below = dig(core::hint::black_box(depth).wrapping_add(1), &mut here);
+    below.wrapping_add(u64::from(core::hint::black_box(here)[1]))
+}

@@ -1,0 +1,245 @@
+//! PID 1's own part of the records, beside the core's: descriptors by number, launches, times.
+//! Bytes and back; trusts nothing that it reads.
+
+use crate::group::Launched;
+use crate::memory::RECORD;
+use ettan_core::RECORD_MAX;
+
+/// A record under construction.
+pub(crate) type Record = heapless::Vec<u8, RECORD>;
+
+/// No descriptor.
+pub(crate) const NONE: i32 = -1;
+
+/// One log pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PipeRecord {
+    /// The numbers of its ends.
+    pub(crate) read: i32,
+    pub(crate) write: i32,
+    /// What the kernel says it is: a number that now stands for something else shows by it.
+    pub(crate) identity: u64,
+    pub(crate) max_size_bytes: u32,
+    pub(crate) max_files: u16,
+    /// The logger knows it.
+    pub(crate) shown: bool,
+}
+
+/// What concerns PID 1 as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// Written before something was done that may not have happened.
+    pub(crate) acting: bool,
+    pub(crate) own_pipe: Option<PipeRecord>,
+    /// Descriptors, or `NONE`.
+    pub(crate) logger: i32,
+    pub(crate) table: i32,
+    pub(crate) coming: i32,
+    pub(crate) listener: i32,
+    /// The child that closes file systems; 0 is none.
+    pub(crate) closer: i32,
+    /// The limit of boot time that children get, if it was raised.
+    pub(crate) nofile: Option<(u64, u64)>,
+    /// When the boot was over.
+    pub(crate) boot_over: Option<u64>,
+    pub(crate) reload_at: Option<u64>,
+    pub(crate) last_reload: u64,
+}
+
+/// What concerns one unit.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) launched: Launched,
+    pub(crate) pipe: Option<PipeRecord>,
+}
+
+/// The core's bytes, with their length in front.
+pub(crate) fn begin(core: &[u8; RECORD_MAX], length: usize) -> Record {
+    let mut record = Record::new();
+    let core = core.get(..length).unwrap_or_default();
+    // All of it fits: see the test.
+    let _ = record.push(u8::try_from(core.len()).unwrap_or(0));
+    let _ = record.extend_from_slice(core);
+    record
+}
+
+/// The core's bytes, and ours.
+pub(crate) fn split(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = record.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+impl Whole {
+    pub(crate) fn write(&self, to: &mut Record) {
+        flag(to, self.acting);
+        pipe(to, self.own_pipe);
+        for number in [self.logger, self.table, self.coming, self.listener, self.closer] {
+            let _ = to.extend_from_slice(&number.to_le_bytes());
+        }
+        flag(to, self.nofile.is_some());
+        let (soft, hard) = self.nofile.unwrap_or_default();
+        let ends = [self.boot_over, self.reload_at].map(|at| at.unwrap_or(u64::MAX));
+        for number in [soft, hard].into_iter().chain(ends).chain([self.last_reload]) {
+            let _ = to.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut from = Take(bytes);
+        let whole = Self {
+            acting: from.flag()?,
+            own_pipe: from.pipe()?,
+            logger: from.i32()?,
+            table: from.i32()?,
+            coming: from.i32()?,
+            listener: from.i32()?,
+            closer: from.i32()?,
+            nofile: {
+                let raised = from.flag()?;
+                let limits = (from.u64()?, from.u64()?);
+                raised.then_some(limits)
+            },
+            boot_over: Some(from.u64()?).filter(|at| *at != u64::MAX),
+            reload_at: Some(from.u64()?).filter(|at| *at != u64::MAX),
+            last_reload: from.u64()?,
+        };
+        from.0.is_empty().then_some(whole)
+    }
+}
+
+impl Part {
+    pub(crate) fn write(&self, to: &mut Record) {
+        let Launched { cookie, born, first, first_lives, main, main_born } = self.launched;
+        for number in [cookie, born, main_born] {
+            let _ = to.extend_from_slice(&number.to_le_bytes());
+        }
+        for number in [first, main] {
+            let _ = to.extend_from_slice(&number.to_le_bytes());
+        }
+        flag(to, first_lives);
+        pipe(to, self.pipe);
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut from = Take(bytes);
+        let (cookie, born, main_born) = (from.u64()?, from.u64()?, from.u64()?);
+        let (first, main) = (from.i32()?, from.i32()?);
+        let launched = Launched { cookie, born, first, first_lives: from.flag()?, main, main_born };
+        let part = Self { launched, pipe: from.pipe()? };
+        // Signalling 0, a negative number or 1 would reach others than were meant.
+        let sane = |pid: i32| pid == 0 || pid > 1;
+        (from.0.is_empty() && sane(first) && sane(main)).then_some(part)
+    }
+}
+
+fn flag(to: &mut Record, value: bool) {
+    let _ = to.push(u8::from(value));
+}
+
+fn pipe(to: &mut Record, pipe: Option<PipeRecord>) {
+    flag(to, pipe.is_some());
+    if let Some(pipe) = pipe {
+        let _ = to.extend_from_slice(&pipe.read.to_le_bytes());
+        let _ = to.extend_from_slice(&pipe.write.to_le_bytes());
+        let _ = to.extend_from_slice(&pipe.identity.to_le_bytes());
+        let _ = to.extend_from_slice(&pipe.max_size_bytes.to_le_bytes());
+        let _ = to.extend_from_slice(&pipe.max_files.to_le_bytes());
+        flag(to, pipe.shown);
+    }
+}
+
+/// Takes values off the front.
+struct Take<'a>(&'a [u8]);
+
+impl Take<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.array()? {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// The outer None: damaged.
+    #[expect(clippy::option_option, reason = "damaged, and none, are two things")]
+    fn pipe(&mut self) -> Option<Option<PipeRecord>> {
+        if !self.flag()? {
+            return Some(None);
+        }
+        Some(Some(PipeRecord {
+            read: self.i32()?,
+            write: self.i32()?,
+            identity: self.u64()?,
+            max_size_bytes: self.array().map(u32::from_le_bytes)?,
+            max_files: self.array().map(u16::from_le_bytes)?,
+            shown: self.flag()?,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    const PIPE: PipeRecord = PipeRecord {
+        read: 30,
+        write: 31,
+        identity: 1 << 40,
+        max_size_bytes: u32::MAX,
+        max_files: 9,
+        shown: true,
+    };
+
+    #[test]
+    fn what_is_written_is_read_and_the_longest_fits() {
+        let whole = Whole {
+            acting: true,
+            own_pipe: Some(PIPE),
+            logger: 12,
+            table: NONE,
+            coming: 40,
+            listener: 9,
+            closer: 0,
+            nofile: Some((1024, u64::MAX)),
+            boot_over: Some(77),
+            reload_at: None,
+            last_reload: 3,
+        };
+        let mut record = begin(&[7; RECORD_MAX], RECORD_MAX);
+        whole.write(&mut record);
+        assert!(!record.is_full());
+        let (core, ours) = split(&record).unwrap();
+        assert_eq!(core, [7; RECORD_MAX]);
+        assert_eq!(Whole::read(ours), Some(whole));
+        for end in 0..ours.len() {
+            assert_eq!(Whole::read(&ours[..end]), None);
+        }
+    }
+
+    #[test]
+    fn a_process_that_must_never_be_signalled_is_damage() {
+        for first in [-1, 1, i32::MIN] {
+            let launched =
+                Launched { cookie: 1, born: 2, first, first_lives: true, main: 0, main_born: 0 };
+            let mut record = Record::new();
+            Part { launched, pipe: None }.write(&mut record);
+            assert!(Part::read(&record).is_none(), "{first}");
+        }
+    }
+}
