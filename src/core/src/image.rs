@@ -8,7 +8,7 @@ use crate::codec::{Reader, Writer};
 use crate::slot::Slot;
 use crate::supervisor::NEVER;
 use crate::{
-    Action, Catalog, Goal, Kind, MAX_UNITS, Millis, Name, Phase, State, Supervisor, Unit, UnitId,
+    Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, State, Supervisor, Unit, UnitId,
 };
 
 /// The version of the records. Another one is not read.
@@ -253,9 +253,7 @@ fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
         *flag = from.flag()?;
     }
     from.end()?;
-    let target = slot.unit.kind == Kind::Target;
-    // No process of a target, and no empty name: what no supervisor ever wrote.
-    if slot.unit.name.is_empty() || (target && (slot.pid().is_some() || slot.spawning)) {
+    if slot.unit.name.is_empty() {
         return Err(Damage::Value);
     }
     Ok(slot)
