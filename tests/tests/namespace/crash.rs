@@ -99,13 +99,11 @@ fn f3_5_an_abort_costs_nothing_without_cgroups() {
     survives(&mut machine, |machine| kill_init(machine, "ABRT"), 1);
 }
 
-/// A machine whose PID 1 fails when asked to; None where `tests/run` has not built one.
-fn failing() -> Option<Namespace> {
-    if look(Program::FailingInit).is_none() {
-        eprintln!("skipped: no init with fault-injection; tests/run namespace builds one");
-        return None;
-    }
-    Some(Builder::default().command(&["/sbin/init-failing"]).build())
+/// A machine whose PID 1 fails when asked to.
+fn failing() -> Namespace {
+    let built = look(Program::FailingInit).is_some();
+    assert!(built, "no init with fault-injection; tests/run namespace builds one");
+    Builder::default().command(&["/sbin/init-failing"]).build()
 }
 
 fn fail(machine: &Namespace, kind: &str) {
@@ -115,26 +113,26 @@ fn fail(machine: &Namespace, kind: &str) {
 
 #[test]
 fn f3_5_a_panic_costs_nothing_and_is_told() {
-    let Some(mut machine) = failing() else { return };
+    let mut machine = failing();
     survives(&mut machine, |machine| fail(machine, "panic"), 1);
     machine.until("it is told", |m| m.ettan("logs").out.contains("a test asked for it"));
 }
 
 #[test]
 fn f3_5_a_bad_read_costs_nothing() {
-    let Some(mut machine) = failing() else { return };
+    let mut machine = failing();
     survives(&mut machine, |machine| fail(machine, "segv"), 1);
 }
 
 #[test]
 fn f3_5_a_stack_overflow_costs_nothing() {
-    let Some(mut machine) = failing() else { return };
+    let mut machine = failing();
     survives(&mut machine, |machine| fail(machine, "overflow"), 1);
 }
 
 #[test]
 fn f3_6_a_lost_state_never_makes_a_second_instance() {
-    let Some(mut machine) = failing() else { return };
+    let mut machine = failing();
     machine.unit("web", &idle());
     machine.unit("telldus", &forking("telldus", ""));
     machine.boot();
