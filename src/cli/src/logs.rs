@@ -6,10 +6,11 @@ mod reader;
 use crate::code::Code;
 use crate::escape::{Screen, json_string};
 use crate::link::{Link, Trouble};
+use ettan_log::record::{Kind, Line};
 use ettan_sys::inotify::Inotify;
 use ettan_sys::poll::{Interest, wait_one};
 use ettan_wire::{ErrorCode, Refusal, Reply, Request, Which};
-use reader::{Line, Reader};
+use reader::Reader;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -155,18 +156,26 @@ impl Show<'_> {
         if !self.named {
             return self.screen.write(bytes);
         }
-        let line = Line::of(bytes);
-        let lead = if line.stamp.is_empty() { &b""[..] } else { &b" "[..] };
-        self.screen.write(&[line.stamp, lead, unit.as_bytes(), &[line.lead], line.text].concat());
+        let stamp = Line::of(bytes).stamp;
+        let rest = bytes.get(stamp.len()..).unwrap_or_default();
+        let named = if stamp.is_empty() {
+            [unit.as_bytes(), b" ", rest].concat()
+        } else {
+            [stamp, b" ", unit.as_bytes(), rest].concat()
+        };
+        self.screen.write(&named);
     }
 }
 
 fn json(unit: &str, bytes: &[u8]) -> String {
     let line = Line::of(bytes);
-    let kind = match line.lead {
-        b'+' => "rest",
-        b'*' => "note",
-        _ => "line",
+    let kind = match line.kind {
+        Kind::Line => "line",
+        Kind::Error => "error",
+        Kind::Rest => "rest",
+        Kind::Note => "note",
+        Kind::Message(_) => "message",
+        Kind::Clock => "clock",
     };
     format!(
         "{{\"unit\":{},\"time\":{},\"kind\":\"{kind}\",\"text\":{}}}",

@@ -6,14 +6,25 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use ettan_sys::clock::Moment;
+
+use crate::clock::{CLOCK_BYTES, Clock};
 use crate::packet::Limits;
 use crate::page::{Amount, Page, find_line_end};
-use crate::stamp::{STAMP_BYTES, Stamp};
+use crate::record::{Stamps, TAI_BYTES};
+use crate::stamp::Stamp;
 use crate::store::Store;
 
 /// The longest line, in bytes of the service's; a longer one goes on in another line
 /// (`faults.md` 6.6).
 pub(crate) const MAX_LINE: usize = 8192;
+
+/// The clock record is written again after so many bytes, so that a file whose head is lost is not
+/// without one.
+const CLOCK_EVERY_BYTES: u64 = 64 * 1024;
+
+/// Where lines have no times, a clock record tells the time, this often at the most.
+const CLOCK_EVERY_SECONDS: u64 = 60;
 
 /// What is the same for all units: the time, and the page that text is put together on.
 pub(crate) struct Desk<'a> {
@@ -21,8 +32,25 @@ pub(crate) struct Desk<'a> {
     pub(crate) stamp: Stamp,
     /// The same in seconds.
     pub(crate) second: u64,
+    /// How that stands to the time since boot.
+    pub(crate) clock: Clock,
     /// Empty between two calls.
     pub(crate) page: Page<'a>,
+}
+
+impl<'a> Desk<'a> {
+    /// At the epoch, until told otherwise.
+    pub(crate) fn new(page: Page<'a>) -> Self {
+        Desk { stamp: Stamp::new(), second: 0, clock: Clock::new(), page }
+    }
+
+    /// Sets the time. True if the wall clock was set since the last call.
+    pub(crate) fn set_time(&mut self, moment: Moment) -> bool {
+        let wall_ms = u64::try_from(moment.wall_ms).unwrap_or(0);
+        self.stamp.set(wall_ms);
+        self.second = wall_ms / 1000;
+        self.clock.look(moment)
+    }
 }
 
 /// What the byte after the time stamp says of the line.
@@ -34,6 +62,15 @@ enum Lead {
     Rest = b'+' as isize,
     /// Said by Ettan, not by the service.
     Note = b'*' as isize,
+}
+
+/// Which clock record is in the file being written.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    /// `Clock::setting`, 0 for none.
+    setting: u32,
+    at_byte: u64,
+    second: u64,
 }
 
 /// What could not be written, and why.
@@ -49,13 +86,21 @@ pub(crate) struct Ledger {
     /// Bytes of the service's in the line being written; 0 between two lines.
     column: usize,
     next: Lead,
+    told: Told,
     gap: Option<Gap>,
 }
 
 impl Ledger {
     /// A log in this directory. Nothing is created before there is something to write.
     pub(crate) fn new(directory: PathBuf, limits: Limits) -> Self {
-        Ledger { limits, store: Store::new(directory), column: 0, next: Lead::Line, gap: None }
+        Ledger {
+            limits,
+            store: Store::new(directory),
+            column: 0,
+            next: Lead::Line,
+            told: Told::default(),
+            gap: None,
+        }
     }
 
     /// Other limits from now on.
@@ -81,6 +126,9 @@ impl Ledger {
             // Whoever wrote before was interrupted in a line, and its rest is still to come.
             self.column = 0;
             self.next = if self.store.mid_line() { Lead::Rest } else { Lead::Line };
+            if self.store.size() == 0 {
+                self.told = Told::default();
+            }
         }
         Ok(())
     }
@@ -148,6 +196,9 @@ impl Ledger {
         desk.page.clear();
         self.column = 0;
         self.next = next;
+        if healed.is_err() {
+            self.told = Told::default();
+        }
         healed?;
         self.gap = None;
         Ok(())
@@ -188,20 +239,40 @@ impl Ledger {
             Some(byte) => *byte != b'\n',
             None => self.store.mid_line(),
         };
-        if desk.page.room() < STAMP_BYTES + 2 {
+        if desk.page.room() < HEAD_BYTES {
             self.write(desk)?;
         }
         if mid_line {
             desk.page.add(b"\n");
         }
-        let size = self.store.size() + desk.page.text().len() as u64;
-        if size >= self.limits.max_size_bytes {
+        if self.size_with(desk) >= self.limits.max_size_bytes {
             self.write(desk)?;
             self.store.rotate(self.limits, desk.second)?;
+            self.told = Told::default();
         }
-        desk.page.add(desk.stamp.text());
-        desk.page.add(&[lead as u8]);
+        let stamps = self.limits.stamps;
+        if self.must_tell_clock(desk) {
+            desk.clock.add_to(&mut desk.page, &desk.stamp, stamps);
+            let (setting, at_byte) = (desk.clock.setting, self.size_with(desk));
+            self.told = Told { setting, at_byte, second: desk.second };
+        }
+        if stamps != Stamps::None || lead != Lead::Line {
+            desk.page.add(desk.stamp.text(stamps));
+            desk.page.add(&[lead as u8]);
+        }
         Ok(())
+    }
+
+    fn must_tell_clock(&self, desk: &Desk<'_>) -> bool {
+        self.told.setting != desk.clock.setting
+            || self.size_with(desk).saturating_sub(self.told.at_byte) >= CLOCK_EVERY_BYTES
+            || self.limits.stamps == Stamps::None
+                && desk.second.abs_diff(self.told.second) >= CLOCK_EVERY_SECONDS
+    }
+
+    /// The size of the file with what is on the page.
+    fn size_with(&self, desk: &Desk<'_>) -> u64 {
+        self.store.size() + desk.page.text().len() as u64
     }
 
     /// Writes the page out. A full file system is given the oldest archives first: what happens
@@ -223,12 +294,18 @@ impl Ledger {
 
     fn lose(&mut self, desk: &mut Desk<'_>, amount: Amount, mid_line: bool, why: io::Error) {
         desk.page.clear();
+        // The clock record may have been on it.
+        self.told = Told::default();
         let before = self.gap.take().map_or(Amount::default(), |gap| gap.amount);
         self.gap = Some(Gap { amount: before.plus(amount), why });
         self.column = 0;
         self.next = if mid_line { Lead::Rest } else { Lead::Line };
     }
 }
+
+/// What is before a line's text at the most: the end of the line before, a clock record, a time
+/// and the lead; and a byte of text.
+const HEAD_BYTES: usize = 1 + CLOCK_BYTES + TAI_BYTES + 1 + 1;
 
 /// One line, whatever is in the text.
 fn add_note(page: &mut Page<'_>, text: &str) {

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::record::{ClockNote, ISO_BYTES, Kind, Line};
 
-const UNLIMITED: Limits = Limits { max_size_bytes: u64::MAX, max_files: 2 };
+const UNLIMITED: Limits = Limits { max_size_bytes: u64::MAX, max_files: 2, stamps: Stamps::Iso };
 
 struct Folder(PathBuf);
 
@@ -23,7 +24,7 @@ impl Drop for Folder {
 }
 
 fn desk(memory: &mut [u8]) -> Desk<'_> {
-    Desk { stamp: Stamp::new(), second: 1, page: Page::new(memory) }
+    Desk::new(Page::new(memory))
 }
 
 /// What the service wrote, from the lines of its log; and the notes.
@@ -31,7 +32,7 @@ fn read(log: &[u8]) -> (Vec<u8>, Vec<String>) {
     let (mut output, mut notes) = (Vec::new(), Vec::new());
     for line in log.split_inclusive(|byte| *byte == b'\n') {
         assert!(line.starts_with(b"1970-01-01T00:00:00.000Z"), "{line:?}");
-        let (lead, text) = (line[STAMP_BYTES], &line[STAMP_BYTES + 1..]);
+        let (lead, text) = (line[ISO_BYTES], &line[ISO_BYTES + 1..]);
         assert!(text.len() <= MAX_LINE + 1);
         match lead {
             b' ' => output.extend_from_slice(text),
@@ -39,6 +40,7 @@ fn read(log: &[u8]) -> (Vec<u8>, Vec<String>) {
                 assert_eq!(output.pop(), Some(b'\n'));
                 output.extend_from_slice(text);
             }
+            b'=' => {}
             b'*' => notes.push(String::from_utf8_lossy(text).trim_end().to_owned()),
             other => panic!("a lead of {other}"),
         }
@@ -76,8 +78,8 @@ fn however_it_is_cut_nothing_is_lost_or_doubled() {
             said.push(b'\n');
         }
         let max_size_bytes = [100, 5_000, u64::MAX][dice.below(3)];
-        let limits = Limits { max_size_bytes, max_files: u32::MAX };
-        let mut memory = vec![0; 64 + dice.below(300)];
+        let limits = Limits { max_size_bytes, max_files: u32::MAX, ..UNLIMITED };
+        let mut memory = vec![0; HEAD_BYTES + dice.below(300)];
         let mut desk = desk(&mut memory);
         let mut ledger = Ledger::new(folder.0.clone(), limits);
         let mut rest = &said[..];
@@ -133,4 +135,81 @@ fn a_note_ends_an_unfinished_line() {
     ledger.take(&mut desk, b"new\n");
     let (output, notes) = read(&whole_log(&folder.0));
     assert_eq!((&output[..], &notes[..]), (&b"half\nnew\n"[..], &["ended".to_owned()][..]));
+}
+
+fn moment(wall_ms: i64, up_ms: u64) -> Moment {
+    Moment { wall_ms, up_ms, exact: true }
+}
+
+#[test]
+fn every_file_says_how_its_clocks_stand_and_each_setting_of_them_too() {
+    let folder = Folder::new("clocks");
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let limits = Limits { max_size_bytes: 400, max_files: u32::MAX, ..UNLIMITED };
+    let mut ledger = Ledger::new(folder.0.clone(), limits);
+    let _ = desk.set_time(moment(5_000, 4_000));
+    ledger.take(&mut desk, b"in 1970\n");
+    assert!(desk.set_time(moment(1_700_000_000_000, 6_000)));
+    ledger.take(&mut desk, b"today\ntoday\n");
+    assert!(!desk.set_time(moment(1_700_000_001_000, 7_000)));
+    for _ in 0..20 {
+        ledger.take(&mut desk, b"later\n");
+    }
+    let log = whole_log(&folder.0);
+    let lines: Vec<_> = log.split(|byte| *byte == b'\n').map(Line::of).collect();
+    let offsets: Vec<_> =
+        lines[..5].iter().map(|line| ClockNote::of(line).map(|note| note.offset_ms)).collect();
+    assert_eq!(offsets, [Some(1_000), None, Some(1_699_999_994_000), None, None]);
+    let mut files = 0;
+    for entry in fs::read_dir(&folder.0).unwrap() {
+        let text = fs::read(entry.unwrap().path()).unwrap();
+        assert_eq!(Line::of(text.split(|byte| *byte == b'\n').next().unwrap()).kind, Kind::Clock);
+        files += 1;
+    }
+    assert!(files > 1);
+}
+
+#[test]
+fn lines_without_times_stand_alone() {
+    let folder = Folder::new("none");
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let limits = Limits { stamps: Stamps::None, ..UNLIMITED };
+    let mut ledger = Ledger::new(folder.0.clone(), limits);
+    let _ = desk.set_time(moment(5_000, 4_000));
+    ledger.take(&mut desk, b"plain\nhalf");
+    ledger.note(&mut desk, "ended");
+    let _ = desk.set_time(moment(66_000, 65_000));
+    ledger.take(&mut desk, b"plain\n");
+    let log = String::from_utf8(whole_log(&folder.0)).unwrap();
+    let shape: Vec<_> = log.lines().map(|line| line.split(" boot").next().unwrap()).collect();
+    let expected = [
+        "1970-01-01T00:00:05.000Z=up 4.000",
+        "plain",
+        "half",
+        "1970-01-01T00:00:05.000Z*ended",
+        "1970-01-01T00:01:06.000Z=up 65.000",
+        "plain",
+    ];
+    assert_eq!(shape, expected);
+}
+
+#[test]
+fn a_file_whose_head_is_lost_has_another_clock_record() {
+    let folder = Folder::new("head");
+    let mut memory = vec![0; 64 * 1024];
+    let mut desk = desk(&mut memory);
+    let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
+    let _ = desk.set_time(moment(5_000, 4_000));
+    for _ in 0..30 {
+        ledger.take(&mut desk, &[b'x'; 8_000]);
+        ledger.take(&mut desk, b"\n");
+    }
+    let log = whole_log(&folder.0);
+    let count = |log: &[u8]| {
+        log.split(|byte| *byte == b'\n').filter(|line| Line::of(line).kind == Kind::Clock).count()
+    };
+    assert_eq!(count(&log), 4);
+    assert_eq!(count(&log[100_000..]), 2);
 }

@@ -13,9 +13,11 @@ macro_rules! complain {
     }};
 }
 
+mod clock;
 mod ledger;
 mod packet;
 mod page;
+pub mod record;
 mod serve;
 mod stamp;
 mod store;

@@ -1,5 +1,7 @@
 //! Reads what PID 1 asks of the logger: `open`, `close`, `mark`. Does nothing about it.
 
+use crate::record::Stamps;
+
 /// The longest packet, in bytes; a longer one is refused whole.
 pub(crate) const MAX_PACKET: usize = 1024;
 
@@ -37,12 +39,14 @@ pub(crate) struct Limits {
     pub(crate) max_size_bytes: u64,
     /// Files kept, `current` included; at least 1.
     pub(crate) max_files: u32,
+    /// How times are written.
+    pub(crate) stamps: Stamps,
 }
 
 impl Default for Limits {
     /// The defaults of the unit file's `[log]` table.
     fn default() -> Self {
-        Limits { max_size_bytes: 256 * 1024, max_files: 4 }
+        Limits { max_size_bytes: 256 * 1024, max_files: 4, stamps: Stamps::Iso }
     }
 }
 
@@ -56,10 +60,14 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
             let name = name(words.next()?)?;
             let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
             let max_files = words.next()?.parse::<u32>().ok()?.max(1);
-            if words.next().is_some() {
-                return None;
+            let mut limits = Limits { max_size_bytes, max_files, ..Limits::default() };
+            for word in words {
+                match word.split_once('=')? {
+                    ("stamps", word) => limits.stamps = Stamps::of_word(word)?,
+                    _ => return None,
+                }
             }
-            Some(Packet::Open { name, limits: Limits { max_size_bytes, max_files } })
+            Some(Packet::Open { name, limits })
         }
         "close" => Some(Packet::Close { name: name(rest)? }),
         "mark" => {
@@ -83,8 +91,11 @@ mod tests {
 
     #[test]
     fn the_three_verbs_are_read() {
-        let limits = Limits { max_size_bytes: 4096, max_files: 3 };
+        let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
         assert_eq!(read(b"open web 4096 3"), Some(Packet::Open { name: "web", limits }));
+        let limits = Limits { stamps: Stamps::Tai64n, ..limits };
+        let packet = b"open web 4096 3 stamps=tai64n";
+        assert_eq!(read(packet), Some(Packet::Open { name: "web", limits }));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
         assert_eq!(
             read(b"mark web started, pid 41\n"),
@@ -94,19 +105,21 @@ mod tests {
 
     #[test]
     fn limits_of_zero_become_the_smallest_that_work() {
-        let limits = Limits { max_size_bytes: 1, max_files: 1 };
+        let limits = Limits { max_size_bytes: 1, max_files: 1, ..Limits::default() };
         assert_eq!(read(b"open web 0 0"), Some(Packet::Open { name: "web", limits }));
     }
 
     #[test]
     fn rubbish_is_refused() {
         let long = format!("close {}", "x".repeat(65));
-        let packets: [&[u8]; 12] = [
+        let packets: [&[u8]; 14] = [
             b"",
             b"open",
             b"open web",
             b"open web 1",
             b"open web 1 2 3",
+            b"open web 1 2 stamps=roman",
+            b"open web 1 2 colour=red",
             b"open web -1 2",
             b"close ../etc",
             b"close .",

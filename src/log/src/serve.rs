@@ -10,7 +10,6 @@ use ettan_sys::{Errno, clock, pipe, socket};
 use crate::ledger::{Desk, Ledger};
 use crate::packet::{self, Limits, MAX_PACKET, Packet};
 use crate::page::Page;
-use crate::stamp::Stamp;
 
 /// Bytes of each of the two buffers: what a pipe holds, so that one read empties it.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -103,7 +102,7 @@ pub fn serve(
     if let Some(signals) = &signals {
         poll.add(signals, SIGNALS, Interest::Read)?;
     }
-    let desk = Desk { stamp: Stamp::new(), second: 0, page: Page::new(&mut buffers.output) };
+    let desk = Desk::new(Page::new(&mut buffers.output));
     let input = &mut buffers.input;
     let mut logger = Logger { root, poll, logs: Vec::new(), input, desk, retry: None };
     let end = logger.run(control, signals)?;
@@ -138,9 +137,7 @@ impl Logger<'_> {
     }
 
     fn look_at_the_clock(&mut self) {
-        let wall_ms = u64::try_from(clock::wall()).unwrap_or(0);
-        self.desk.stamp.set(wall_ms);
-        self.desk.second = wall_ms / 1000;
+        let _ = self.desk.set_time(clock::moment());
     }
 
     /// True at the end.

@@ -197,7 +197,8 @@ fn newest(directory: &Path) -> io::Result<u64> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max_size_bytes: 100, max_files: 3 };
+    const LIMITS: Limits =
+        Limits { max_size_bytes: 100, max_files: 3, stamps: crate::record::Stamps::Iso };
 
     struct Folder(PathBuf);
 

@@ -24,6 +24,35 @@ pub fn wall() -> i64 {
     time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec as i64 / 1_000_000)
 }
 
+/// The wall clock and the time since boot at one moment, in milliseconds. Their difference changes
+/// only when somebody sets the wall clock: the kernel slews both alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since 1970.
+    pub wall_ms: i64,
+    /// Since boot, as [`now`].
+    pub up_ms: u64,
+    /// Both were read within a millisecond: their difference means something.
+    pub exact: bool,
+}
+
+/// Reads both clocks, again when something came in between.
+#[must_use]
+pub fn moment() -> Moment {
+    const ATTEMPTS: usize = 3;
+    let mut moment = Moment { wall_ms: 0, up_ms: 0, exact: false };
+    for _ in 0..ATTEMPTS {
+        let before = now();
+        moment.wall_ms = wall();
+        moment.up_ms = now();
+        moment.exact = moment.up_ms.saturating_sub(before) <= 1;
+        if moment.exact {
+            break;
+        }
+    }
+    moment
+}
+
 fn split(time: Timespec) -> (u64, u64) {
     (u64::try_from(time.tv_sec).unwrap_or(0), time.tv_nsec as u64)
 }
@@ -41,6 +70,15 @@ mod tests {
             before = after;
         }
         assert!(now_ticks() <= now() / 10 + 1);
+    }
+
+    #[test]
+    fn two_clocks_keep_their_distance() {
+        let distance = |moment: Moment| moment.wall_ms - i64::try_from(moment.up_ms).unwrap();
+        let moments: Vec<_> = (0..100).map(|_| moment()).filter(|moment| moment.exact).collect();
+        let distances: Vec<_> = moments.into_iter().map(distance).collect();
+        let (least, most) = (distances.iter().min().unwrap(), distances.iter().max().unwrap());
+        assert!(most - least <= 3, "{distances:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The logger renames `current` to `@` and a number one higher than any before, and makes a new
 //! `current`. The file that was open is known by its inode, wherever its name went.
 
+use ettan_log::record::{Kind, Line};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -94,10 +95,10 @@ impl Reader {
             };
             for part in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
                 match part.strip_suffix(b"\n") {
-                    Some(end) if self.begun.is_empty() => line(end),
+                    Some(end) if self.begun.is_empty() => shown(end, line),
                     Some(end) => {
                         self.begun.extend_from_slice(end);
-                        line(&std::mem::take(&mut self.begun));
+                        shown(&std::mem::take(&mut self.begun), line);
                     }
                     None => self.begun.extend_from_slice(part),
                 }
@@ -117,6 +118,13 @@ impl Reader {
     }
 }
 
+/// How the clocks stood is nothing for people.
+fn shown(record: &[u8], line: &mut impl FnMut(&[u8])) {
+    if Line::of(record).kind != Kind::Clock {
+        line(record);
+    }
+}
+
 fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -129,29 +137,6 @@ fn same_file(a: Option<&File>, b: Option<&File>) -> io::Result<bool> {
     let (Some(a), Some(b)) = (a, b) else { return Ok(false) };
     let (a, b) = (a.metadata()?, b.metadata()?);
     Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
-}
-
-/// The parts of a line of the logger (docs/logs.md). A line of another shape is all text.
-pub(super) struct Line<'a> {
-    /// 24 bytes of time, or none.
-    pub(super) stamp: &'a [u8],
-    /// Space: a line, `+`: more of the one before, `*`: a note of Ettan's.
-    pub(super) lead: u8,
-    /// What was written.
-    pub(super) text: &'a [u8],
-}
-
-impl<'a> Line<'a> {
-    /// Takes a line apart.
-    pub(super) fn of(line: &'a [u8]) -> Self {
-        const STAMP: usize = 24;
-        match line.split_at_checked(STAMP) {
-            Some((stamp, [lead @ (b' ' | b'+' | b'*'), text @ ..])) if stamp.ends_with(b"Z") => {
-                Self { stamp, lead: *lead, text }
-            }
-            _ => Self { stamp: b"", lead: b' ', text: line },
-        }
-    }
 }
 
 #[cfg(test)]
@@ -256,13 +241,5 @@ mod tests {
     fn no_folder_is_no_lines() {
         let mut reader = Reader::new("/nonexistent/ettan".into());
         assert_eq!(read(&mut reader), [""; 0]);
-    }
-
-    #[test]
-    fn a_line_is_taken_apart() {
-        let line = Line::of(b"2026-11-21T01:02:07.001Z*ended");
-        assert_eq!((line.stamp.len(), line.lead, line.text), (24, b'*', &b"ended"[..]));
-        let line = Line::of(b"short");
-        assert_eq!((line.stamp.len(), line.text), (0, &b"short"[..]));
     }
 }

@@ -277,7 +277,8 @@ pub(crate) fn lines(log: &[u8]) -> Vec<Line> {
         assert!(log.is_empty(), "the last line has no end");
         return Vec::new();
     };
-    whole.split(|byte| *byte == b'\n').map(line).collect()
+    let clock = |line: &Line| line.lead == '=';
+    whole.split(|byte| *byte == b'\n').map(line).filter(|line| !clock(line)).collect()
 }
 
 fn line(text: &[u8]) -> Line {
