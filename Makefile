@@ -37,7 +37,7 @@ test-namespace: ## the real init as PID 1 of a namespace
 test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
 	tests/run qemu
 
-soak:           ## 24,000 simulated hours of faults
+soak:           ## a million kills, crashes, floods, simulated hours: docs/soak.md
 	tests/run soak
 
 bench: host-musl ## against a bare C floor and other supervisors, in ten minutes

@@ -13,6 +13,8 @@ pub enum Program {
     Cli,
     /// The daemon with every bad habit.
     FakeDaemon,
+    /// The service that is killed a million times.
+    SoakWorker,
 }
 
 /// The program's file on this host, if it is there: in the directory that `ETTAN_PROGRAMS`
@@ -59,5 +61,6 @@ fn file_name(program: Program) -> &'static str {
         Program::Init | Program::FailingInit => "ettan-init",
         Program::Cli => "ettan",
         Program::FakeDaemon => "fake-daemon",
+        Program::SoakWorker => "soak-worker",
     }
 }

@@ -20,6 +20,7 @@ mod story;
 mod trace;
 
 pub mod scenarios;
+pub mod soak;
 pub mod units;
 
 pub use client::{Client, Received};

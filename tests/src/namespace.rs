@@ -436,7 +436,7 @@ fn stage(number: u64, is_ettan: bool) -> Directory {
     }
     for (program, name) in PROGRAMS {
         let file = look(program);
-        let is_needed = is_ettan && program != Program::FailingInit;
+        let is_needed = is_ettan && !OPTIONAL.contains(&program);
         assert!(file.is_some() || !is_needed, "{program:?} is not built: make host-musl does it");
         if let Some(file) = file {
             place(&file, &directory.0.join(name));
@@ -468,12 +468,16 @@ fn sweep() {
 const FAILING_INIT: &str = "usr/sbin/init-failing";
 
 /// Where the programs under test go.
-const PROGRAMS: [(Program, &str); 4] = [
+const PROGRAMS: [(Program, &str); 5] = [
     (Program::Init, "usr/sbin/init"),
     (Program::FailingInit, FAILING_INIT),
     (Program::Cli, "usr/bin/ettan"),
     (Program::FakeDaemon, "usr/bin/fake-daemon"),
+    (Program::SoakWorker, "usr/bin/soak-worker"),
 ];
+
+/// What only some tests need, and look for themselves.
+const OPTIONAL: [Program; 2] = [Program::FailingInit, Program::SoakWorker];
 
 /// The machine's own /etc.
 const ETC: [(&str, &str); 4] = [

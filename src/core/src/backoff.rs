@@ -4,10 +4,10 @@ use crate::{ExitStatus, Kind, Restart, SpawnFault, Step, Unit};
 
 /// A run is never called long below this, whatever `min_uptime_ms` says: a program that ends at
 /// once would otherwise be started hundreds of times a second.
-pub(crate) const MIN_RUN_MS: u64 = 100;
+pub(crate) const MIN_RUN_MS: u64 = if cfg!(feature = "no-floor") { 1 } else { 100 };
 
 /// A delay is never shorter than this, for the same reason.
-pub(crate) const MIN_DELAY_MS: u64 = 50;
+pub(crate) const MIN_DELAY_MS: u64 = if cfg!(feature = "no-floor") { 1 } else { 50 };
 
 /// Up this long, all is forgiven (restart-reset-sec).
 pub(crate) const RESET_MS: u64 = 60_000;

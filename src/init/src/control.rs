@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Reexec,
     /// Fail as asked; in test builds only.
     #[cfg(feature = "fault-injection")]
-    Fail(ettan_wire::FailWord),
+    Fail(ettan_wire::Fail),
 }
 
 /// What the loop lends for the time of a call.

@@ -1,10 +1,35 @@
 //! Fails when asked to, in test builds only.
 
 use crate::pid1::Pid1;
-use ettan_wire::FailWord;
+use ettan_wire::{Fail, FailWord};
+use std::sync::Mutex;
 
-pub(crate) fn fail(pid1: &mut Pid1, kind: FailWord) {
+/// The failure that was asked for and is still to come.
+static WAITING: Mutex<Option<Fail>> = Mutex::new(None);
+
+/// Fails at once, or some actions later.
+pub(crate) fn ask(pid1: &mut Pid1, wanted: Fail) {
+    match (wanted.after, WAITING.lock()) {
+        (1.., Ok(mut waiting)) => *waiting = Some(wanted),
+        _ => fail(pid1, wanted.kind),
+    }
+}
+
+/// An action is about to be performed.
+pub(crate) fn count_down(pid1: &mut Pid1) {
+    let due = WAITING.lock().ok().and_then(|mut waiting| {
+        let wanted = waiting.as_mut()?;
+        wanted.after = wanted.after.saturating_sub(1);
+        waiting.take_if(|wanted| wanted.after == 0)
+    });
+    if let Some(wanted) = due {
+        fail(pid1, wanted.kind);
+    }
+}
+
+fn fail(pid1: &mut Pid1, kind: FailWord) {
     match kind {
+        FailWord::Forget => crate::past::forget_faults(),
         FailWord::Panic => panic!("a test asked for it"),
         FailWord::Segv => ettan_sys::reexec::fail(),
         FailWord::Overflow => drop(dig(0, &mut [0; 512])),

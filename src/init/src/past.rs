@@ -231,6 +231,17 @@ impl Past {
     }
 }
 
+/// The last faults are so long ago that they lead to nothing; how many there were stays known.
+#[cfg(feature = "fault-injection")]
+pub(crate) fn forget_faults() {
+    let Ok(note) = reexec::take_note() else { return };
+    let mut times = [0; TIMES];
+    if let (Some(to), Some(count)) = (times.last_mut(), note.times.last()) {
+        *to = *count;
+    }
+    let _ = reexec::set_times(&times);
+}
+
 fn restore_unit(supervisor: &mut Supervisor, id: UnitId, record: &[u8]) -> Option<Part> {
     let (core, ours) = state::split(record)?;
     let part = Part::read(ours)?;

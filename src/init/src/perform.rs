@@ -25,6 +25,8 @@ const BUILTIN_ENVIRONMENT: [&CStr; 3] = [
 impl Pid1 {
     /// Performs one action. What is known at once of its outcome is returned as the next event.
     pub(crate) fn perform(&mut self, action: Action) -> Option<Event<'static>> {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::count_down(self);
         match action {
             Action::Spawn { unit } => Some(match self.spawn(unit) {
                 Ok(pid) => Event::Spawned { unit, pid },

@@ -284,7 +284,7 @@ impl Pid1 {
             Some(Command::ReloadUnits) => self.reload(),
             Some(Command::Reexec) => self.execute_anew(),
             #[cfg(feature = "fault-injection")]
-            Some(Command::Fail(kind)) => crate::fault::fail(self, kind),
+            Some(Command::Fail(wanted)) => crate::fault::ask(self, wanted),
         }
     }
 

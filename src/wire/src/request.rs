@@ -133,10 +133,13 @@ pub struct Power {
 }
 
 /// A way to fail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fail {
     /// Which.
     pub kind: FailWord,
+    /// So many actions are performed first.
+    #[serde(default)]
+    pub after: u32,
 }
 
 /// Ways to fail.
@@ -151,6 +154,8 @@ pub enum FailWord {
     Overflow,
     /// As `Segv`, and the state is lost with it.
     Corrupt,
+    /// Not at all: the last faults count no longer, so that the next ones are not too many.
+    Forget,
 }
 
 /// The last thing PID 1 does.

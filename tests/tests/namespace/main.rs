@@ -14,4 +14,5 @@ mod processes;
 mod reload;
 mod shared;
 mod shutdown;
+mod soak;
 mod units;

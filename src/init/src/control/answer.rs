@@ -85,7 +85,7 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
         }
         Request::Reexec => Answer::Command(Command::Reexec, Job::Idle),
         #[cfg(feature = "fault-injection")]
-        Request::Fail(wanted) => Answer::Command(Command::Fail(wanted.kind), Job::Idle),
+        Request::Fail(wanted) => Answer::Command(Command::Fail(wanted), Job::Idle),
         #[cfg(not(feature = "fault-injection"))]
         Request::Fail(_) => refuse(ErrorCode::UnknownVerb, "only test builds fail when asked to"),
         Request::Stats => Answer::Packet(Reply::Stats(stats(own, context))),

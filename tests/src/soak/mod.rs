@@ -1,0 +1,90 @@
+//! The soak: what must hold a million times. Each part is a function of its rounds, so that
+//! `make soak` runs the whole and the tests one hundredth of it. docs/soak.md says what the
+//! figures mean.
+
+mod channel;
+mod dice;
+mod herd;
+mod kills;
+mod watch;
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+/// A part of the soak: its name on the command line, its rounds, and what it does with them.
+pub struct Part {
+    /// What `tests/run soak NAME` asks for.
+    pub name: &'static str,
+    /// The whole of it.
+    pub rounds: u64,
+    /// Runs it.
+    pub run: fn(u64) -> Vec<Row>,
+}
+
+/// Every part, in the order of the table.
+pub const PARTS: [Part; 1] = [Part { name: "kills", rounds: 1_000_000, run: kills::run }];
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What was counted or measured.
+    pub what: String,
+    /// How often there was occasion for it.
+    pub rounds: u64,
+    /// What came out.
+    pub figure: String,
+    /// What should.
+    pub aim: String,
+    /// Whether it did.
+    pub reached: bool,
+}
+
+impl Row {
+    /// A count that may not be above `most`.
+    pub(crate) fn at_most(what: &str, rounds: u64, count: u64, most: u64) -> Self {
+        let aim = if most == 0 { "0".to_owned() } else { format!("≤ {most}") };
+        let (what, figure) = (what.to_owned(), count.to_string());
+        Self { what, rounds, figure, aim, reached: count <= most }
+    }
+}
+
+/// Runs a part, prints its lines of the table, and says whether all was reached.
+///
+/// # Panics
+/// When the part cannot be brought to its end.
+pub fn run(part: &Part, rounds: u64) -> bool {
+    let begun = Instant::now();
+    let rows = (part.run)(rounds);
+    print!("{}", table(part.name, &rows, begun.elapsed()));
+    rows.iter().all(|row| row.reached)
+}
+
+/// One hundredth of a part, as the tests want it: fails when an aim is not reached.
+///
+/// # Panics
+/// When the part is not there, or an aim not reached.
+pub fn sample(name: &str) {
+    let part = PARTS.iter().find(|part| part.name == name).expect("a part of the soak");
+    assert!(run(part, part.rounds / 100), "an aim of {name} is not reached; see the table");
+}
+
+/// The title of the table.
+#[must_use]
+pub fn title() -> String {
+    line(["part", "what", "rounds", "figure", "aim", "reached"])
+}
+
+fn table(part: &str, rows: &[Row], took: Duration) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let reached = if row.reached { "yes" } else { "NO" };
+        let rounds = row.rounds.to_string();
+        text += &line([part, &row.what, &rounds, &row.figure, &row.aim, reached]);
+    }
+    let _ = writeln!(text, "{part}: {:.0} s", took.as_secs_f64());
+    text
+}
+
+fn line([part, what, rounds, figure, aim, reached]: [&str; 6]) -> String {
+    format!("{part:<9} {what:<44} {rounds:>9} {figure:>14} {aim:>12} {reached:>8}\n")
+}

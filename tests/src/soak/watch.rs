@@ -1,0 +1,85 @@
+//! What process 1 looks like from outside: memory, descriptors, and children it has not reaped.
+
+use crate::Process;
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// So old a zombie may grow.
+const ZOMBIE_AGE: Duration = Duration::from_secs(1);
+
+/// Looks now and then.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    init: i32,
+    proc: PathBuf,
+    next: Instant,
+    zombies: HashMap<i32, Instant>,
+    /// Zombies that grew too old.
+    pub(crate) old_zombies: u64,
+    /// The least and most memory seen since `settled`, KiB.
+    memory: Option<(u64, u64)>,
+}
+
+impl Watch {
+    /// For the machine whose process 1 the host knows by this number.
+    pub(crate) fn new(init: i32) -> Self {
+        let proc = PathBuf::from(format!("/proc/{init}/root/proc"));
+        let zombies = HashMap::new();
+        Self { init, proc, next: Instant::now(), zombies, old_zombies: 0, memory: None }
+    }
+
+    /// Everything has been used once: from now on memory counts.
+    pub(crate) fn settled(&mut self) {
+        self.memory = memory_kib(self.init).map(|now| (now, now));
+    }
+
+    /// How far memory moved since it settled, KiB.
+    pub(crate) fn memory_moved_kib(&self) -> u64 {
+        self.memory.map_or(u64::MAX, |(least, most)| most - least)
+    }
+
+    /// How long until the next look is due.
+    pub(crate) fn due_in(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    /// Looks, if it is time.
+    pub(crate) fn look(&mut self) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        self.next = now + EVERY;
+        if let (Some((least, most)), Some(here)) = (self.memory, memory_kib(self.init)) {
+            self.memory = Some((least.min(here), most.max(here)));
+        }
+        let zombies = Process::all(&self.proc).into_iter().filter(Process::is_zombie);
+        let before = std::mem::take(&mut self.zombies);
+        for zombie in zombies {
+            let since = before.get(&zombie.pid).copied().unwrap_or(now);
+            if now - since > ZOMBIE_AGE {
+                self.old_zombies += 1;
+                eprintln!("soak: a zombie for {:?}: {}", now - since, Process::table(&[zombie]));
+            } else {
+                self.zombies.insert(zombie.pid, since);
+            }
+        }
+    }
+}
+
+/// Resident memory of a process, KiB.
+fn memory_kib(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: i32) -> u64 {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |fds| fds.count() as u64)
+}
