@@ -37,6 +37,9 @@ test-namespace: ## the real init as PID 1 of a namespace
 test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
 	tests/run qemu
 
+fuzz:           ## ten million hostile inputs for each reader of bytes from outside
+	tests/run fuzz
+
 soak:           ## a million kills, crashes, floods, simulated hours: docs/soak.md
 	tests/run soak
 
@@ -47,4 +50,4 @@ clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help run shell image cross host-musl check test test-units test-namespace \
-	test-qemu soak bench clean
+	test-qemu fuzz soak bench clean

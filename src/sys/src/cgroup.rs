@@ -201,15 +201,16 @@ impl AsFd for Group {
 }
 
 /// Puts decimal numbers together from a stream of bytes; anything else ends a number, and a
-/// number too long for a process id is none.
-#[derive(Default)]
-struct Numbers {
+/// number too long for a process id is none. Reads `cgroup.procs`.
+#[derive(Debug, Default)]
+pub struct Numbers {
     so_far: Option<i32>,
     spoiled: bool,
 }
 
 impl Numbers {
-    fn feed(&mut self, byte: u8) -> Option<i32> {
+    /// The next byte; the number that it ends.
+    pub fn feed(&mut self, byte: u8) -> Option<i32> {
         if byte.is_ascii_digit() {
             let digit = i32::from(byte.wrapping_sub(b'0'));
             let longer =
@@ -224,8 +225,9 @@ impl Numbers {
     }
 }
 
-/// Nothing but a plain `populated 0` means empty.
-fn says_populated(text: &[u8]) -> bool {
+/// What `cgroup.events` says: nothing but a plain `populated 0` means empty.
+#[must_use]
+pub fn says_populated(text: &[u8]) -> bool {
     !text.split(|&byte| byte == b'\n').any(|line| line == b"populated 0")
 }
 

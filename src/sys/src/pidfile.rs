@@ -78,7 +78,7 @@ impl fmt::Display for Why {
 #[must_use]
 pub fn look(path: &CStr, unended: Option<i32>, pid_max: i32) -> Look {
     match read(CWD, path) {
-        Ok(found) => found.claim(unended, pid_max),
+        Ok(found) => claim(found.text(), unended, pid_max),
         Err(Why::Errno(Errno::NOENT)) => Look::Missing,
         Err(why) => Look::Refused(why),
     }
@@ -111,6 +111,26 @@ pub fn remove(path: &CStr, names: Option<i32>) -> core::result::Result<bool, Why
         Ok(()) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(Why::Errno(errno)),
+    }
+}
+
+/// What a file that holds `text` (its first [`MAX_BYTES`] at most) claims; the rest as for
+/// [`look`].
+#[must_use]
+pub fn claim(text: &[u8], unended: Option<i32>, pid_max: i32) -> Look {
+    let (number, ended) = match parse_first_line(text) {
+        Line::Empty => return Look::NotYet,
+        Line::Wrong(why) => return Look::Refused(why),
+        Line::Number { number, ended } => (number, ended),
+    };
+    let pid = i32::try_from(number).ok().filter(|pid| (LOWEST..=pid_max).contains(pid));
+    match (pid, ended) {
+        (Some(pid), true) => Look::Number(pid),
+        (Some(pid), false) if unended == Some(pid) => Look::Number(pid),
+        (Some(pid), false) => Look::Unended(pid),
+        // A lone 1 may become 1234; a 0 cannot become anything.
+        (None, false) if number == 1 => Look::NotYet,
+        (None, _) => Look::Refused(Why::OutOfRange),
     }
 }
 
@@ -162,23 +182,6 @@ struct Found {
 impl Found {
     fn text(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
-    }
-
-    fn claim(&self, unended: Option<i32>, pid_max: i32) -> Look {
-        let (number, ended) = match parse_first_line(self.text()) {
-            Line::Empty => return Look::NotYet,
-            Line::Wrong(why) => return Look::Refused(why),
-            Line::Number { number, ended } => (number, ended),
-        };
-        let pid = i32::try_from(number).ok().filter(|pid| (LOWEST..=pid_max).contains(pid));
-        match (pid, ended) {
-            (Some(pid), true) => Look::Number(pid),
-            (Some(pid), false) if unended == Some(pid) => Look::Number(pid),
-            (Some(pid), false) => Look::Unended(pid),
-            // A lone 1 may become 1234; a 0 cannot become anything.
-            (None, false) if number == 1 => Look::NotYet,
-            (None, _) => Look::Refused(Why::OutOfRange),
-        }
     }
 }
 

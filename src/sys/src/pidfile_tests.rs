@@ -1,7 +1,7 @@
 //! Faults F2 as far as one file goes.
 
 use super::*;
-use crate::testing::{Noise, Place, c_path, limit};
+use crate::testing::{Place, c_path, limit};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Instant;
 
@@ -252,20 +252,4 @@ fn a_path_too_long_is_an_error() {
     assert_eq!(remove(&deep, None), Err(Why::Errno(Errno::NAMETOOLONG)));
     assert_eq!(remove(c"/", None), Err(Why::Errno(Errno::NAMETOOLONG)));
     assert_eq!(remove(c"", None), Err(Why::Errno(Errno::NAMETOOLONG)));
-}
-
-#[test]
-fn any_bytes_give_a_line_that_std_agrees_with() {
-    let mut noise = Noise(7);
-    for _ in 0..100_000 {
-        let bytes = noise.bytes(30, b"0123456789 \t\r\n-");
-        let line = parse_first_line(&bytes);
-        if let Line::Number { number, ended } = line {
-            let first = bytes.split(|&byte| byte == b'\n').next().unwrap();
-            let text = std::str::from_utf8(first).unwrap().trim_matches([' ', '\t', '\r']);
-            assert_eq!(text.parse(), Ok(number));
-            assert_eq!(text, number.to_string());
-            assert_eq!(ended, bytes.contains(&b'\n'));
-        }
-    }
 }

@@ -75,7 +75,7 @@ pub fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields =
         rest.split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
     let state = match fields.next()? {
-        [state] => *state,
+        [state] if state.is_ascii_alphabetic() => *state,
         _ => return None,
     };
     let ppid = signed(fields.next()?)?;
@@ -203,20 +203,23 @@ impl Pids {
     }
 }
 
-/// Looks for one entry in a stream of entries that end in NUL.
-struct Search<'a> {
+/// Looks for one entry in a stream of entries that end in NUL, as an environment is.
+#[derive(Clone, Debug)]
+pub struct Search<'a> {
     entry: &'a [u8],
     /// How many bytes of the present entry agreed so far; none once one did not.
     agreed: Option<usize>,
 }
 
 impl<'a> Search<'a> {
-    fn new(entry: &'a [u8]) -> Option<Self> {
+    /// None for an entry that is empty or longer than [`MAX_ENTRY`].
+    #[must_use]
+    pub fn new(entry: &'a [u8]) -> Option<Self> {
         (!entry.is_empty() && entry.len() <= MAX_ENTRY).then_some(Self { entry, agreed: Some(0) })
     }
 
     /// True once the entry has been seen whole.
-    fn feed(&mut self, bytes: &[u8]) -> bool {
+    pub fn feed(&mut self, bytes: &[u8]) -> bool {
         bytes.iter().any(|&byte| {
             if byte == 0 {
                 let found = self.end();
@@ -232,7 +235,8 @@ impl<'a> Search<'a> {
     }
 
     /// Whether what was fed since the last NUL is the entry.
-    fn end(&self) -> bool {
+    #[must_use]
+    pub fn end(&self) -> bool {
         self.agreed == Some(self.entry.len())
     }
 }

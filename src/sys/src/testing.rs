@@ -68,26 +68,3 @@ impl Drop for Place {
 pub(crate) fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap()
 }
-
-/// Numbers that look random and are the same each time.
-pub(crate) struct Noise(pub(crate) u64);
-
-impl Noise {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// Up to `most` bytes, mostly out of `alphabet`: noise that gets past the first check.
-    pub(crate) fn bytes(&mut self, most: usize, alphabet: &[u8]) -> Vec<u8> {
-        let len = self.next() as usize % (most + 1);
-        (0..len)
-            .map(|_| match self.next() % 16 {
-                0 => (self.next() >> 32) as u8,
-                _ => alphabet[(self.next() >> 32) as usize % alphabet.len()],
-            })
-            .collect()
-    }
-}

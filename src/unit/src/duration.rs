@@ -1,6 +1,7 @@
 //! Spans of time: `"100ms"`, `"5s"`, `"2min 30s"`, or a bare number of seconds.
 
 use crate::diagnostic::Complaint;
+use crate::reference::shown;
 
 /// The units systemd knows, from milliseconds up. The first of each is the one we write.
 const UNITS: &[(&str, u64)] = &[
@@ -66,11 +67,6 @@ fn bad(text: &str) -> Complaint {
     Complaint::new(format!("`{}` is not a span of time", shown(text))).hint(EXAMPLES)
 }
 
-/// Not a whole file in a message.
-fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
-}
-
 fn split(text: &str, keep: impl Fn(u8) -> bool) -> (&str, &str) {
     let end = text.bytes().position(|b| !keep(b)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
@@ -90,6 +86,12 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_nothing_that_a_terminal_obeys() {
+        let message = parse("5s\u{1b}[2J\n\0").unwrap_err().message;
+        assert!(!message.contains(char::is_control), "{message:?}");
+    }
 
     #[test]
     fn reads_every_form() {

@@ -15,8 +15,6 @@ mod draft;
 mod duration;
 mod files;
 mod former;
-#[cfg(test)]
-mod fuzz;
 mod graph;
 mod helper;
 mod keys;
@@ -33,4 +31,4 @@ pub use check::check;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use helper::helper_main;
 pub use keys::{KEYS, Key};
-pub use load::{Loaded, load, reload};
+pub use load::{Loaded, load, read_alone, reload};

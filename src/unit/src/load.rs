@@ -7,7 +7,7 @@ use ettan_table::write::{Entry, Overflow, encode};
 
 use crate::compile::{World, compile};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::files::{self, Absent, Search};
+use crate::files::{self, Absent, Found, Search};
 use crate::former::{self, Former, Kept};
 use crate::graph::{self, Units};
 use crate::names::{Names, sort_by};
@@ -41,6 +41,23 @@ fn load_after(root: &Path, former: Former<'_>) -> Loaded {
     former::tell(&kept, &mut diagnostics);
     let (table, units) = write(entries, &mut diagnostics);
     Loaded { table, diagnostics, units }
+}
+
+/// One file by itself, as if it stood in a root without any other: the table with its unit, or
+/// none when it makes no unit, and what there is to say.
+#[must_use]
+pub fn read_alone(name: &str, file: &str, bytes: Vec<u8>) -> (Option<Vec<u8>>, Vec<Diagnostic>) {
+    let world = World::new(Path::new("/nonexistent"));
+    let found = Found { name: name.into(), file: file.into(), autostart: true, bytes };
+    let (unit, mut diagnostics) = compile(found, &world);
+    let entry = unit.map(|unit| Entry {
+        unit: unit.unit,
+        description: unit.description,
+        needs: Vec::new(),
+        launch: unit.launch,
+    });
+    let table = entry.map(|entry| write(vec![entry], &mut diagnostics).0);
+    (table, diagnostics)
 }
 
 /// All units of a root before they are written.

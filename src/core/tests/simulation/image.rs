@@ -149,17 +149,4 @@ proptest! {
             prop_assert!(drain(&mut next), "no end to the actions");
         }
     }
-
-    #[test]
-    fn f8_9_any_bytes_at_all(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut next = Box::new(Supervisor::new());
-        let mut versioned = ettan_core::IMAGE_VERSION.to_le_bytes().to_vec();
-        versioned.extend(&bytes);
-        for bytes in [&bytes, &versioned] {
-            let _ = next.restore_whole(bytes);
-            let _ = next.restore_condition(bytes);
-            let _ = next.restore_unit(UnitId(3), bytes);
-            let _ = next.restore_unit(UnitId(u16::MAX), bytes);
-        }
-    }
 }
