@@ -12,6 +12,7 @@ use crate::clock::{CLOCK_BYTES, Clock};
 use crate::packet::Limits;
 use crate::page::{Amount, Page, find_line_end};
 use crate::record::{Stamps, TAI_BYTES};
+use crate::stage::{Left, Stage};
 use crate::stamp::Stamp;
 use crate::store::Store;
 
@@ -36,12 +37,14 @@ pub(crate) struct Desk<'a> {
     pub(crate) clock: Clock,
     /// Empty between two calls.
     pub(crate) page: Page<'a>,
+    /// Where the output at hand is safe until it is written.
+    pub(crate) stage: Stage,
 }
 
 impl<'a> Desk<'a> {
     /// At the epoch, until told otherwise.
-    pub(crate) fn new(page: Page<'a>) -> Self {
-        Desk { stamp: Stamp::new(), second: 0, clock: Clock::new(), page }
+    pub(crate) fn new(page: Page<'a>, stage: Stage) -> Self {
+        Desk { stamp: Stamp::new(), second: 0, clock: Clock::new(), page, stage }
     }
 
     /// Sets the time. True if the wall clock was set since the last call.
@@ -131,6 +134,11 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Settles what became of the write that a logger was killed in.
+    pub(crate) fn settle(&self, left: &mut Left) -> io::Result<()> {
+        self.store.settle(left)
     }
 
     /// Logs what a service wrote. Never fails and never waits: what cannot be written is
@@ -247,6 +255,7 @@ impl Ledger {
         }
         if self.size_with(desk) >= self.limits.max_size_bytes {
             self.write(desk)?;
+            desk.stage.settle();
             self.store.rotate(self.limits, desk.second)?;
             self.told = Told::default();
         }
@@ -281,6 +290,8 @@ impl Ledger {
         if desk.page.text().is_empty() {
             return Ok(());
         }
+        let (length, of_service) = (desk.page.text().len() as u64, desk.page.of_service());
+        desk.stage.intend(self.store.inode(), self.store.size(), length, of_service.bytes);
         loop {
             match self.store.append(desk.page.text()) {
                 Err(error) if is_full(&error) && self.store.remove_oldest() => {}

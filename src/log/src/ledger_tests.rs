@@ -24,7 +24,7 @@ impl Drop for Folder {
 }
 
 fn desk(memory: &mut [u8]) -> Desk<'_> {
-    Desk::new(Page::new(memory))
+    Desk::new(Page::new(memory), Stage::new(Path::new("/nonexistent")))
 }
 
 /// What the service wrote, from the lines of its log; and the notes.

@@ -19,6 +19,7 @@ mod packet;
 mod page;
 pub mod record;
 mod serve;
+mod stage;
 mod stamp;
 mod store;
 

@@ -1,6 +1,7 @@
 //! The logger's one loop: waits, reads a bit of each pipe that has something, hands it on.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use ettan_sys::poll::{Epoll, Interest, Ready};
@@ -10,6 +11,7 @@ use ettan_sys::{Errno, clock, pipe, socket};
 use crate::ledger::{Desk, Ledger};
 use crate::packet::{self, Limits, MAX_PACKET, Packet};
 use crate::page::Page;
+use crate::stage::Stage;
 
 /// Bytes of each of the two buffers: what a pipe holds, so that one read empties it.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -68,6 +70,8 @@ pub enum End {
 
 struct Log {
     name: String,
+    /// The packet that opened it, for the stage.
+    packet: Vec<u8>,
     pipe: Option<OwnedFd>,
     ledger: Ledger,
 }
@@ -102,9 +106,11 @@ pub fn serve(
     if let Some(signals) = &signals {
         poll.add(signals, SIGNALS, Interest::Read)?;
     }
-    let desk = Desk::new(Page::new(&mut buffers.output));
+    let desk = Desk::new(Page::new(&mut buffers.output), Stage::new(root));
     let input = &mut buffers.input;
     let mut logger = Logger { root, poll, logs: Vec::new(), input, desk, retry: None };
+    logger.look_at_the_clock();
+    logger.take_up();
     let end = logger.run(control, signals)?;
     logger.empty_all(end);
     Ok(end)
@@ -148,7 +154,7 @@ impl Logger<'_> {
                 Ok(Some(got)) if got.truncated => complain!("a packet too long; ignored"),
                 Ok(Some(got)) if got.len == 0 && got.fd.is_none() => return true,
                 Ok(Some(got)) => match buffer.get(..got.len).and_then(packet::read) {
-                    Some(packet) => self.obey(packet, got.fd),
+                    Some(packet) => self.obey(packet, &buffer[..got.len], got.fd),
                     None => complain!("a packet that is no request; ignored"),
                 },
                 Ok(None) => return false,
@@ -162,10 +168,10 @@ impl Logger<'_> {
         false
     }
 
-    fn obey(&mut self, packet: Packet<'_>, pipe: Option<OwnedFd>) {
+    fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
         match packet {
             Packet::Open { name, limits } => match pipe {
-                Some(pipe) => self.open(name, limits, pipe),
+                Some(pipe) => self.open(name, limits, bytes, pipe),
                 None => complain!("{name}: no pipe came along; not logged"),
             },
             Packet::Close { name } => {
@@ -189,7 +195,7 @@ impl Logger<'_> {
         }
     }
 
-    fn open(&mut self, name: &str, limits: Limits, pipe: OwnedFd) {
+    fn open(&mut self, name: &str, limits: Limits, packet: &[u8], pipe: OwnedFd) {
         if let Some(slot) = self.find(name) {
             self.empty(slot);
         }
@@ -206,6 +212,7 @@ impl Logger<'_> {
         }
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.set_limits(limits);
+            log.packet = packet.to_vec();
             log.pipe = Some(pipe);
         }
     }
@@ -230,7 +237,7 @@ impl Logger<'_> {
             return Some(slot);
         }
         let ledger = Ledger::new(self.root.join(name), limits);
-        let log = Some(Log { name: name.to_owned(), pipe: None, ledger });
+        let log = Some(Log { name: name.to_owned(), packet: Vec::new(), pipe: None, ledger });
         if let Some(slot) = self.logs.iter().position(Option::is_none) {
             self.logs[slot] = log;
             return Some(slot);
@@ -255,7 +262,15 @@ impl Logger<'_> {
     fn read_once(&mut self, slot: usize) -> bool {
         let Some(Some(log)) = self.logs.get(slot) else { return false };
         let Some(pipe) = &log.pipe else { return false };
-        match pipe::read(pipe, self.input) {
+        let second = self.desk.second;
+        let taken = match self.desk.stage.fill(&log.packet, pipe.as_fd(), self.input, second) {
+            // No room for the stage, or no file system that can: rather at risk than lost.
+            Err(error) if error.raw_os_error() != Some(Errno::AGAIN.raw_os_error()) => {
+                pipe::read(pipe, self.input).map_err(Into::into)
+            }
+            other => other,
+        };
+        match taken {
             Ok(0) => {
                 self.finish(slot);
                 false
@@ -264,16 +279,44 @@ impl Logger<'_> {
                 self.make_room(slot);
                 let input = std::mem::take(&mut self.input);
                 self.with(slot, |log, desk| log.ledger.take(desk, &input[..length]));
+                self.desk.stage.clear();
                 self.input = input;
                 true
             }
-            Err(Errno::AGAIN) => false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) => {
                 complain!("{}: reading its pipe: {error}; closed", log.name);
                 self.finish(slot);
                 false
             }
         }
+    }
+
+    /// Logs what the logger before had taken out of a pipe when it was killed, and not yet
+    /// written.
+    fn take_up(&mut self) {
+        let Some(mut left) = self.desk.stage.left() else { return };
+        let owner = left.owner.clone();
+        let slot = match packet::read(&owner) {
+            Some(Packet::Open { name, limits }) => self.insert(name, limits),
+            Some(Packet::Close { .. } | Packet::Mark { .. }) | None => None,
+        };
+        let Some(slot) = slot else {
+            complain!("the stage says not whose it is; its content is lost");
+            self.desk.stage.clear();
+            return;
+        };
+        let input = std::mem::take(&mut self.input);
+        self.with(slot, |log, desk| {
+            let taken =
+                log.ledger.settle(&mut left).and_then(|()| desk.stage.take_up(&left, input));
+            match taken {
+                Ok(length) => log.ledger.take(desk, &input[..length]),
+                Err(error) => complain!("{}: its last words are lost: {error}", log.name),
+            }
+        });
+        self.input = input;
+        self.desk.stage.clear();
     }
 
     /// Out of descriptors, the files of the others are closed: each is opened again when there

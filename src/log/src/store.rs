@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use crate::packet::Limits;
+use crate::stage::Left;
 
 /// The file being written.
 pub(crate) const CURRENT: &str = "current";
@@ -28,6 +29,7 @@ pub(crate) struct Store {
 
 struct Open {
     file: File,
+    inode: u64,
     size: u64,
     mid_line: bool,
     checked_second: u64,
@@ -42,6 +44,28 @@ impl Store {
     /// Bytes in `current`; 0 while it is not open.
     pub(crate) fn size(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.size)
+    }
+
+    /// The number of `current`; 0 while it is not open.
+    pub(crate) fn inode(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.inode)
+    }
+
+    /// Settles what became of the write that a logger was killed in.
+    pub(crate) fn settle(&self, left: &mut Left) -> io::Result<()> {
+        let mut files = vec![self.directory.join(CURRENT)];
+        if let Ok(found) = archives(&self.directory) {
+            files.extend(found.map(|number| self.directory.join(archive_name(number))));
+        }
+        for path in files {
+            let file = OpenOptions::new().write(true).open(path);
+            if let Ok(file) = file
+                && left.settle(&file)?.is_some()
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Whether the last byte of `current` is no line end.
@@ -158,17 +182,18 @@ fn open(path: &Path, second: u64) -> io::Result<Open> {
     }
     let mut file =
         OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
-    let size = file.metadata()?.len();
+    let found = file.metadata()?;
+    let (inode, size) = (found.ino(), found.len());
     let mid_line = size > 0 && {
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
         last != *b"\n"
     };
-    Ok(Open { file, size, mid_line, checked_second: second })
+    Ok(Open { file, inode, size, mid_line, checked_second: second })
 }
 
-fn is_same(file: &File, path: &Path) -> bool {
+pub(crate) fn is_same(file: &File, path: &Path) -> bool {
     let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::symlink_metadata(path)) else {
         return false;
     };

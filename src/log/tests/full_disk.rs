@@ -75,7 +75,7 @@ fn log_of(world: &harness::World, name: &str) -> Vec<Line> {
 
 #[test]
 fn f6_3_full_and_then_not() {
-    on_a_file_system("size=256k", "f6_3_full_and_then_not", |world| {
+    on_a_file_system("size=384k", "f6_3_full_and_then_not", |world| {
         let filler = world.folder.path().join("filler");
         fs::write(&filler, vec![0; 128 * 1024]).unwrap();
         let web: Pipe = world.open("web", 1 << 30, 2);
@@ -113,8 +113,8 @@ fn f6_3_the_own_oldest_archives_go_first() {
 
 #[test]
 fn f6_3_no_inode_left() {
-    on_a_file_system("size=1m,nr_inodes=4", "f6_3_no_inode_left", |world| {
-        // The root, a folder and two files; none is left for `current`.
+    on_a_file_system("size=1m,nr_inodes=5", "f6_3_no_inode_left", |world| {
+        // The root, the stage, a folder and two files; none is left for `current`.
         let fillers = ["one", "two"].map(|name| world.folder.path().join(name));
         fillers.iter().for_each(|filler| fs::write(filler, "").unwrap());
         let web = world.open("web", 1 << 20, 2);

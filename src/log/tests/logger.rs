@@ -4,10 +4,13 @@
 mod harness;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ettan_sys::pipe;
-use harness::{Line, World, be_a_logger, files, lines, nothing_for_300_ms, output, say, story};
+use harness::{
+    Folder, Line, World, be_a_logger, files, lines, nothing_for_300_ms, output, say, story,
+};
 
 const ROLE: &str = "logger_process";
 
@@ -191,6 +194,102 @@ fn f6_1_the_logger_killed_under_load_loses_nothing_that_was_in_the_pipe() {
         let log = log_of(&world, "web");
         assert!(log.iter().any(|line| *line == Line::new('+', "on")));
         assert_eq!(String::from_utf8_lossy(&output(&log)), String::from_utf8_lossy(&said));
+    });
+}
+
+/// What the service wrote, from all files of its log.
+fn kept(world: &World, name: &str) -> Vec<u8> {
+    let files = files(&world.folder.path().join(name));
+    let texts: Vec<_> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    output(&lines(&texts.concat()))
+}
+
+fn numbered(numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|n| format!("{n:098} \n")).collect()
+}
+
+/// Has a logger killed before its call of that number; false if it makes fewer.
+fn survives_a_kill_before(call: &str, number: usize) -> bool {
+    let calls = format!("trace={call}");
+    let kill = format!("inject={call}:signal=KILL:when={number}");
+    let folder = Folder::new();
+    let mut before = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-e", &calls, "-e", &kill];
+    // Those of the test's own start are not meant.
+    let paths = [".stage", "web", "web/current"].map(|name| folder.path().join(name));
+    for path in &paths {
+        before.extend(["-P", path.to_str().unwrap()]);
+    }
+    let mut world = World::process_over(folder, &before, ROLE);
+    let web = pipe::pipe().unwrap();
+    let said = [numbered(0..70), "and a line ".to_owned(), "of two parts\n".to_owned()];
+    say(&web, &said[0]);
+    let opened = world.try_reopen("web", 3000, 100, &web);
+    say(&web, &said[1]);
+    if if opened { world.try_end() } else { world.gone() } {
+        return false;
+    }
+    world.start_process(&[], ROLE);
+    world.reopen("web", 3000, 100, &web);
+    say(&web, &said[2]);
+    world.end();
+    let (kept, said) = (kept(&world, "web"), said.concat());
+    let (from, to) = (said.len(), kept.len());
+    assert!(kept == said.as_bytes(), "killed before {call} {number}: {from} bytes became {to}");
+    true
+}
+
+#[test]
+fn f6_1_the_logger_killed_before_any_system_call_loses_and_doubles_nothing() {
+    story(|| {
+        let calls = ["openat", "mkdir", "splice", "pwrite64", "write", "rename", "ftruncate"];
+        let kills =
+            calls.map(|call| (1..).take_while(|n| survives_a_kill_before(call, *n)).count());
+        assert!(kills.iter().all(|kills| *kills > 0), "{kills:?}");
+        assert!(kills.iter().sum::<usize>() > 15, "{kills:?}");
+    });
+}
+
+#[test]
+fn f6_1_the_logger_killed_100_times_under_load_loses_and_doubles_nothing() {
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        let web = std::sync::Arc::new(world.open("web", 100_000, 100_000));
+        let (stop, service) = (std::sync::Arc::new(AtomicBool::new(false)), web.clone());
+        let writer = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                let mut said = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    say(&service, numbered(said..said + 97));
+                    said += 97;
+                }
+                said
+            }
+        });
+        for round in 0..100 {
+            let written = |world: &World| {
+                let last = files(&world.folder.path().join("web")).pop();
+                last.map_or(0, |file| {
+                    fs::metadata(file).map_or(0, |found| found.ino() + found.len())
+                })
+            };
+            let before = written(&world);
+            while written(&world) == before {
+                std::thread::yield_now();
+            }
+            for _ in 0..round * 50 {
+                std::hint::spin_loop();
+            }
+            world.kill();
+            world.start_process(&[], ROLE);
+            world.reopen("web", 100_000, 100_000, &web);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let said = numbered(0..writer.join().unwrap());
+        world.end();
+        let kept = kept(&world, "web");
+        let same = kept.iter().zip(said.as_bytes()).take_while(|(a, b)| a == b).count();
+        assert!(kept == said.as_bytes(), "{} became {} at {same}", said.len(), kept.len());
     });
 }
 

@@ -72,6 +72,18 @@ pub fn read(fd: impl AsFd, into: &mut [u8]) -> Result<usize> {
     retry(|| rustix::io::read(&fd, &mut *into))
 }
 
+/// Moves what is in the pipe, at most `most` bytes, into a file at `at`; 0 is end of file. Never
+/// waits for the pipe. A signal, even KILL, does not come between: what has left the pipe is in the
+/// file.
+///
+/// # Errors
+/// EAGAIN when nothing is there, ENOSPC, EINVAL when the file's system cannot or it is open for
+/// appending.
+pub fn move_to_file(pipe: impl AsFd, file: impl AsFd, at: u64, most: usize) -> Result<usize> {
+    let flags = rustix::pipe::SpliceFlags::NONBLOCK;
+    retry(|| rustix::pipe::splice(&pipe, None, &file, Some(&mut at.clone()), most, flags))
+}
+
 /// Writes once; gives how much was taken.
 ///
 /// # Errors
@@ -128,6 +140,22 @@ mod tests {
         assert!(set_size(&ends.write, 256 * 1024).unwrap() >= 256 * 1024);
         assert_eq!(write(&ends.write, &[0; 4096]), Ok(4096));
         set_nonblocking(&ends.write, false).unwrap();
+    }
+
+    #[test]
+    fn bytes_move_from_a_pipe_into_a_file() {
+        let ends = pipe().unwrap();
+        let file = crate::memory::memfd_create(c"ettan-test").unwrap();
+        assert_eq!(move_to_file(&ends.read, &file, 2, 100), Err(Errno::AGAIN));
+        write(&ends.write, b"hello").unwrap();
+        assert_eq!(move_to_file(&ends.read, &file, 2, 4), Ok(4));
+        assert_eq!(rustix::fs::fstat(&file).unwrap().st_size, 6);
+        drop(ends.write);
+        assert_eq!(move_to_file(&ends.read, &file, 6, 4), Ok(1));
+        assert_eq!(move_to_file(&ends.read, &file, 7, 4), Ok(0));
+        let mut buffer = [1; 8];
+        assert_eq!(rustix::io::pread(&file, &mut buffer, 0), Ok(7));
+        assert_eq!(buffer[..7], *b"\0\0hello");
     }
 
     #[test]

@@ -97,7 +97,12 @@ impl World {
     /// A logger that is a process: `role` is the test of this program that it runs, after the
     /// words of `before`.
     pub(crate) fn process(before: &[&str], role: &str) -> Self {
-        let mut world = World { folder: Folder::new(), control: None, running: Running::Not };
+        World::process_over(Folder::new(), before, role)
+    }
+
+    /// The same over this folder.
+    pub(crate) fn process_over(folder: Folder, before: &[&str], role: &str) -> Self {
+        let mut world = World { folder, control: None, running: Running::Not };
         world.start_process(before, role);
         world
     }
@@ -141,6 +146,32 @@ impl World {
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
         self.send_with(&format!("open {name} {max_size_bytes} {max_files}"), &mut ancillary);
+    }
+
+    /// The same with a logger that may be gone already. True if it got the packet.
+    pub(crate) fn try_reopen(&self, name: &str, max: u64, max_files: u32, pipe: &Pipe) -> bool {
+        let rights = [pipe.read.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
+        let packet = format!("open {name} {max} {max_files}");
+        let parts = [IoSlice::new(packet.as_bytes())];
+        let control = self.control.as_ref().unwrap();
+        sendmsg(control, &parts, &mut ancillary, SendFlags::NOSIGNAL).is_ok()
+    }
+
+    /// Closes the socket of a logger that may be killed. True if it ended well.
+    pub(crate) fn try_end(&mut self) -> bool {
+        self.control = None;
+        self.gone()
+    }
+
+    /// Waits until the logger process is gone, however. True if it ended well.
+    pub(crate) fn gone(&mut self) -> bool {
+        match std::mem::replace(&mut self.running, Running::Not) {
+            Running::Process(mut child) => child.wait().unwrap().success(),
+            Running::Thread(_) | Running::Not => panic!("no process"),
+        }
     }
 
     pub(crate) fn send(&self, packet: &str) {
@@ -308,7 +339,7 @@ pub(crate) fn output(lines: &[Line]) -> Vec<u8> {
 /// The unit's files in order of age, `current` last.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
