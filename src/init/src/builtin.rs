@@ -87,9 +87,9 @@ fn unit(name: &str, kind: Kind, autostart: bool) -> Unit {
         kind,
         restart,
         restart_delay_ms: 250,
-        restart_delay_max_ms: 30_000,
-        // Whoever waits for a logger waits for output: shorter than for services.
-        min_uptime_ms: 100,
+        // Shorter than for services: who waits for a helper waits for output or for the network.
+        restart_delay_max_ms: 5_000,
+        min_uptime_ms: 1_000,
         // Reading 1,024 unit files from the slowest card takes seconds, not this long.
         start_timeout_ms: 60_000,
         stop_timeout_ms: 2_000,
