@@ -15,6 +15,8 @@ pub enum Program {
     FakeDaemon,
     /// The service that is killed a million times.
     SoakWorker,
+    /// Executes a program without some system calls.
+    Lacking,
 }
 
 /// The program's file on this host, if it is there: in the directory that `ETTAN_PROGRAMS`
@@ -62,5 +64,6 @@ fn file_name(program: Program) -> &'static str {
         Program::Cli => "ettan",
         Program::FakeDaemon => "fake-daemon",
         Program::SoakWorker => "soak-worker",
+        Program::Lacking => "lacking",
     }
 }

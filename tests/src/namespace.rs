@@ -23,6 +23,7 @@ use std::time::Duration;
 
 const SETUP: &str = include_str!("setup.sh");
 const INIT: &str = "/sbin/init";
+const LACKING: &str = "/usr/bin/lacking";
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a machine is made of, before it is made.
@@ -31,6 +32,7 @@ pub struct Builder {
     start: Start,
     cgroups: Cgroups,
     seconds: u64,
+    lacking: Option<[String; 2]>,
     command: Vec<String>,
     environment: Vec<(String, String)>,
     layer: Option<PathBuf>,
@@ -65,6 +67,7 @@ impl Default for Builder {
             start: Start::Usual,
             cgroups: Cgroups::Own,
             seconds: 60,
+            lacking: None,
             command: vec![INIT.to_owned()],
             environment: Vec::new(),
             layer: None,
@@ -98,6 +101,14 @@ impl Builder {
     #[must_use]
     pub fn command(mut self, command: &[&str]) -> Self {
         self.command = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// System calls that fail with this error (`ENOSYS`, `EPERM`) for process 1 and all that it
+    /// starts. Names divided by commas, or `since-4.9`.
+    #[must_use]
+    pub fn lacking(mut self, errno: &str, calls: &str) -> Self {
+        self.lacking = Some([errno, calls].map(str::to_owned));
         self
     }
 
@@ -468,16 +479,17 @@ fn sweep() {
 const FAILING_INIT: &str = "usr/sbin/init-failing";
 
 /// Where the programs under test go.
-const PROGRAMS: [(Program, &str); 5] = [
+const PROGRAMS: [(Program, &str); 6] = [
     (Program::Init, "usr/sbin/init"),
     (Program::FailingInit, FAILING_INIT),
     (Program::Cli, "usr/bin/ettan"),
     (Program::FakeDaemon, "usr/bin/fake-daemon"),
     (Program::SoakWorker, "usr/bin/soak-worker"),
+    (Program::Lacking, "usr/bin/lacking"),
 ];
 
 /// What only some tests need, and look for themselves.
-const OPTIONAL: [Program; 2] = [Program::FailingInit, Program::SoakWorker];
+const OPTIONAL: [Program; 3] = [Program::FailingInit, Program::Lacking, Program::SoakWorker];
 
 /// The machine's own /etc.
 const ETC: [(&str, &str); 4] = [
@@ -521,6 +533,7 @@ fn unshare(builder: &Builder, directory: &Path, cgroup: Option<&Cgroup>) -> Shel
         .arg(builder.options())
         .args(["env", "-i", "HOME=/", "TERM=linux"])
         .args(builder.environment.iter().map(|(name, value)| format!("{name}={value}")))
+        .args(builder.lacking.iter().flat_map(|[errno, calls]| [LACKING, errno, calls]))
         .args(&builder.command)
         .env_clear()
         .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/"), ("TERM", "linux")])

@@ -18,7 +18,8 @@ impl Trace {
         let mut command = Command::new("strace");
         command.args(["-p", &pid.to_string(), "-o"]).arg(log);
         for expression in expressions {
-            command.args(["-e", expression]);
+            let option = if expression.contains('=') { "-e" } else { "-P" };
+            command.args([option, expression]);
         }
         let strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut trace = Self { strace: strace.expect("strace is there"), log: log.to_path_buf() };

@@ -1,7 +1,7 @@
 //! Makes the machine fit to run units: signals, file systems, limits, loopback, host name. Each
 //! step may fail; the machine goes on with what it has and says so.
 
-use ettan_sys::{Errno, cgroup, host, limits, mount, netlink, reboot, signals};
+use ettan_sys::{Errno, cgroup, host, kernel, limits, mount, netlink, reboot, signals};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What boot found out, for the rest of PID 1.
@@ -71,17 +71,18 @@ pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
         log::info!("Ettan {} is PID 1", env!("CARGO_PKG_VERSION"));
     }
     if ground.signals.is_none() {
-        log::error!("no signalfd: exits are found by looking every second");
+        log::error!("no descriptor for signals: exits are found by looking every second");
     }
     for (place, errno) in &ground.refused {
         log::warn!("{}: cannot be mounted: {errno}", place.to_string_lossy());
     }
     ground.cgroups = cgroup::Tree::find(crate::group::BASE);
-    if ground.cgroups.is_none() {
-        log::warn!("no cgroup v2: processes are tracked by session and cookie");
-    }
     if !is_first {
         return;
+    }
+    for about in kernel::FEATURES.iter().filter(|about| !kernel::has(about.feature)) {
+        let kernel::About { name, since, instead, .. } = about;
+        log::warn!("kernel: no {name} (Linux {since}): {instead}");
     }
     if let Err(errno) = netlink::loopback_up() {
         log::warn!("loopback interface stays down: {errno}");

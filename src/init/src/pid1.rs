@@ -271,7 +271,7 @@ impl Pid1 {
 
     /// Serves a descriptor of the control socket.
     pub(crate) fn serve(&mut self, ready: &Ready) {
-        let facts = facts(&self.tables, &self.groups, &self.past);
+        let facts = facts(&self.tables, &self.past);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         match self.control.on_ready(ready, &context) {
@@ -290,7 +290,7 @@ impl Pid1 {
 
     /// Tells clients what came of what they asked.
     fn after_turn(&mut self) {
-        let facts = facts(&self.tables, &self.groups, &self.past);
+        let facts = facts(&self.tables, &self.past);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(succeeded) = self.reloaded.take() {
@@ -311,7 +311,7 @@ impl Pid1 {
 
     /// Tells the log and whoever follows events.
     pub(crate) fn publish(&mut self, notice: &Notice) {
-        let facts = facts(&self.tables, &self.groups, &self.past);
+        let facts = facts(&self.tables, &self.past);
         let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
         self.control.publish(notice, sources);
     }
@@ -339,8 +339,7 @@ impl Pid1 {
 }
 
 /// What answers need beyond the supervisor. Borrows two fields, so that the others stay free.
-fn facts<'a>(tables: &'a Tables, groups: &Groups, past: &Past) -> TableFacts<'a> {
-    let fallbacks = if groups.has_tree() { "" } else { "no cgroup v2" };
+fn facts<'a>(tables: &'a Tables, past: &Past) -> TableFacts<'a> {
     let (crashes, reduced) = (past.crashes, past.reduced);
-    TableFacts { table: tables.table(), fallbacks, crashes, reduced }
+    TableFacts { table: tables.table(), crashes, reduced }
 }

@@ -1,5 +1,6 @@
 //! Keeps the processes of each unit together, where there is a cgroup v2 tree. Limits nothing.
 
+use crate::kernel::{self, Feature};
 use crate::raw::retry;
 use crate::{BorrowedFd, Errno, OwnedFd, Result, process};
 use core::ffi::CStr;
@@ -12,6 +13,10 @@ const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
 /// Where it may be: as the only tree, or beside the v1 ones.
 const PLACES: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
+
+/// Files that came later than the tree.
+const FREEZE: &CStr = c"cgroup.freeze";
+const KILL: &CStr = c"cgroup.kill";
 
 /// Bytes of a list of processes read at a time.
 const CHUNK: usize = 1024;
@@ -51,9 +56,26 @@ pub struct Events {
 
 impl Tree {
     /// The group `base` below the one this process is in, made where missing. None without a
-    /// cgroup v2 tree, or where we may not make groups.
+    /// cgroup v2 tree, or where we may not make groups. What is missing is told to [`kernel`].
     #[must_use]
     pub fn find(base: &CStr) -> Option<Self> {
+        let found = Self::look(base);
+        match &found {
+            None => kernel::lacks(Feature::Cgroups),
+            Some(tree) => {
+                for (feature, file) in
+                    [(Feature::CgroupFreeze, FREEZE), (Feature::CgroupKill, KILL)]
+                {
+                    if open_file(&tree.dir, file, OFlags::WRONLY).is_err_and(is_missing) {
+                        kernel::lacks(feature);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn look(base: &CStr) -> Option<Self> {
         let root = PLACES.into_iter().find_map(open_tree)?;
         let here = own_group(&root).unwrap_or(root);
         make(here.as_fd(), base).ok().map(|dir| Self { dir })
@@ -154,8 +176,11 @@ impl Group {
     /// # Errors
     /// ENODEV when it was removed, EMFILE.
     pub fn kill(&self) -> Result<()> {
+        if !kernel::has(Feature::CgroupKill) {
+            return self.kill_one_by_one();
+        }
         let _ = rustix::fs::fchmod(&self.dir, KILLED);
-        match write(&self.dir, c"cgroup.kill", b"1") {
+        match write(&self.dir, KILL, b"1") {
             Err(Errno::NOENT | Errno::OPNOTSUPP) => self.kill_one_by_one(),
             other => other,
         }
@@ -172,15 +197,16 @@ impl Group {
         if !self.events()?.frozen {
             return Ok(());
         }
-        write(&self.dir, c"cgroup.freeze", b"0")?;
+        write(&self.dir, FREEZE, b"0")?;
         if self.events()?.frozen { Err(Errno::AGAIN) } else { Ok(()) }
     }
 
     /// Before 5.14: what is frozen cannot fork; KILL thaws what it hits. What is in groups below
     /// is found by its cookie.
     fn kill_one_by_one(&self) -> Result<()> {
-        // Freezing came with 5.2; without it the rounds have to be enough.
-        let _ = write(&self.dir, c"cgroup.freeze", b"1");
+        // Where nothing can be frozen the rounds have to be enough.
+        let freezes = kernel::has(Feature::CgroupFreeze);
+        let _ = freezes.then(|| write(&self.dir, FREEZE, b"1"));
         let mut outcome = Ok(());
         for _ in 0..KILL_ROUNDS {
             let mut hit = false;
@@ -189,7 +215,7 @@ impl Group {
                 break;
             }
         }
-        let _ = write(&self.dir, c"cgroup.freeze", b"0");
+        let _ = freezes.then(|| write(&self.dir, FREEZE, b"0"));
         outcome
     }
 }
@@ -223,6 +249,10 @@ impl Numbers {
         self.spoiled = false;
         whole
     }
+}
+
+fn is_missing(errno: Errno) -> bool {
+    errno == Errno::NOENT
 }
 
 /// What `cgroup.events` says: nothing but a plain `populated 0` means empty.

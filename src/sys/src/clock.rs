@@ -1,13 +1,13 @@
 //! Reads clocks. Sets none.
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::ClockId;
 
 /// Milliseconds since boot, suspended time included. Never goes back (`CLOCK_BOOTTIME`); field
 /// 22 of `/proc/PID/stat` counts on the same clock.
 #[must_use]
 pub fn now() -> u64 {
-    let (secs, nanos) = split(clock_gettime(ClockId::Boottime));
-    secs.saturating_mul(1000).saturating_add(nanos / 1_000_000)
+    let (seconds, nanoseconds) = read(ClockId::Boottime);
+    u64::try_from(seconds).unwrap_or(0).saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
 }
 
 /// Hundredths of a second since boot: the unit of `/proc/PID/stat` (`USER_HZ` is 100 on every
@@ -20,8 +20,8 @@ pub fn now_ticks() -> u64 {
 /// Milliseconds since 1970 by the wall clock; may jump. For log lines only.
 #[must_use]
 pub fn wall() -> i64 {
-    let time = clock_gettime(ClockId::Realtime);
-    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec as i64 / 1_000_000)
+    let (seconds, nanoseconds) = read(ClockId::Realtime);
+    seconds.saturating_mul(1000).saturating_add_unsigned(nanoseconds / 1_000_000)
 }
 
 /// The wall clock and the time since boot at one moment, in milliseconds. Their difference changes
@@ -53,8 +53,24 @@ pub fn moment() -> Moment {
     moment
 }
 
-fn split(time: Timespec) -> (u64, u64) {
-    (u64::try_from(time.tv_sec).unwrap_or(0), time.tv_nsec as u64)
+/// Seconds and nanoseconds.
+fn read(clock: ClockId) -> (i64, u64) {
+    #[cfg(target_pointer_width = "32")]
+    if !crate::kernel::has(crate::kernel::Feature::Time64) {
+        return read_32(clock);
+    }
+    let time = rustix::time::clock_gettime(clock);
+    (time.tv_sec, time.tv_nsec as u64)
+}
+
+/// rustix knows by itself what to do on an old kernel, but not where seccomp refuses the call.
+#[cfg(target_pointer_width = "32")]
+fn read_32(clock: ClockId) -> (i64, u64) {
+    let mut time = [0_i32; 2];
+    // SAFETY: two numbers of 32 bits are what this call fills.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, clock as libc::c_long, time.as_mut_ptr()) };
+    let [seconds, nanoseconds] = time;
+    (seconds.into(), nanoseconds.unsigned_abs().into())
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Memory that travels between processes as a descriptor. Does not know what is in it.
 
+use crate::kernel::{self, Feature};
 use crate::raw::retry;
 use crate::{Errno, OwnedFd, Result};
 use core::ffi::CStr;
 use core::ptr::NonNull;
 use rustix::fd::AsFd;
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// The most bytes that are mapped from a helper: 16 MiB, more than 1,024 units of 64 KiB could
@@ -16,11 +17,16 @@ pub const MAX_MAP: usize = 16 * 1024 * 1024;
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
 
-/// An empty piece of memory that can be sealed. `name` shows up in /proc only.
+/// An empty piece of memory that can be sealed. `name` shows up in /proc only. Without
+/// [`Feature::Memfd`] a file that has no name, on the tmpfs in /run: seals it cannot have.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.
 pub fn memfd_create(name: &CStr) -> Result<OwnedFd> {
+    if !kernel::has(Feature::Memfd) {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        return retry(|| rustix::fs::open(c"/run", flags, Mode::RUSR | Mode::WUSR));
+    }
     rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
 }
 
@@ -45,15 +51,19 @@ pub fn write_all(fd: impl AsFd, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// EPERM when it was sealed already, EBUSY when it is mapped for writing.
 pub fn seal(fd: impl AsFd) -> Result<()> {
+    if !kernel::has(Feature::Memfd) {
+        return Ok(());
+    }
     rustix::fs::fcntl_add_seals(fd, SEALS)
 }
 
-/// Maps what was sealed, read only.
+/// Maps what was sealed, read only. What cannot be sealed for want of [`Feature::Memfd`] is copied.
 ///
 /// # Errors
 /// EPERM unless it is sealed, ENODATA when empty, EFBIG above [`MAX_MAP`], ENOMEM.
 pub fn map_sealed(fd: impl AsFd) -> Result<Map> {
-    if !rustix::fs::fcntl_get_seals(&fd)?.contains(SEALS) {
+    let has_seals = kernel::has(Feature::Memfd);
+    if has_seals && !rustix::fs::fcntl_get_seals(&fd)?.contains(SEALS) {
         return Err(Errno::PERM);
     }
     let len = usize::try_from(rustix::fs::fstat(&fd)?.st_size).map_err(|_| Errno::FBIG)?;
@@ -61,6 +71,9 @@ pub fn map_sealed(fd: impl AsFd) -> Result<Map> {
         0 => return Err(Errno::NODATA),
         1..=MAX_MAP => {}
         _ => return Err(Errno::FBIG),
+    }
+    if !has_seals {
+        return copy(fd, len);
     }
     // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
     let start = unsafe {
@@ -70,7 +83,29 @@ pub fn map_sealed(fd: impl AsFd) -> Result<Map> {
     Ok(Map { start, len })
 }
 
-/// Sealed memory, readable until dropped.
+/// Nobody else can write to a copy.
+fn copy(fd: impl AsFd, len: usize) -> Result<Map> {
+    let prot = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
+    let start =
+        unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), len, prot, MapFlags::PRIVATE) }?;
+    let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
+    let map = Map { start, len };
+    // SAFETY: mapped just now, `len` bytes long, zeroed, and nobody else knows of it.
+    let mut rest = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) };
+    let mut at = 0_u64;
+    while !rest.is_empty() {
+        let read = retry(|| rustix::io::pread(&fd, &mut *rest, at))?;
+        if read == 0 {
+            return Err(Errno::IO);
+        }
+        at = at.saturating_add(read as u64);
+        rest = rest.get_mut(read..).unwrap_or_default();
+    }
+    Ok(map)
+}
+
+/// Memory that stands still, readable until dropped.
 #[derive(Debug)]
 pub struct Map {
     start: NonNull<u8>,
@@ -81,8 +116,8 @@ impl Map {
     /// The content; it cannot change.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the mapping is `len` bytes long, readable until drop, and the seals keep
-        // everybody from writing or shrinking it.
+        // SAFETY: the mapping is `len` bytes long, readable until drop, and nobody can write or
+        // shrink it: it is sealed, or a copy of our own.
         unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -108,7 +143,9 @@ pub fn map_own(fd: impl AsFd, len: usize) -> Result<Own> {
     if found != len || len == 0 {
         return Err(Errno::INVAL);
     }
-    rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
+    if kernel::has(Feature::Memfd) {
+        rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
+    }
     let prot = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
     let start =
@@ -155,6 +192,17 @@ mod tests {
         assert_eq!(seal(&fd), Err(Errno::PERM));
         let map = map_sealed(&fd).unwrap();
         drop(fd);
+        assert_eq!(map.bytes(), [7; 100_000]);
+    }
+
+    #[test]
+    fn f7_5_a_copy_stands_still_whatever_happens_to_the_file() {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = rustix::fs::open(c"/dev/shm", flags, Mode::RUSR | Mode::WUSR).unwrap();
+        write_all(&file, &[7; 100_000]).unwrap();
+        let map = copy(&file, 100_000).unwrap();
+        assert_eq!(copy(&file, 100_001).unwrap_err(), Errno::IO);
+        rustix::fs::ftruncate(&file, 0).unwrap();
         assert_eq!(map.bytes(), [7; 100_000]);
     }
 

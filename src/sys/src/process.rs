@@ -1,13 +1,10 @@
 //! Signals processes and names them. Does not decide which.
 
+use crate::kernel::{self, Feature};
 use crate::raw::check;
 use crate::{Errno, OwnedFd, Result};
-use core::sync::atomic::{AtomicBool, Ordering};
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::process::{Pid, PidfdFlags};
-
-/// Whether the kernel has pidfds (5.3): true until it says no (ENOSYS, or EPERM by seccomp).
-static PIDFD: AtomicBool = AtomicBool::new(true);
 
 /// This process.
 #[must_use]
@@ -62,15 +59,15 @@ pub fn exists(pid: i32) -> bool {
 /// it has ended.
 ///
 /// # Errors
-/// ENOSYS on kernels before 5.3 (and when seccomp refuses), ESRCH, EMFILE.
+/// ENOSYS without [`Feature::Pidfd`], ESRCH, EMFILE.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     let pid = checked(pid).ok_or(Errno::SRCH)?;
-    if !PIDFD.load(Ordering::Relaxed) {
+    if !kernel::has(Feature::Pidfd) {
         return Err(Errno::NOSYS);
     }
     match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::NOSYS | Errno::PERM) => {
-            PIDFD.store(false, Ordering::Relaxed);
+        Err(errno) if kernel::is_refusal(errno) => {
+            kernel::lacks(Feature::Pidfd);
             Err(Errno::NOSYS)
         }
         other => other,

@@ -1,5 +1,6 @@
 //! Receives signals through a descriptor. Handles none, installs no handlers.
 
+use crate::kernel::{self, Feature};
 use crate::raw::{check, retry};
 use crate::{Errno, OwnedFd, Result};
 use core::mem::MaybeUninit;
@@ -60,6 +61,8 @@ pub struct SignalInfo {
 #[derive(Debug)]
 pub struct Signals {
     fd: OwnedFd,
+    /// Without signalfd: what is looked for whenever the descriptor, then a clock, is readable.
+    looked_for: Option<u64>,
 }
 
 impl Signals {
@@ -68,6 +71,9 @@ impl Signals {
     /// # Errors
     /// None are known once the descriptor exists.
     pub fn read(&mut self) -> Result<Option<SignalInfo>> {
+        if let Some(set) = self.looked_for {
+            return Ok(take_pending(set).or_else(|| self.wait_for_tick()));
+        }
         let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
         // SAFETY: the pointer and the length describe `info`, which nothing else refers to; any
         // byte is fine as a `MaybeUninit<u8>`.
@@ -91,6 +97,13 @@ impl Signals {
             number: u8::try_from(info.ssi_signo).unwrap_or(0),
             sender_pid: i32::try_from(info.ssi_pid).unwrap_or(0),
         }))
+    }
+
+    /// From now on the clock is not readable, until it ticks.
+    fn wait_for_tick(&self) -> Option<SignalInfo> {
+        let mut ticks = [0_u8; 8];
+        let _ = retry(|| rustix::io::read(&self.fd, &mut ticks));
+        None
     }
 }
 
@@ -157,13 +170,54 @@ pub(crate) fn set_mask(mask: u64) -> Result<u64> {
 
 fn block(set: u64) -> Result<Signals> {
     change_mask(libc::SIG_BLOCK, set)?;
+    if !kernel::has(Feature::Signalfd) {
+        return Ok(Signals { fd: clock()?, looked_for: Some(set) });
+    }
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: `set` outlives the call and is as long as the size says.
     let fd =
         check(unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const set, SET_BYTES, flags) })?;
     // SAFETY: the kernel just made this descriptor for us.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    Ok(Signals { fd })
+    Ok(Signals { fd, looked_for: None })
+}
+
+/// How often signals are looked for without signalfd, in nanoseconds.
+const TICK_NS: i64 = 250_000_000;
+
+/// A descriptor that becomes readable four times a second.
+fn clock() -> Result<OwnedFd> {
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+    let tick = Timespec { tv_sec: 0, tv_nsec: TICK_NS as _ };
+    let every = Itimerspec { it_interval: tick, it_value: tick };
+    timerfd_settime(&fd, TimerfdTimerFlags::empty(), &every)?;
+    Ok(fd)
+}
+
+/// One signal of `set` that is blocked and has come.
+fn take_pending(set: u64) -> Option<SignalInfo> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // Two longs: not at all.
+    let time = [0_usize; 2];
+    // SAFETY: all three outlive the call, and the set is as long as the size says.
+    let number = check(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set,
+            info.as_mut_ptr(),
+            &raw const time,
+            SET_BYTES,
+        )
+    });
+    let number = number.ok().and_then(|number| u8::try_from(number).ok())?;
+    // SAFETY: it was zeroed, then filled by the kernel; whatever the union holds is a number.
+    let sender_pid = unsafe { info.assume_init().si_pid() };
+    Some(SignalInfo { number, sender_pid })
 }
 
 fn change_mask(how: i32, set: u64) -> Result<u64> {

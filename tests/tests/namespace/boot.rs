@@ -72,23 +72,6 @@ fn f7_3_console_and_kernel_log_block() {
 }
 
 #[test]
-fn f7_5_old_kernel_without_newer_calls() {
-    for error in ["ENOSYS", "EPERM"] {
-        let mut machine = Namespace::usual();
-        let calls =
-            "clone3,pidfd_open,pidfd_send_signal,close_range,openat2,faccessat2,epoll_pwait2";
-        let inject = format!("inject={calls}:error={error}");
-        let trace = machine.trace(&[&format!("trace={calls}"), &inject]);
-        comes_up(&mut machine);
-        let pid = machine.main_pid("web");
-        machine.kill9(pid);
-        machine.expect(&["web up"]);
-        assert_eq!(machine.ettan("stop web").code, 0);
-        drop(trace);
-    }
-}
-
-#[test]
 fn f7_7_hung_start_script() {
     let mut machine = Namespace::usual();
     let hung = format!(

@@ -18,8 +18,6 @@ pub(crate) trait Facts {
     fn diagnostics(&self) -> usize;
     /// Heap allocations after boot: 0 by design.
     fn allocations_after_boot(&self) -> u64;
-    /// What the kernel lacks and is done another way, in words; empty when nothing.
-    fn fallbacks(&self) -> &str;
     /// Faults of PID 1 since boot that it survived.
     fn crashes(&self) -> u32;
     /// So many of them that unit files are not read again.
@@ -30,8 +28,6 @@ pub(crate) trait Facts {
 pub(crate) struct TableFacts<'a> {
     /// The table in force.
     pub(crate) table: Option<Table<'a>>,
-    /// See [`Facts::fallbacks`].
-    pub(crate) fallbacks: &'a str,
     /// See [`Facts::crashes`].
     pub(crate) crashes: u32,
     /// See [`Facts::reduced`].
@@ -69,10 +65,6 @@ impl Facts for TableFacts<'_> {
 
     fn allocations_after_boot(&self) -> u64 {
         ettan_sys::heap::after_seal()
-    }
-
-    fn fallbacks(&self) -> &str {
-        self.fallbacks
     }
 
     fn crashes(&self) -> u32 {

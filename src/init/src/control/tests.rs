@@ -81,9 +81,6 @@ impl Facts for Known {
     fn allocations_after_boot(&self) -> u64 {
         0
     }
-    fn fallbacks(&self) -> &str {
-        ""
-    }
     fn crashes(&self) -> u32 {
         0
     }

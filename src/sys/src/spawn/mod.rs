@@ -19,10 +19,10 @@ mod tests;
 
 pub use plan::{Identity, MAX_FDS, MAX_GROUPS, MAX_STRINGS, SpawnPlan, Strings};
 
+use crate::kernel::{self, Feature};
 use crate::raw::retry;
 use crate::{Errno, limits, signals};
 use child::Child;
-use core::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Access, AtFlags, CWD};
 use slots::Slots;
 use std::sync::{Mutex, PoisonError};
@@ -63,26 +63,22 @@ pub struct SpawnFault {
     pub errno: Errno,
 }
 
-/// What this kernel can do, each believed until it says no.
+/// What is used of what this kernel can do.
 #[derive(Clone, Copy, Debug)]
 struct Abilities {
-    /// clone3 with `CLONE_CLEAR_SIGHAND` and `CLONE_INTO_CGROUP` (5.7), not refused by seccomp.
+    /// See [`Feature::Clone3`].
     clone3: bool,
-    /// `close_range` with `CLOSE_RANGE_UNSHARE` (5.9), not refused by seccomp.
+    /// See [`Feature::CloseRange`].
     close_range: bool,
 }
-
-static NO_CLONE3: AtomicBool = AtomicBool::new(false);
 
 /// What one spawn at a time needs.
 struct Workshop {
     stack: &'static Stack,
     slots: Option<Slots>,
-    close_range: Option<bool>,
 }
 
-static WORKSHOP: Mutex<Workshop> =
-    Mutex::new(Workshop { stack: Stack::only(), slots: None, close_range: None });
+static WORKSHOP: Mutex<Workshop> = Mutex::new(Workshop { stack: Stack::only(), slots: None });
 
 /// Starts `plan.program`. When this returns a process id, the program has been executed; it is a
 /// child of ours and stays a zombie until reaped. When it returns a fault, no process is left.
@@ -94,22 +90,21 @@ static WORKSHOP: Mutex<Workshop> =
 /// # Errors
 /// The step that failed and the kernel's answer.
 pub fn spawn(plan: &SpawnPlan<'_>) -> Result<i32, SpawnFault> {
-    spawn_with(plan, Abilities { clone3: !NO_CLONE3.load(Ordering::Relaxed), close_range: true })
+    let (clone3, close_range) = (kernel::has(Feature::Clone3), kernel::has(Feature::CloseRange));
+    spawn_with(plan, Abilities { clone3, close_range })
 }
 
 fn spawn_with(plan: &SpawnPlan<'_>, may: Abilities) -> Result<i32, SpawnFault> {
     let mut workshop = WORKSHOP.lock().unwrap_or_else(PoisonError::into_inner);
-    let can_close =
-        may.close_range && *workshop.close_range.get_or_insert_with(slots::can_close_range);
     let stack = workshop.stack;
     let slots =
         reserve(&mut workshop.slots).map_err(|errno| fault(SpawnStep::Descriptors, errno))?;
     let filled = slots.fill(plan.fds).map_err(|errno| fault(SpawnStep::Descriptors, errno))?;
     let born_inside = may.clone3 && plan.cgroup.is_some();
-    let first = once(&Child::new(plan, &filled, can_close), stack, may.clone3);
+    let first = once(&Child::new(plan, &filled, may.close_range), stack, may.clone3);
     if born_inside && first == Err(KILLED) {
         // Perhaps because its group was killed before (see `Group::kill`): it may still walk in.
-        let child = Child::new(plan, &filled, can_close).walking_in();
+        let child = Child::new(plan, &filled, may.close_range).walking_in();
         return once(&child, stack, may.clone3);
     }
     first
@@ -143,7 +138,7 @@ fn make(child: &Child<'_>, stack: &Stack, clone3: bool) -> Result<i32, SpawnFaul
     if clone3 {
         match retry(|| trampoline::clone3(child, stack)) {
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
-                NO_CLONE3.store(true, Ordering::Relaxed);
+                kernel::lacks(Feature::Clone3);
             }
             Err(errno) => return Err(fault(blame(child, errno), errno)),
             Ok(pid) => return Ok(pid),

@@ -104,12 +104,6 @@ impl Drop for Filled<'_> {
     }
 }
 
-/// Whether the kernel has `close_range` (5.9) and lets us: asked with a range that is empty in
-/// practice.
-pub(super) fn can_close_range() -> bool {
-    close_range(u32::MAX, false).is_ok()
-}
-
 /// Closes every descriptor from `first` on; with `unshare`, in a table of our own that gets a
 /// copy of the lower ones only.
 pub(super) fn close_range(first: u32, unshare: bool) -> Result<()> {
