@@ -40,6 +40,9 @@ test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
 fuzz:           ## ten million hostile inputs for each reader of bytes from outside
 	tests/run fuzz
 
+libfuzzer:      ## the same readers, a million inputs each that lead to new code
+	tests/run libfuzzer
+
 soak:           ## a million kills, crashes, floods, simulated hours: docs/soak.md
 	tests/run soak
 
@@ -50,4 +53,4 @@ clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help run shell image cross host-musl check test test-units test-namespace \
-	test-qemu fuzz soak bench clean
+	test-qemu fuzz libfuzzer soak bench clean

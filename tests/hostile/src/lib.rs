@@ -16,4 +16,4 @@ pub use dice::Dice;
 pub use examples::of as examples_of;
 pub use mutate::mutate;
 pub use run::{Figures, Plan, run};
-pub use targets::{TARGETS, Target, target};
+pub use targets::{TARGETS, Target, check, target};

@@ -86,5 +86,8 @@ fn every_target_is_tested() {
         let name = target.name;
         assert!(here.contains(&format!("stands(\"{name}\")")), "{name} is not tested");
         assert!(target.examples_exist(), "{name} has no examples");
+        let program = format!("../fuzz/fuzz_targets/{name}.rs");
+        let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+        assert!(program.exists(), "{name} is not in tests/fuzz");
     }
 }

@@ -39,3 +39,11 @@ pub const TARGETS: &[Target] = &[
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
+
+/// Gives the bytes to the target of this name.
+///
+/// # Panics
+/// When a promise is broken, or there is no such target.
+pub fn check(name: &str, bytes: &[u8]) {
+    let _accepted = (target(name).expect("a target of this name").check)(bytes);
+}
