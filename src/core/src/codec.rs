@@ -51,7 +51,7 @@ impl<'a> Writer<'a> {
         self.u8(u8::from(value));
     }
 
-    pub(crate) fn name(&mut self, name: &Name) {
+    pub(crate) fn name(&mut self, name: &str) {
         self.u8(u8::try_from(name.len()).unwrap_or(0));
         self.bytes(name.as_bytes());
     }

@@ -61,11 +61,11 @@ impl Supervisor {
 
     /// The record of the condition with this number; None past the last. Gives its length.
     pub fn save_condition(&self, nth: usize, into: &mut [u8; RECORD_MAX]) -> Option<usize> {
-        let condition = self.conditions.get(nth)?;
+        let (name, holds) = self.condition_at(nth)?;
         let mut out = Writer::new(into);
         out.u16(IMAGE_VERSION);
-        out.name(&condition.name);
-        out.flag(self.holding & 1_u64.checked_shl(u32::try_from(nth).ok()?)? != 0);
+        out.name(name);
+        out.flag(holds);
         Some(out.len())
     }
 

@@ -109,6 +109,14 @@ impl Supervisor {
         })
     }
 
+    /// The name of the condition with this number, and whether it holds; None past the last.
+    #[must_use]
+    pub fn condition_at(&self, nth: usize) -> Option<(&str, bool)> {
+        let name = self.conditions.get(nth)?.name.as_str();
+        let bit = 1_u64.checked_shl(u32::try_from(nth).ok()?)?;
+        Some((name, self.holding & bit != 0))
+    }
+
     fn blocker(&self, id: UnitId) -> Option<Blocker<'_>> {
         match self.blocked(id)?.0 {
             Block::Missing => Some(Blocker::Missing(self.missing_of(id))),

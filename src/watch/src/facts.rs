@@ -135,60 +135,43 @@ impl Conditions {
     }
 }
 
-/// What somebody else was told of conditions.
+/// What somebody else believes of our conditions.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Vec<(String, Heard)>);
-
-/// What became of telling a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
-    /// They know that it holds, or does not.
-    Yes(bool),
-    /// They may or may not know.
-    Perhaps,
+pub(crate) struct Told {
+    /// None: they must be asked.
+    known: Option<Vec<Condition>>,
 }
 
-/// Names remembered while nobody listens: all there can be, four times over, so that a name that
-/// went away meanwhile is taken back. The oldest are forgotten.
-const MAX_DOUBTS: usize = 4 * (MAX_LINKS + 2);
-
 impl Told {
+    /// Whether to ask what they believe before telling them more: at first, since a watcher
+    /// before us may have told them something, and whenever they may have missed something.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.known.is_none()
+    }
+
+    /// What they say they believe, of whomever it came.
+    pub(crate) fn learn(&mut self, all: impl IntoIterator<Item = Condition>) {
+        let ours = |name: &str| name == "network" || name.starts_with("network:");
+        self.known = Some(all.into_iter().filter(|condition| ours(&condition.name)).collect());
+    }
+
     /// What they have yet to hear, what is gone first.
     pub(crate) fn lacks(&self, now: &Conditions) -> Vec<Condition> {
-        let gone = self
-            .0
-            .iter()
-            .filter(|(name, heard)| *heard != Heard::Yes(false) && now.find(name).is_none());
-        let gone = gone.map(|(name, _)| Condition { name: name.clone(), holds: false });
-        let new = now.0.iter().filter(|new| {
-            let known = self
-                .0
-                .iter()
-                .any(|(name, heard)| *name == new.name && *heard == Heard::Yes(new.holds));
-            !known
-        });
+        let known = self.known.as_deref().unwrap_or_default();
+        let gone = known.iter().filter(|old| old.holds && now.find(&old.name).is_none());
+        let gone = gone.map(|old| Condition { holds: false, ..old.clone() });
+        let new = now.0.iter().filter(|new| !known.contains(new));
         gone.chain(new.cloned()).collect()
     }
 
     /// They have heard all of it.
     pub(crate) fn heard(&mut self, now: Conditions) {
-        self.0 = now.0.into_iter().map(|new| (new.name, Heard::Yes(new.holds))).collect();
+        self.known = Some(now.0);
     }
 
-    /// They may have forgotten all.
-    pub(crate) fn doubt_all(&mut self) {
-        self.0.iter_mut().for_each(|(_, heard)| *heard = Heard::Perhaps);
-    }
-
-    /// They may have heard some of it, and may have forgotten all.
-    pub(crate) fn doubt(&mut self, now: Conditions) {
-        self.doubt_all();
-        for new in now.0 {
-            if !self.0.iter().any(|(name, _)| *name == new.name) {
-                self.0.push((new.name, Heard::Perhaps));
-            }
-        }
-        self.0.drain(..self.0.len().saturating_sub(MAX_DOUBTS));
+    /// They may have heard some of it, or may have forgotten all.
+    pub(crate) fn doubt(&mut self) {
+        self.known = None;
     }
 }
 
@@ -202,7 +185,9 @@ mod tests {
         ethernet: Option<(bool, bool)>,
         wifi_name: &'static str,
         things: Vec<Seen<'static>>,
-        hears_well: bool,
+        /// How many conditions at a time reach the listener.
+        hears: usize,
+        believed: Vec<Condition>,
         told: Told,
     }
 
@@ -215,7 +200,8 @@ mod tests {
                 ethernet: Some((false, false)),
                 wifi_name: "wlan0",
                 things: Vec::new(),
-                hears_well: true,
+                hears: usize::MAX,
+                believed: Vec::new(),
                 told: Told::default(),
             }
         }
@@ -236,11 +222,19 @@ mod tests {
             facts.see(link(WIFI, self.wifi_name.as_bytes(), (false, false)));
             self.things.iter().for_each(|thing| facts.see(*thing));
             let now = facts.conditions();
+            if self.told.is_in_doubt() {
+                self.told.learn(self.believed.clone());
+            }
             let changes = self.told.lacks(&now);
-            if self.hears_well {
+            let heard = changes.iter().take(self.hears);
+            for change in heard {
+                self.believed.retain(|old| old.name != change.name);
+                self.believed.push(change.clone());
+            }
+            if changes.len() <= self.hears {
                 self.told.heard(now);
             } else {
-                self.told.doubt(now);
+                self.told.doubt();
             }
             let show = |change: Condition| {
                 format!("{}{}", if change.holds { '+' } else { '-' }, change.name)
@@ -332,19 +326,29 @@ mod tests {
     }
 
     #[test]
-    fn whoever_may_have_missed_something_is_told_everything_again() {
+    fn whoever_may_have_missed_something_is_asked_and_told_what_is_lacking() {
         let mut world = World::new();
         world.ethernet = Some((true, true));
         world.things.push(address(ETHERNET, "192.0.2.7"));
-        world.hears_well = false;
+        world.hears = 1;
         let all = ["+network:eth0:address", "-network:wlan0:address", "+network:link", "-network"];
         assert_eq!(world.hears(), all);
-        assert_eq!(world.hears(), all);
+        assert_eq!(world.hears(), all[1..]);
         world.ethernet = None;
-        let all = ["-network:eth0:address", "-network:wlan0:address", "-network:link", "-network"];
-        assert_eq!(world.hears(), all);
-        world.hears_well = true;
-        assert_eq!(world.hears(), all);
+        world.hears = usize::MAX;
+        assert_eq!(world.hears(), ["-network:eth0:address", "-network:link", "-network"]);
+        assert!(world.hears().is_empty());
+    }
+
+    #[test]
+    fn what_a_predecessor_told_is_taken_back_and_what_others_told_is_not() {
+        let mut world = World::new();
+        let told = |name: &str| Condition { name: name.to_owned(), holds: true };
+        world.believed =
+            ["network", "network:usb0:address", "networks", "clock"].map(told).to_vec();
+        world.ethernet = None;
+        let gone = ["-network:usb0:address", "-network:wlan0:address", "-network:link", "-network"];
+        assert_eq!(world.hears(), gone);
         assert!(world.hears().is_empty());
     }
 

@@ -79,7 +79,7 @@ pub fn watch(path: &CStr, buffer: &mut [u8]) -> Result<Infallible, Errno> {
             pace.want();
         }
         if door.is_new()? {
-            watcher.told.doubt_all();
+            watcher.told.doubt();
             pace.want_now();
         }
     }
@@ -105,12 +105,20 @@ impl Watcher<'_> {
         if left_out == 0 && self.facts.left_out() > 0 {
             complain!("more than {MAX_LINKS} network interfaces; the last ones are ignored");
         }
-        let now = self.facts.conditions();
-        let told = publish::publish(self.path, &self.told.lacks(&now));
-        match told {
-            Ok(()) => self.told.heard(now),
-            Err(_) => self.told.doubt(now),
+        let told = self.tell();
+        if told.is_err() {
+            self.told.doubt();
         }
         told
+    }
+
+    fn tell(&mut self) -> Result<(), Errno> {
+        if self.told.is_in_doubt() {
+            self.told.learn(publish::known(self.path)?);
+        }
+        let now = self.facts.conditions();
+        publish::publish(self.path, &self.told.lacks(&now))?;
+        self.told.heard(now);
+        Ok(())
     }
 }

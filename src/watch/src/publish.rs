@@ -1,9 +1,9 @@
-//! Tells PID 1 conditions over the control socket, one after the other.
+//! Asks PID 1 for the conditions it knows, and tells it new ones, over the control socket.
 
 use std::ffi::CStr;
 
 use ettan_sys::poll::{Interest, wait_one};
-use ettan_sys::{Errno, socket};
+use ettan_sys::{Errno, OwnedFd, socket};
 use ettan_wire::{
     Condition as Fact, ErrorCode, MAX_PACKET, Reply, Request, Text, decode_reply, encode_request,
 };
@@ -12,6 +12,29 @@ use crate::facts::Condition;
 
 /// How long PID 1 may take to answer, in milliseconds: many times its longest turn.
 const ANSWER_MS: u64 = 2_000;
+
+/// What PID 1 knows, of whomever it has it. Nothing when it does not know the question.
+///
+/// # Errors
+/// As for [`publish`].
+pub(crate) fn known(path: &CStr) -> Result<Vec<Condition>, Errno> {
+    let mut line = Line::new(path)?;
+    line.say(&Request::Conditions)?;
+    let mut all = Vec::new();
+    loop {
+        match line.answer()? {
+            Reply::Condition(Fact { name, holds }) => {
+                all.push(Condition { name: name.to_string(), holds });
+            }
+            Reply::End(_) => return Ok(all),
+            Reply::Error(refusal) => match refusal.code {
+                ErrorCode::UnknownVerb => return Ok(Vec::new()),
+                _ => return Err(Errno::BUSY),
+            },
+            _ => return Err(Errno::BADMSG),
+        }
+    }
+}
 
 /// Tells them all in one connection, which PID 1 would close if it were kept idle.
 ///
@@ -22,30 +45,46 @@ pub(crate) fn publish(path: &CStr, conditions: &[Condition]) -> Result<(), Errno
     if conditions.is_empty() {
         return Ok(());
     }
-    let connection = socket::seqpacket_connect(path)?;
-    let mut packet = [0; MAX_PACKET];
+    let mut line = Line::new(path)?;
     for condition in conditions {
         let fact = Fact { name: Text::from(condition.name.as_str()), holds: condition.holds };
-        let request = Request::Condition(fact);
-        let length = encode_request(&request, &mut packet).map_err(|_| Errno::MSGSIZE)?;
-        socket::send_waiting(&connection, packet.get(..length).unwrap_or_default())?;
-        if !wait_one(&connection, Interest::Read, Some(ANSWER_MS))? {
-            return Err(Errno::TIMEDOUT);
-        }
-        let answer = socket::recv(&connection, &mut packet)?.ok_or(Errno::AGAIN)?;
-        if answer.len == 0 {
-            return Err(Errno::CONNRESET);
-        }
-        let reply = decode_reply(packet.get_mut(..answer.len).unwrap_or_default());
-        match reply {
-            Ok(Reply::Error(refusal)) => match refusal.code {
+        line.say(&Request::Condition(fact))?;
+        if let Reply::Error(refusal) = line.answer()? {
+            match refusal.code {
                 ErrorCode::Busy | ErrorCode::Idle => return Err(Errno::BUSY),
                 // Said again it would be refused again.
                 _ => complain!("{}: refused: {}", condition.name, refusal.text),
-            },
-            Ok(_) => {}
-            Err(_) => return Err(Errno::BADMSG),
+            }
         }
     }
     Ok(())
+}
+
+/// One connection to PID 1.
+struct Line {
+    connection: OwnedFd,
+    packet: [u8; MAX_PACKET],
+}
+
+impl Line {
+    fn new(path: &CStr) -> Result<Self, Errno> {
+        Ok(Line { connection: socket::seqpacket_connect(path)?, packet: [0; MAX_PACKET] })
+    }
+
+    fn say(&mut self, request: &Request) -> Result<(), Errno> {
+        let length = encode_request(request, &mut self.packet).map_err(|_| Errno::MSGSIZE)?;
+        socket::send_waiting(&self.connection, self.packet.get(..length).unwrap_or_default())
+    }
+
+    fn answer(&mut self) -> Result<Reply, Errno> {
+        if !wait_one(&self.connection, Interest::Read, Some(ANSWER_MS))? {
+            return Err(Errno::TIMEDOUT);
+        }
+        let answer = socket::recv(&self.connection, &mut self.packet)?.ok_or(Errno::AGAIN)?;
+        if answer.len == 0 {
+            return Err(Errno::CONNRESET);
+        }
+        let packet = self.packet.get_mut(..answer.len).unwrap_or_default();
+        decode_reply(packet).map_err(|_| Errno::BADMSG)
+    }
 }

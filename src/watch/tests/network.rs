@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use ettan_sys::poll::{Interest, wait_one};
 use ettan_sys::{netlink, socket};
-use ettan_wire::{MAX_PACKET, Reply, Request, decode_request, encode_reply};
+use ettan_wire::{Condition, End, MAX_PACKET, Reply, Request, decode_request, encode_reply};
 
 /// Set in the processes that have a network namespace of their own.
 const INSIDE: &str = "ETTAN_WATCH_TEST_INSIDE";
@@ -152,12 +152,30 @@ impl World {
                 return;
             }
             let request = decode_request(&mut packet[..got.len]).unwrap();
-            let Request::Condition(fact) = request else { panic!("{request:?}") };
-            let sign = if fact.holds { '+' } else { '-' };
-            self.heard.push(format!("{sign}{}", fact.name));
-            self.facts.insert(fact.name.to_string(), fact.holds);
-            let length = encode_reply(&Reply::Accepted, &mut packet).unwrap();
-            socket::send_waiting(&guest, &packet[..length]).unwrap();
+            for reply in self.answer(request) {
+                let length = encode_reply(&reply, &mut packet).unwrap();
+                socket::send_waiting(&guest, &packet[..length]).unwrap();
+            }
+        }
+    }
+}
+
+impl World {
+    fn answer(&mut self, request: Request) -> Vec<Reply> {
+        match request {
+            Request::Conditions => {
+                let known = self.facts.iter().map(|(name, holds)| {
+                    Reply::Condition(Condition { name: name.as_str().into(), holds: *holds })
+                });
+                known.chain([Reply::End(End { units: 0, diagnostics: 0 })]).collect()
+            }
+            Request::Condition(fact) => {
+                let sign = if fact.holds { '+' } else { '-' };
+                self.heard.push(format!("{sign}{}", fact.name));
+                self.facts.insert(fact.name.to_string(), fact.holds);
+                vec![Reply::Accepted]
+            }
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -281,6 +299,26 @@ fn pid_1_is_told_everything_when_it_listens_at_last_and_when_it_listens_anew() {
             world.expect(&["+network:link", "+network:eth0:address", "-network"]);
         },
     );
+}
+
+#[test]
+fn what_a_predecessor_told_and_is_no_more_is_taken_back() {
+    in_a_network("what_a_predecessor_told_and_is_no_more_is_taken_back", || {
+        let mut world = World::new();
+        for told in ["network", "network:usb0:address", "clock"] {
+            world.facts.insert(told.to_owned(), true);
+        }
+        ethernet();
+        ip(IN);
+        ip("address add 192.0.2.7/24 dev eth0");
+        world.listen();
+        world.watch();
+        world.expect(&["+network:link", "+network:eth0:address", "-network"]);
+        world.expect(&["-network:usb0:address"]);
+        // Somebody else's.
+        world.expect(&["+clock"]);
+        assert!(world.is_quiet());
+    });
 }
 
 #[test]

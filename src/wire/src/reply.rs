@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Text;
+use crate::{Condition, Text};
 
 /// One packet from PID 1: `{"reply":"done","text":"web: up (pid 212)"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +15,9 @@ pub enum Reply {
     Unit(UnitStatus),
     /// Part of a `list`: what the loader had to say about a unit file.
     Diagnostic(Diagnostic),
-    /// The last packet of a `list`.
+    /// To `conditions`: one of them.
+    Condition(Condition),
+    /// The last packet of a `list`, and of `conditions`.
     End(End),
     /// To `is-active`.
     Active(Active),

@@ -28,6 +28,8 @@ pub enum Request {
     Events(Follow),
     /// Read the unit files again.
     ReloadUnits(Reload),
+    /// One `condition` packet for each condition that PID 1 was told of, then `end`.
+    Conditions,
     /// Publish a fact. Root only, as are all verbs that change something.
     Condition(Condition),
     /// End of the machine.
@@ -50,6 +52,7 @@ impl Request {
             | Self::Status(_)
             | Self::IsActive(_)
             | Self::Events(_)
+            | Self::Conditions
             | Self::Stats => true,
             Self::Start(_)
             | Self::Stop(_)

@@ -71,6 +71,7 @@ fn every_request_survives_its_packet() {
             Request::Power(Power { action: PowerWord::PowerOff, force: false }),
             r#"{"verb":"power","action":"poweroff","force":false}"#,
         ),
+        (Request::Conditions, r#"{"verb":"conditions"}"#),
         (Request::Stats, r#"{"verb":"stats"}"#),
     ] {
         assert_eq!(request_round_trip(&request), text);
@@ -89,6 +90,7 @@ fn every_reply_survives_its_packet() {
         }),
         Reply::End(End { units: 3, diagnostics: 0 }),
         Reply::Active(Active { unit: "web".into(), active: false, state: StateWord::Failed }),
+        Reply::Condition(Condition { name: "network:eth0:address".into(), holds: true }),
         Reply::Accepted,
         Reply::Done(done.clone()),
         Reply::Failed(done),

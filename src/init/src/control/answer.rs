@@ -74,6 +74,7 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
             Command::ReloadUnits,
             if reload.wait { Job::Reloading { begun: false } } else { Job::Idle },
         ),
+        Request::Conditions => Answer::Begin(Job::Conditions { next: 0 }),
         Request::Condition(fact) => condition(&fact),
         Request::Power(wanted) => {
             let power = match wanted.action {

@@ -63,6 +63,11 @@ pub(crate) enum Job {
         /// Packets of diagnostics so far.
         diagnostics: u32,
     },
+    /// The rest of the conditions.
+    Conditions {
+        /// The number of the first not sent yet.
+        next: usize,
+    },
     /// Notices from this number on.
     Following {
         /// The next one to send.
@@ -85,7 +90,9 @@ impl Client {
     /// When it is dropped unless something happens; None for those who may wait.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self.job {
-            Job::Idle | Job::Listing { .. } => Some(self.active.after(IDLE_MS)),
+            Job::Idle | Job::Listing { .. } | Job::Conditions { .. } => {
+                Some(self.active.after(IDLE_MS))
+            }
             Job::Waiting { .. } | Job::Reloading { .. } | Job::Following { .. } => None,
         }
     }

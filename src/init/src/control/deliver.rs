@@ -3,7 +3,7 @@
 use super::client::{Job, Sent};
 use super::{BURST, Context, Control, answer};
 use ettan_sys::poll::Interest;
-use ettan_wire::{ErrorCode, Lost, Reply};
+use ettan_wire::{Condition, End, ErrorCode, Lost, Reply, Text};
 
 impl Control {
     pub(super) fn finish_accepted(&mut self, slot: usize, context: &Context<'_>) {
@@ -50,6 +50,7 @@ impl Control {
                 &Job::Listing { next, units, diagnostics } => {
                     next_listed(next, units, diagnostics, context)
                 }
+                &Job::Conditions { next } => next_condition(next, context),
                 &Job::Following { next } => match self.ring.get(next) {
                     Some(entry) => {
                         let next = next.saturating_add(1);
@@ -100,6 +101,16 @@ impl Control {
         if let Some(place) = self.clients.get_mut(slot) {
             *place = None;
         }
+    }
+}
+
+fn next_condition(next: usize, context: &Context<'_>) -> (Reply, Job) {
+    match context.supervisor.condition_at(next) {
+        Some((name, holds)) => (
+            Reply::Condition(Condition { name: Text::from(name), holds }),
+            Job::Conditions { next: next.saturating_add(1) },
+        ),
+        None => (Reply::End(End { units: 0, diagnostics: 0 }), Job::Idle),
     }
 }
 

@@ -46,6 +46,19 @@ fn a_start_is_waited_for_and_a_stop_too() {
 }
 
 #[test]
+fn conditions_are_told_to_whoever_asks() {
+    let mut world = World::new(&["web"]);
+    for (name, holds) in [("network", true), ("network:link", true), ("network", false)] {
+        world.feed(Event::Condition { name, holds });
+    }
+    let viewer = world.viewer();
+    let told = |name: &str, holds| Reply::Condition(Condition { name: name.into(), holds });
+    let end = Reply::End(ettan_wire::End { units: 0, diagnostics: 0 });
+    let replies = world.ask(&viewer, &Request::Conditions);
+    assert_eq!(replies, [told("network", false), told("network:link", true), end]);
+}
+
+#[test]
 fn start_of_something_up_and_stop_of_something_down_succeed() {
     let mut world = World::new(&["web"]);
     let client = world.client();
