@@ -47,6 +47,11 @@ fn walk(text: &str, draft: &mut Draft, notes: &mut Notes) {
     for error in errors.iter().take(MAX_SYNTAX) {
         notes.syntax_error(&error.span().unwrap_or(text.len()..text.len()), error.message());
     }
+    if errors.is_empty() {
+        for span in wrong_integers(table.get_ref()).iter().take(MAX_SYNTAX) {
+            notes.syntax_error(span, "this is no integer of at most 64 bits");
+        }
+    }
     for (key, value) in table.get_ref().iter() {
         let name = key.get_ref().as_ref();
         match value.get_ref() {
@@ -55,6 +60,29 @@ fn walk(text: &str, draft: &mut Draft, notes: &mut Notes) {
             other => stray(name, &key.span(), other, notes),
         }
     }
+}
+
+/// Integers without digits (`0x`) and those past 64 bits: the parser leaves them to whoever wants
+/// their value, which for other tools' tables is nobody. Goes as deep as the parser did, without
+/// recursion.
+fn wrong_integers(table: &DeTable<'_>) -> Vec<Range<usize>> {
+    let mut wrong = Vec::new();
+    let mut rest: Vec<_> = table.iter().map(|(_, value)| value).collect();
+    while let Some(value) = rest.pop() {
+        match value.get_ref() {
+            DeValue::Integer(number) => {
+                if i64::from_str_radix(number.as_str(), number.radix()).is_err() {
+                    wrong.push(value.span());
+                }
+            }
+            DeValue::Array(items) => rest.extend(items.iter()),
+            DeValue::Table(table) => rest.extend(table.iter().map(|(_, value)| value)),
+            DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            }
+        }
+    }
+    wrong.sort_unstable_by_key(|span| span.start);
+    wrong
 }
 
 fn section(
