@@ -285,6 +285,11 @@ impl Namespace {
         Trace::attach(self.init, expressions, &self.directory.0.join("strace"))
     }
 
+    /// Expects nothing of this machine any more when it is dropped.
+    pub(crate) fn give_up(&mut self) {
+        self.booted = false;
+    }
+
     /// Looks whether the machine has ended, without waiting.
     fn look(&mut self) -> Option<&End> {
         if self.end.is_none() {

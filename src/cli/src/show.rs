@@ -162,6 +162,9 @@ pub(crate) fn summary(stats: &Stats) -> String {
     if !stats.fallbacks.is_empty() {
         let _ = write!(text, "\nkernel: {}", stats.fallbacks);
     }
+    if !stats.degraded.is_empty() {
+        let _ = write!(text, "\ndegraded: {}", stats.degraded);
+    }
     text
 }
 
@@ -326,6 +329,7 @@ failed    x                       exec /usr/bin/x: no such file or directory"
             diagnostics: 2,
             allocations_after_boot: 0,
             fallbacks: "".into(),
+            degraded: "".into(),
             clients: 1,
             crashes: 0,
             reduced: false,

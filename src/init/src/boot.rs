@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Ground {
     /// Signals arrive here.
     pub(crate) signals: Option<signals::Signals>,
+    /// Why they do not.
+    pub(crate) no_signals: Option<Errno>,
     /// The cgroup v2 tree, if the kernel has one.
     pub(crate) cgroups: Option<cgroup::Tree>,
     /// File systems that could not be mounted.
@@ -35,7 +37,7 @@ pub(crate) fn before_logging(is_first: bool) -> Ground {
     ettan_sys::entry::keep();
     // First of all: from here on no signal is lost, and none takes its default way.
     signals::reset_dispositions();
-    let signals = signals::block_all().ok();
+    let signals = signals::block_all();
     let mut refused = heapless::Vec::new();
     if is_first {
         mount::mount_api_fs(&mut |place, result| {
@@ -46,7 +48,8 @@ pub(crate) fn before_logging(is_first: bool) -> Ground {
     }
     let _ = limits::raise_nofile(DESCRIPTORS);
     OWNS_MACHINE.store(is_first_pid_namespace(), Ordering::Relaxed);
-    Ground { signals, cgroups: None, refused }
+    let no_signals = signals.as_ref().err().copied();
+    Ground { signals: signals.ok(), no_signals, cgroups: None, refused }
 }
 
 /// Seconds between a kernel panic and the restart.
@@ -69,9 +72,6 @@ fn set_host_name() {
 pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
     if is_first {
         log::info!("Ettan {} is PID 1", env!("CARGO_PKG_VERSION"));
-    }
-    if ground.signals.is_none() {
-        log::error!("no descriptor for signals: exits are found by looking every second");
     }
     for (place, errno) in &ground.refused {
         log::warn!("{}: cannot be mounted: {errno}", place.to_string_lossy());

@@ -121,6 +121,8 @@ pub(crate) struct Control {
     /// The token of the listener; clients have the ones above (see [`Control::owns`]).
     first_token: u64,
     generation: u32,
+    /// Something was taken in or sent since `take_work`.
+    work: bool,
 }
 
 impl Control {
@@ -135,6 +137,7 @@ impl Control {
             packet: [0; MAX_PACKET + 1],
             first_token,
             generation: 0,
+            work: false,
         }
     }
 
@@ -163,6 +166,24 @@ impl Control {
     /// The listening socket.
     pub(crate) fn listener(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         self.door.listener().map(std::os::fd::AsFd::as_fd)
+    }
+
+    /// When somebody could not be let in the last time, and why.
+    pub(crate) fn trouble(&self) -> Option<(Millis, Errno)> {
+        self.door.trouble()
+    }
+
+    /// All that could be ready.
+    pub(crate) fn tokens(&self) -> heapless::Vec<u64, { CLIENTS + 1 }> {
+        let clients = self.clients.iter().enumerate().filter_map(|(slot, client)| {
+            client.as_ref().map(|client| self.join(slot, client.generation))
+        });
+        core::iter::once(self.first_token).chain(clients).collect()
+    }
+
+    /// Whether something was taken in or sent since this was asked the last time.
+    pub(crate) fn take_work(&mut self) -> bool {
+        core::mem::take(&mut self.work)
     }
 
     /// When the boot was over, in milliseconds of PID 1's clock.
@@ -277,8 +298,12 @@ impl Control {
     fn let_in(&mut self, context: &Context<'_>) {
         for _ in 0..VISITS {
             match self.door.visit(context.epoll, context.now) {
-                Visit::Guest(socket, peer) => self.admit(socket, peer, context),
+                Visit::Guest(socket, peer) => {
+                    self.work = true;
+                    self.admit(socket, peer, context);
+                }
                 Visit::Stranger(socket) => {
+                    self.work = true;
                     let text = format_args!("only root and the group ettan may talk to PID 1");
                     let reply = answer::refusal(ErrorCode::NotPermitted, text);
                     client::turn_away(&socket, &reply, &mut self.packet);
@@ -357,6 +382,7 @@ impl Control {
             Ok(None) => return None,
             Err(_) => 0,
         };
+        self.work = true;
         if length == 0 {
             self.drop_client(slot);
             return None;

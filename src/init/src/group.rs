@@ -57,13 +57,16 @@ pub(crate) struct Groups {
     /// The group that was found empty last: the unit's next start, which mostly follows at once,
     /// takes it instead of opening it again.
     empty: Cell<Option<(UnitId, cgroup::Group)>>,
+    /// Why some unit being swept could not be looked at or killed, the last time.
+    trouble: Cell<Option<Errno>>,
 }
 
 impl Groups {
     /// With the cgroup tree that boot found or mounted, if any.
     pub(crate) fn new(tree: Option<cgroup::Tree>) -> Self {
         let launched = LAUNCHED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self { tree, launched, sweeping: Vec::with_capacity(MAX_UNITS), empty: Cell::new(None) }
+        let sweeping = Vec::with_capacity(MAX_UNITS);
+        Self { tree, launched, sweeping, empty: Cell::new(None), trouble: Cell::new(None) }
     }
 
     /// True when units are kept together by cgroups.
@@ -128,37 +131,46 @@ impl Groups {
     }
 
     /// Sends `signal` to the main process only.
-    pub(crate) fn signal_main(&self, unit: UnitId, main: Option<Pid>, signal: u8) {
-        let Some(main) = main.map(Pid::raw) else { return };
+    ///
+    /// # Errors
+    /// The kernel did not take it, for want of a descriptor for example. A process that is gone is
+    /// what every caller wants in the end.
+    pub(crate) fn signal_main(
+        &self,
+        unit: UnitId,
+        main: Option<Pid>,
+        signal: u8,
+    ) -> Result<(), Errno> {
+        let Some(main) = main.map(Pid::raw) else { return Ok(()) };
         let launched = self.launched(unit);
         if main == launched.first && launched.first_lives {
-            // Our own child: until we reap it, the number cannot name anybody else. ESRCH cannot
-            // be, and would mean what every caller wants in the end.
-            let _ = process::kill(main, signal);
-            if wants_to_run(signal) {
-                let _ = process::kill(main, signals::CONT);
-            }
-            return;
+            // Our own child: until we reap it, the number cannot name anybody else.
+            return deliver(signal, |signal| process::kill(main, signal));
         }
         signal_held(main, signal, || {
             procfs::stat(main).is_some_and(|stat| stat.start_time == launched.main_born)
-        });
+        })
     }
 
     /// Sends `signal` to every process of the unit.
+    ///
+    /// # Errors
+    /// As [`Groups::signal_main`]; some may have got it.
     pub(crate) fn signal_all(
         &self,
         supervisor: &Supervisor,
         unit: UnitId,
         main: Option<Pid>,
         signal: u8,
-    ) {
-        self.signal_main(unit, main, signal);
-        let _ = self.each_member(supervisor, unit, |pid| {
+    ) -> Result<(), Errno> {
+        let mut sent = self.signal_main(unit, main, signal);
+        let looked = self.each_member(supervisor, unit, |pid| {
             if main.is_none_or(|main| main.raw() != pid) {
-                signal_held(pid, signal, || self.is_member(supervisor, unit, pid));
+                let told = signal_held(pid, signal, || self.is_member(supervisor, unit, pid));
+                sent = sent.and(told);
             }
         });
+        if looked { sent } else { sent.and(Err(Errno::MFILE)) }
     }
 
     /// KILLs whatever is left of the unit. True when nothing is left; otherwise the unit is
@@ -170,6 +182,7 @@ impl Groups {
         unit: UnitId,
         main: Option<Pid>,
     ) -> bool {
+        self.trouble.set(None);
         if self.kill_members(supervisor, unit, main) {
             return true;
         }
@@ -203,6 +216,7 @@ impl Groups {
         supervisor: &Supervisor,
         inotify: Option<&Inotify>,
     ) -> Option<UnitId> {
+        self.trouble.set(None);
         let position = (0..self.sweeping.len()).find(|&position| {
             let Some(&(unit, _)) = self.sweeping.get(position) else { return false };
             let main = supervisor.view(unit).and_then(|view| view.state.pid());
@@ -215,9 +229,22 @@ impl Groups {
         Some(unit)
     }
 
-    /// True while some unit is being swept and nobody tells us of its last exit.
+    /// True while some unit is being swept and nobody tells us of its last exit, or could not be
+    /// looked at.
     pub(crate) fn must_look_again(&self) -> bool {
-        self.sweeping.iter().any(|(_, watch)| watch.is_none())
+        self.trouble().is_some() || self.sweeping.iter().any(|(_, watch)| watch.is_none())
+    }
+
+    /// Why a unit being swept could not be looked at or killed, the last time.
+    pub(crate) fn trouble(&self) -> Option<Errno> {
+        self.trouble.get()
+    }
+
+    /// The watches are gone with their descriptor: who is being swept is looked at again and again.
+    pub(crate) fn lose_watches(&mut self) {
+        for (_, watch) in &mut self.sweeping {
+            *watch = None;
+        }
     }
 
     /// Calls `found` with each process of the unit that lives. Zombies are not told. False when
@@ -281,8 +308,12 @@ impl Groups {
     }
 
     fn kill_members(&self, supervisor: &Supervisor, unit: UnitId, main: Option<Pid>) -> bool {
-        if let Some(main) = main {
-            self.signal_main(unit, Some(main), signals::KILL);
+        let fail = |errno| {
+            self.trouble.set(Some(errno));
+            false
+        };
+        if let Err(errno) = self.signal_main(unit, main, signals::KILL) {
+            fail(errno);
         }
         let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return true };
         if let Some(tree) = &self.tree {
@@ -291,7 +322,7 @@ impl Groups {
                 Err(Errno::NOENT) => return true,
                 // Without a look nobody knows; a second instance beside the first is the price of
                 // guessing wrong (P5).
-                Err(_) => return false,
+                Err(errno) => return fail(errno),
             };
             if let Ok(events) = group.events()
                 && !events.populated
@@ -301,31 +332,44 @@ impl Groups {
                 return true;
             }
             // What cannot be killed at once is tried again at every look.
-            let _ = group.kill();
-            return group.populated().is_ok_and(|populated| !populated);
+            if let Err(errno) = group.kill() {
+                fail(errno);
+            }
+            return group.populated().map_or_else(fail, |populated| !populated);
         }
         let mut left = false;
         let looked = self.each_member(supervisor, unit, |pid| {
             left = true;
-            signal_held(pid, signals::KILL, || self.is_member_by_cookie(unit, pid));
+            if let Err(errno) =
+                signal_held(pid, signals::KILL, || self.is_member_by_cookie(unit, pid))
+            {
+                fail(errno);
+            }
         });
-        looked && !left
+        if looked { !left } else { fail(Errno::MFILE) }
     }
 }
 
 /// Signals a process that may not be our child: first holds it, then checks that it is still the
 /// one that was meant (R12 of the fault catalogue), then signals what is held.
-fn signal_held(pid: i32, signal: u8, is_meant: impl Fn() -> bool) {
-    let send = |signal| match process::pidfd_open(pid) {
-        Ok(held) if is_meant() => drop(process::pidfd_send_signal(held, signal)),
+fn signal_held(pid: i32, signal: u8, is_meant: impl Fn() -> bool) -> Result<(), Errno> {
+    deliver(signal, |signal| match process::pidfd_open(pid) {
+        Ok(held) if is_meant() => process::pidfd_send_signal(held, signal),
         // Before Linux 5.3, or forbidden: the check alone has to do.
-        Err(Errno::NOSYS | Errno::PERM) if is_meant() => drop(process::kill(pid, signal)),
-        Ok(_) | Err(_) => {}
+        Err(Errno::NOSYS | Errno::PERM) if is_meant() => process::kill(pid, signal),
+        Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(errno),
+        Ok(_) | Err(_) => Ok(()),
+    })
+}
+
+/// Sends a signal, and what makes a stopped process act on it. One that is gone is no error.
+fn deliver(signal: u8, send: impl Fn(u8) -> Result<(), Errno>) -> Result<(), Errno> {
+    let send = |signal| match send(signal) {
+        Err(Errno::SRCH) => Ok(()),
+        sent => sent,
     };
-    send(signal);
-    if wants_to_run(signal) {
-        send(signals::CONT);
-    }
+    send(signal)?;
+    if wants_to_run(signal) { send(signals::CONT) } else { Ok(()) }
 }
 
 /// A stopped process acts on none of these until it continues (`faults.md` 1.2).

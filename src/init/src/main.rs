@@ -37,16 +37,20 @@ mod boot;
 mod builtin;
 mod close;
 mod control;
+mod degraded;
 #[cfg(feature = "fault-injection")]
 #[allow(clippy::panic, clippy::indexing_slicing, unconditional_recursion)]
 mod fault;
 mod group;
+mod guard;
 mod memory;
+mod mend;
 mod past;
 mod perform;
 mod pid1;
 mod pipes;
 mod report;
+mod reserve;
 mod resume;
 mod save;
 mod seek;

@@ -1,8 +1,9 @@
 //! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
 
 use crate::builtin::Program;
+use crate::degraded::Feature;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr};
-use crate::pid1::Pid1;
+use crate::pid1::{Pid1, open_null};
 use crate::pipes::LogPolicy;
 use crate::report::Cause;
 use crate::seek::Seekers;
@@ -38,8 +39,13 @@ impl Pid1 {
             }
             Action::Sweep { unit } => {
                 let main = self.main_of(unit);
-                let inotify = self.seekers.inotify();
-                let empty = self.groups.sweep(&self.supervisor, inotify, unit, main);
+                let empty = self.with_reserve(
+                    |pid1| {
+                        let inotify = pid1.seekers.inotify();
+                        pid1.groups.sweep(&pid1.supervisor, inotify, unit, main)
+                    },
+                    |pid1, empty| pid1.groups.trouble().filter(|_| !empty),
+                );
                 empty.then_some(Event::Emptied { unit })
             }
             Action::SeekMain { unit } => {
@@ -80,11 +86,11 @@ impl Pid1 {
         }
     }
 
-    fn main_of(&self, unit: UnitId) -> Option<Pid> {
+    pub(crate) fn main_of(&self, unit: UnitId) -> Option<Pid> {
         self.supervisor.view(unit).and_then(|view| view.state.pid())
     }
 
-    fn signal(&mut self, unit: UnitId, signal: u8, whom: Whom) {
+    pub(crate) fn signal(&mut self, unit: UnitId, signal: u8, whom: Whom) {
         if signal == signals::TERM && self.builtins.is_some_and(|builtins| builtins.logger == unit)
         {
             // The end of its socket tells the logger to write everything that is left.
@@ -93,13 +99,30 @@ impl Pid1 {
             return;
         }
         let main = self.main_of(unit);
-        match whom {
+        let sent = match whom {
             Whom::Main => self.groups.signal_main(unit, main, signal),
             Whom::All => self.groups.signal_all(&self.supervisor, unit, main, signal),
+        };
+        if let Err(errno) = sent {
+            self.not_sent(unit, signal, whom, errno);
         }
     }
 
+    /// With the reserve, when no descriptor is left; and says when nothing can be started at all.
     fn spawn(&mut self, unit: UnitId) -> Result<Pid, SpawnFault> {
+        if self.null.is_none() {
+            self.null = open_null();
+        }
+        let spawned =
+            self.with_reserve(|pid1| pid1.spawn_once(unit), |_, spawned| shortage(spawned));
+        match shortage(&spawned) {
+            Some(errno) => self.degraded.note(self.now, Feature::Starting, errno),
+            None => self.degraded.heal(self.now, Feature::Starting),
+        }
+        spawned
+    }
+
+    fn spawn_once(&mut self, unit: UnitId) -> Result<Pid, SpawnFault> {
         let cookie = random::number();
         let (pid, forking) = match self.builtins.and_then(|builtins| builtins.program(unit)) {
             Some(program) => (self.spawn_builtin(unit, program, cookie)?, false),
@@ -250,6 +273,23 @@ fn descriptors<'a>(
         .zip(0..)
         .filter_map(|(source, target)| Some((source?, target)))
         .collect()
+}
+
+/// Why nothing could be started, as far as that is not the unit's own business.
+fn shortage(spawned: &Result<Pid, SpawnFault>) -> Option<Errno> {
+    let fault = spawned.as_ref().err()?;
+    let ours = match fault.step {
+        Step::Pipe | Step::Cgroup | Step::Fork | Step::Descriptors => true,
+        Step::Table
+        | Step::Tty
+        | Step::Limits
+        | Step::Group
+        | Step::User
+        | Step::WorkingDirectory
+        | Step::Exec
+        | Step::Interpreter => false,
+    };
+    ours.then(|| Errno::from_raw_os_error(fault.errno))
 }
 
 fn run(plan: &SpawnPlan<'_>) -> Result<Pid, SpawnFault> {

@@ -5,11 +5,13 @@ use crate::boot::{self, Ground};
 use crate::builtin::Builtins;
 use crate::control::describe::{self, Sources};
 use crate::control::{Command, Context, Control, TableFacts};
+use crate::degraded::{Degraded, Feature};
 use crate::group::Groups;
+use crate::guard::{self, Guard, Pulse};
 use crate::past::{self, Past};
 use crate::pipes::Pipes;
 use crate::report;
-use crate::report::Cause;
+use crate::reserve::Reserve;
 use crate::resume;
 use crate::seek::{Seekers, View};
 use crate::state::Part;
@@ -18,8 +20,8 @@ use core::ffi::CStr;
 use ettan_core::{Action, Event, Millis, Notice, Pid, Power, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
-use ettan_sys::{clock, heap};
-use std::os::fd::{AsFd, OwnedFd};
+use ettan_sys::{Errno, clock, heap};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard};
 
@@ -30,7 +32,7 @@ const READY_MAX: usize = 64;
 const LOOK_ANYWAY_MS: u64 = 1_000;
 const SWEEP_AGAIN_MS: u64 = 100;
 
-const CONTROL_SOCKET: &CStr = c"/run/ettan/control.sock";
+pub(crate) const CONTROL_SOCKET: &CStr = c"/run/ettan/control.sock";
 
 /// All units. Static, so that the memory of units that are not there is never touched.
 static SUPERVISOR: Mutex<Supervisor> = Mutex::new(Supervisor::new());
@@ -74,6 +76,18 @@ pub(crate) struct Pid1 {
     pub(crate) rescue_offered: bool,
     /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
     pub(crate) cad: crate::translate::CtrlAltDel,
+    /// Signals without a meaning.
+    pub(crate) strays: crate::translate::Strays,
+    /// What does not work just now, and when it is tried again.
+    pub(crate) degraded: Degraded,
+    pub(crate) mend_at: Millis,
+    pub(crate) unsent: crate::mend::UnsentList,
+    pub(crate) reserve: Reserve,
+    /// In this turn something was taken in, done or sent.
+    pub(crate) work: bool,
+    guard: Guard,
+    pub(crate) signals_polled: bool,
+    pub(crate) inotify_polled: bool,
     /// The logger's socket is being polled for writing. A new socket is not yet.
     pub(crate) logger_polled: bool,
     /// What the execution after this one will find, and what this one found.
@@ -116,30 +130,25 @@ impl Pid1 {
             Some(_) => Builtins::find_in(&supervisor),
             None => Builtins::add_to(&mut supervisor),
         };
+        let now = Millis(clock::now());
+        let mut degraded = Degraded::default();
         let inotify = ettan_sys::inotify::Inotify::new();
-        if let Err(errno) = &inotify {
-            log::warn!("no inotify ({}): PID files are polled for", Cause(*errno));
-        }
-        let epoll = Epoll::new();
-        if let Err(errno) = &epoll {
-            log::error!("no epoll ({}): looking around every second instead", Cause(*errno));
+        let inotify = degraded.judge(now, Feature::Watching, inotify);
+        let epoll = degraded.judge(now, Feature::Waiting, Epoll::new());
+        if let Some(errno) = ground.no_signals {
+            degraded.note(now, Feature::Signals, errno);
         }
         let pid1 = Self {
-            now: Millis(clock::now()),
+            now,
             supervisor,
             builtins,
             tables: Tables::default(),
             groups: Groups::new(ground.cgroups),
-            seekers: Seekers::new(inotify.ok()),
+            seekers: Seekers::new(inotify),
             pipes,
             control: Control::new(token::CONTROL),
-            null: std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .ok()
-                .map(Into::into),
-            epoll: epoll.ok(),
+            null: open_null(),
+            epoll,
             signals: ground.signals,
             reap_more: false,
             reloaded: None,
@@ -150,6 +159,15 @@ impl Pid1 {
             last_reload: Millis(0),
             rescue_offered: false,
             cad: crate::translate::CtrlAltDel::default(),
+            strays: crate::translate::Strays::default(),
+            degraded,
+            mend_at: now,
+            unsent: heapless::Vec::new(),
+            reserve: Reserve::default(),
+            work: false,
+            guard: Guard::default(),
+            signals_polled: false,
+            inotify_polled: false,
             logger_polled: false,
             past,
         };
@@ -168,36 +186,26 @@ impl Pid1 {
 
     /// With the listening socket of the execution before, if there was one.
     pub(crate) fn begin(&mut self, listener: Option<OwnedFd>) {
-        if let Some(epoll) = &self.epoll {
-            let add = |fd: Option<std::os::fd::BorrowedFd<'_>>, token| {
-                if let Some(fd) = fd
-                    && let Err(errno) = epoll.add(fd, token, Interest::Read)
-                {
-                    log::error!("descriptor {token} cannot be polled: {}", Cause(errno));
-                }
-            };
-            add(self.signals.as_ref().map(AsFd::as_fd), token::SIGNALS);
-            add(self.seekers.inotify().map(AsFd::as_fd), token::INOTIFY);
-            // Already there after a re-execution; else the reason shows at the socket.
-            let _ = std::fs::create_dir("/run/ettan");
-            let opened = match listener {
-                Some(listener) => self.control.take_over(epoll, CONTROL_SOCKET, listener),
-                None => self.control.open(epoll, CONTROL_SOCKET),
-            };
-            if let Err(errno) = opened {
-                log::error!("no control socket: {}", Cause(errno));
-            }
-        }
+        self.restock();
+        self.poll_sources();
+        self.open_control(listener);
     }
 
-    /// wait → translate → step → perform.
+    /// wait → translate → step → perform. What must not wait comes first: signals and the exits
+    /// they tell of. Each source has a budget (`REAP_MAX`, `SIGNALS_MAX`, one packet of each
+    /// client), and what is left of it comes with the next turn.
     fn turn(&mut self) {
         let mut ready = [Ready::default(); READY_MAX];
         let count = self.wait(&mut ready);
         self.now = Millis(clock::now());
-        for ready in ready.iter().take(count) {
-            self.translate(ready);
+        self.work = false;
+        let is_signal = |ready: &&Ready| ready.token == token::SIGNALS;
+        let ready = ready.iter().take(count);
+        ready.clone().filter(is_signal).for_each(|ready| self.translate(ready));
+        if self.reap_more || !self.signals_polled {
+            self.reap();
         }
+        ready.filter(|ready| !is_signal(ready)).for_each(|ready| self.translate(ready));
         self.after_wait();
         self.feed(Event::Tick);
         self.offer_rescue();
@@ -205,18 +213,44 @@ impl Pid1 {
         self.poll_logger();
         self.save(false);
         report::flush();
+        self.guard_loop();
     }
 
-    fn wait(&self, ready: &mut [Ready; READY_MAX]) -> usize {
+    fn wait(&mut self, ready: &mut [Ready; READY_MAX]) -> usize {
+        if self.guard.slow() {
+            clock::pause(guard::PAUSE_MS);
+        }
         let timeout_ms = self.timeout_ms();
-        match &self.epoll {
-            // An error here is a bug of ours or a lack of memory: the turn goes on without news.
-            Some(epoll) => epoll.wait(ready, timeout_ms).unwrap_or(0),
-            None => {
-                let pause_ms = timeout_ms.unwrap_or(LOOK_ANYWAY_MS).min(LOOK_ANYWAY_MS);
-                std::thread::sleep(core::time::Duration::from_millis(pause_ms));
+        let waited = match &self.epoll {
+            Some(epoll) => epoll.wait(ready, timeout_ms),
+            None => Err(Errno::BADF),
+        };
+        match waited {
+            Ok(count) => {
+                self.degraded.heal(self.now, Feature::Waiting);
+                if !self.signals_polled {
+                    self.read_signals();
+                }
+                count
+            }
+            Err(errno) => {
+                if self.epoll.is_some() {
+                    self.degraded.note(self.now, Feature::Waiting, errno);
+                }
+                self.wait_blindly(timeout_ms);
+                self.now = Millis(clock::now());
+                self.look_around();
                 0
             }
+        }
+    }
+
+    fn guard_loop(&mut self) {
+        let worked = self.work | self.control.take_work();
+        match self.guard.turned(self.now, worked) {
+            Pulse::Same => {}
+            Pulse::Spins => self.degraded.note_spinning(self.now),
+            Pulse::Calm => self.degraded.heal(self.now, Feature::Loop),
         }
     }
 
@@ -231,7 +265,8 @@ impl Pid1 {
             self.reload_at,
             self.refused.map(|(_, again)| again),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
-            self.signals.is_none().then(|| self.now.after(LOOK_ANYWAY_MS)),
+            (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
+            self.next_mending(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(Millis(clock::now())))
@@ -250,6 +285,7 @@ impl Pid1 {
             if !matches!(action, Action::Publish(_)) && self.supervisor.has_changed() {
                 self.save(true);
             }
+            self.work = true;
             if let Some(outcome) = self.perform(action) {
                 self.supervisor.handle(self.now, outcome);
             }
@@ -271,7 +307,7 @@ impl Pid1 {
 
     /// Serves a descriptor of the control socket.
     pub(crate) fn serve(&mut self, ready: &Ready) {
-        let facts = facts(&self.tables, &self.past);
+        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         match self.control.on_ready(ready, &context) {
@@ -290,7 +326,7 @@ impl Pid1 {
 
     /// Tells clients what came of what they asked.
     fn after_turn(&mut self) {
-        let facts = facts(&self.tables, &self.past);
+        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(succeeded) = self.reloaded.take() {
@@ -298,6 +334,11 @@ impl Pid1 {
             self.control.reloaded(succeeded, &text, &context);
         }
         self.control.after_turn(&context);
+        if let Some((at, errno)) = self.control.trouble()
+            && at == self.now
+        {
+            self.degraded.note(self.now, Feature::Control, errno);
+        }
     }
 
     /// Listens anew if somebody deleted the control socket (`faults.md` 4.5).
@@ -305,20 +346,23 @@ impl Pid1 {
         if let Some(epoll) = &self.epoll
             && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET)
         {
-            log::error!("no control socket: {}", Cause(errno));
+            self.degraded.note(self.now, Feature::Control, errno);
         }
     }
 
     /// Tells the log and whoever follows events.
     pub(crate) fn publish(&mut self, notice: &Notice) {
-        let facts = facts(&self.tables, &self.past);
+        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
         let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
         self.control.publish(notice, sources);
     }
 
     /// Polls the logger's socket for writing only while there is something to write.
     fn poll_logger(&mut self) {
-        self.pipes.show(&self.supervisor);
+        match self.pipes.show(&self.supervisor) {
+            Ok(()) => self.degraded.heal(self.now, Feature::Logging),
+            Err(errno) => self.degraded.note(self.now, Feature::Logging, errno),
+        }
         let wanted = self.pipes.has_news();
         if wanted == self.logger_polled {
             return;
@@ -330,16 +374,29 @@ impl Pid1 {
                 epoll.remove(logger)
             };
             // A socket of a logger that is gone left the epoll set with its descriptor.
-            if let Err(errno) = done {
-                log::debug!("logger socket: {}", Cause(errno));
+            if let Err(errno) = done
+                && wanted
+            {
+                return self.degraded.note(self.now, Feature::Logging, errno);
             }
         }
         self.logger_polled = wanted;
     }
 }
 
-/// What answers need beyond the supervisor. Borrows two fields, so that the others stay free.
-fn facts<'a>(tables: &'a Tables, past: &Past) -> TableFacts<'a> {
+/// What answers need beyond the supervisor. Borrows some fields, so that the others stay free.
+fn facts<'a>(
+    tables: &'a Tables,
+    past: &Past,
+    degraded: &'a Degraded,
+    now: Millis,
+) -> TableFacts<'a> {
     let (crashes, reduced) = (past.crashes, past.reduced);
-    TableFacts { table: tables.table(), crashes, reduced }
+    TableFacts { table: tables.table(), degraded, now, crashes, reduced }
+}
+
+/// What services find as descriptor 0, and what the reserve is made of.
+pub(crate) fn open_null() -> Option<OwnedFd> {
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null");
+    null.ok().map(Into::into)
 }

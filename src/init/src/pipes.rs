@@ -44,6 +44,8 @@ pub(crate) struct Pipes {
     /// By unit. Its memory is taken at boot and touched as it fills.
     units: Vec<Option<Pipe>>,
     unshown: usize,
+    /// The kernel did not take a packet although there is room: not before `try_again`.
+    rests: bool,
 }
 
 impl Pipes {
@@ -54,7 +56,7 @@ impl Pipes {
             .and_then(|pipe| pipe::set_nonblocking(&pipe.write, true).map(|()| pipe))
             .ok();
         let unshown = usize::from(own.is_some());
-        Self { logger: None, own, units: Vec::with_capacity(MAX_UNITS), unshown }
+        Self { logger: None, own, units: Vec::with_capacity(MAX_UNITS), unshown, rests: false }
     }
 
     /// The pipes that the execution before had; allocates as `new` does.
@@ -67,7 +69,8 @@ impl Pipes {
         let identity = record.identity;
         let own = Pipe { read, write, identity, policy: LogPolicy::DEFAULT, shown };
         let unshown = usize::from(!shown);
-        Self { logger, own: Some(own), units: Vec::with_capacity(MAX_UNITS), unshown }
+        let units = Vec::with_capacity(MAX_UNITS);
+        Self { logger, own: Some(own), units, unshown, rests: false }
     }
 
     /// Takes over the pipe of one unit.
@@ -165,6 +168,7 @@ impl Pipes {
     pub(crate) fn new_logger(&mut self) -> Result<OwnedFd, Errno> {
         let (ours, theirs) = socket::seqpacket_pair()?;
         self.logger = Some(ours);
+        self.rests = false;
         let pipes = self.own.iter_mut().chain(self.units.iter_mut().flatten());
         self.unshown = pipes.map(|pipe| pipe.shown = false).count();
         Ok(theirs)
@@ -182,13 +186,19 @@ impl Pipes {
 
     /// True while the logger does not know some pipe yet.
     pub(crate) const fn has_news(&self) -> bool {
-        self.unshown > 0 && self.logger.is_some()
+        self.unshown > 0 && self.logger.is_some() && !self.rests
     }
 
     /// Shows pipes to the logger until all are shown or its socket is full. A dead logger's
     /// socket is closed: it would be ready for ever. The next logger gets a new one.
-    pub(crate) fn show(&mut self, supervisor: &Supervisor) {
-        let Some(logger) = &self.logger else { return };
+    ///
+    /// # Errors
+    /// The kernel has no memory for it: nothing is shown until [`Pipes::try_again`].
+    pub(crate) fn show(&mut self, supervisor: &Supervisor) -> Result<(), Errno> {
+        if self.unshown == 0 || self.rests {
+            return if self.rests { Err(Errno::NOBUFS) } else { Ok(()) };
+        }
+        let Some(logger) = &self.logger else { return Ok(()) };
         let own = self.own.iter_mut().map(|pipe| (OWN_LOG, pipe));
         let units = self.units.iter_mut().enumerate().filter_map(|(place, pipe)| {
             let pipe = pipe.as_mut()?;
@@ -200,13 +210,24 @@ impl Pipes {
                 Ok(()) => {}
                 Err(Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED) => {
                     self.logger = None;
-                    return;
+                    return Ok(());
                 }
                 // Full: its readiness shows the rest.
-                Err(_) => return,
+                Err(Errno::AGAIN) => return Ok(()),
+                // Its readiness would say nothing.
+                Err(errno) => {
+                    self.rests = true;
+                    return Err(errno);
+                }
             }
             self.unshown = self.unshown.saturating_sub(1);
         }
+        Ok(())
+    }
+
+    /// Ends the rest after an error.
+    pub(crate) fn try_again(&mut self) {
+        self.rests = false;
     }
 
     /// Drops the pipes of units that are no longer loaded.

@@ -3,9 +3,10 @@
 //! what follows from it is the core's decision.
 
 use crate::group::Groups;
-use crate::report::{Cause, Doubt};
+use crate::report::Doubt;
 use crate::tables::Tables;
 use ettan_core::{Event, ExitStatus, MAX_UNITS, Millis, Pid, Supervisor, UnitId};
+use ettan_sys::Errno;
 use ettan_sys::inotify::{Change, Inotify, Watch};
 use ettan_sys::pidfile::{self, Look};
 use ettan_sys::procfs;
@@ -139,10 +140,17 @@ impl Seekers {
     }
 
     /// Something changed in a watched directory: look again at all whose file is there.
-    pub(crate) fn read_changes(&mut self, now: Millis) {
-        let Some(inotify) = &self.inotify else { return };
+    /// Gives whether there was a change.
+    ///
+    /// # Errors
+    /// The descriptor cannot be read: it is closed, and PID files are polled for until
+    /// [`Seekers::watch_anew`].
+    pub(crate) fn read_changes(&mut self, now: Millis) -> Result<bool, Errno> {
+        let Some(inotify) = &self.inotify else { return Ok(false) };
         let seeks = &mut self.seeks;
+        let mut changed = false;
         let outcome = inotify.changes(&mut |change| {
+            changed = true;
             let watch = match change {
                 Change::File { watch, .. } => Some(watch),
                 Change::DirectoryGone { watch } => {
@@ -158,9 +166,24 @@ impl Seekers {
                 seek.look_at = Some(now);
             }
         });
-        if let Err(errno) = outcome {
-            log::warn!("inotify: {}; PID files are polled for", Cause(errno));
+        if outcome.is_err() {
             self.inotify = None;
+            for seek in self.seeks.iter_mut() {
+                (seek.watch, seek.look_at) = (None, Some(now));
+            }
+        }
+        outcome.map(|()| changed)
+    }
+
+    /// Watches with a new descriptor.
+    pub(crate) fn watch_anew(&mut self, inotify: Inotify, view: &View<'_>) {
+        self.inotify = Some(inotify);
+        for nth in 0..self.seeks.len() {
+            let Some(unit) = self.seeks.get(nth).map(|seek| seek.unit) else { return };
+            let watch = self.watch_directory(unit, view);
+            if let Some(seek) = self.seeks.get_mut(nth) {
+                (seek.watch, seek.look_at) = (watch, Some(Millis(0)));
+            }
         }
     }
 

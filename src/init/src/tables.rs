@@ -1,15 +1,22 @@
 //! Holds the compiled unit table in force. A new one is swapped in whole, or not at all.
 
+use crate::report::Cause;
 use ettan_sys::Errno;
 use ettan_sys::memory::Map;
 use ettan_table::{Launch, Table};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How often a table that cannot be mapped is tried again: for five seconds.
+const ATTEMPTS: u8 = 20;
 
 /// The table in force with the memfd that holds it, and the memfd that a running loader fills.
 #[derive(Default)]
 pub(crate) struct Tables {
     current: Option<(Map, OwnedFd)>,
     coming: Option<OwnedFd>,
+    /// What the loader that ended last has left.
+    finished: Option<OwnedFd>,
+    attempts: u8,
     /// The file before the one in force: the last record may still name it.
     before: Option<OwnedFd>,
 }
@@ -26,25 +33,39 @@ impl Tables {
         Ok(for_loader)
     }
 
+    /// The loader has ended; what it left is worth a look if it did so well.
+    pub(crate) fn finish(&mut self, well: bool) {
+        self.finished = self.coming.take().filter(|_| well);
+        self.attempts = 0;
+    }
+
     /// Takes what the loader left: true when it is a whole, sealed, valid table, now in force.
-    pub(crate) fn adopt(&mut self) -> bool {
-        let Some(file) = self.coming.take() else {
-            log::error!("the loader ended with success, but no table was expected");
-            return false;
-        };
+    ///
+    /// # Errors
+    /// It could not be looked at, and may be tried again; in the end it counts as none.
+    pub(crate) fn adopt(&mut self) -> Result<bool, Errno> {
+        let Some(file) = self.finished.take() else { return Ok(false) };
         let map = match ettan_sys::memory::map_sealed(file.as_fd()) {
             Ok(map) => map,
+            Err(errno) if self.attempts < ATTEMPTS => {
+                self.attempts = self.attempts.saturating_add(1);
+                self.finished = Some(file);
+                return Err(errno);
+            }
             Err(errno) => {
-                log::error!("the loader's table cannot be mapped ({errno}); the old one stays");
-                return false;
+                log::error!(
+                    "the loader's table cannot be mapped ({}); the old one stays",
+                    Cause(errno)
+                );
+                return Ok(false);
             }
         };
         if let Err(fault) = Table::read(map.bytes()) {
             log::error!("the loader's table is damaged ({fault}); the old one stays");
-            return false;
+            return Ok(false);
         }
         self.before = self.current.replace((map, file)).map(|(_, file)| file);
-        true
+        Ok(true)
     }
 
     /// The table in force; None before the first.
@@ -66,7 +87,7 @@ impl Tables {
     /// Takes over what the execution before had.
     pub(crate) fn again(&mut self, current: Option<OwnedFd>, coming: Option<OwnedFd>) {
         if current.is_some() {
-            self.coming = current;
+            self.finished = current;
             let _ = self.adopt();
         }
         self.coming = coming;

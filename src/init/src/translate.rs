@@ -1,7 +1,9 @@
 //! What the kernel said → `Event`. Takes news from descriptors; decides nothing.
 
+use crate::degraded::Feature;
 use crate::pid1::{Pid1, token};
 use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power, State};
+use ettan_sys::Errno;
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
 use ettan_sys::signals::{self, Signals};
@@ -19,6 +21,30 @@ const RELOAD_EVERY_MS: u64 = 1_000;
 /// Ctrl-Alt-Del this often within this time means now (cli.md).
 const CAD_PRESSES: u32 = 7;
 const CAD_WINDOW_MS: u64 = 2_000;
+
+/// Between two words about a signal that means nothing to PID 1.
+const STRAY_EVERY_MS: u64 = 10_000;
+
+/// Tells of signals without a meaning, but not of each one in a storm (`faults.md` 3.7).
+#[derive(Default)]
+pub(crate) struct Strays {
+    told: Option<Millis>,
+    untold: u32,
+}
+
+impl Strays {
+    fn tell(&mut self, now: Millis, number: u8, sender: i32) {
+        if self.told.is_some_and(|at| now.since(at) < STRAY_EVERY_MS) {
+            self.untold = self.untold.saturating_add(1);
+            return;
+        }
+        self.told = Some(now);
+        let untold = core::mem::take(&mut self.untold);
+        log::info!(
+            "signal {number} from process {sender}: PID 1 has no use for it ({untold} before it not told of)"
+        );
+    }
+}
 
 /// Counts presses of Ctrl-Alt-Del.
 #[derive(Default)]
@@ -43,7 +69,7 @@ impl Pid1 {
     pub(crate) fn translate(&mut self, ready: &Ready) {
         match ready.token {
             token::SIGNALS => self.read_signals(),
-            token::INOTIFY => self.seekers.read_changes(self.now),
+            token::INOTIFY => self.read_changes(),
             // Written to at the end of the turn.
             token::LOGGER => {}
             _ => self.serve(ready),
@@ -52,9 +78,7 @@ impl Pid1 {
 
     /// What is due in every turn, whoever woke us.
     pub(crate) fn after_wait(&mut self) {
-        if self.reap_more || self.signals.is_none() {
-            self.reap();
-        }
+        self.mend();
         self.tell_swept();
         self.look_for_main_processes();
         if self.reload_at.is_some_and(|at| at <= self.now) {
@@ -67,9 +91,17 @@ impl Pid1 {
         }
     }
 
-    fn read_signals(&mut self) {
+    pub(crate) fn read_signals(&mut self) {
         for _ in 0..SIGNALS_MAX {
-            let Some(Ok(Some(signal))) = self.signals.as_mut().map(Signals::read) else { return };
+            let signal = match self.signals.as_mut().map(Signals::read) {
+                Some(Ok(Some(signal))) => signal,
+                Some(Ok(None)) if self.signals_polled => {
+                    return self.degraded.heal(self.now, Feature::Signals);
+                }
+                Some(Ok(None)) | None => return,
+                Some(Err(errno)) => return self.rest_signals(errno),
+            };
+            self.work = true;
             match signal.number {
                 signals::CHLD => self.reap(),
                 signals::HUP => {
@@ -84,10 +116,7 @@ impl Pid1 {
                     self.shut_down(Power::Reboot, force);
                 }
                 signals::QUIT => self.execute_anew(),
-                other => log::info!(
-                    "signal {other} from process {}: PID 1 has no use for it",
-                    signal.sender_pid
-                ),
+                other => self.strays.tell(self.now, other, signal.sender_pid),
             }
         }
     }
@@ -101,13 +130,23 @@ impl Pid1 {
         self.reap();
     }
 
-    fn reap(&mut self) {
+    pub(crate) fn reap(&mut self) {
         self.reap_more = true;
         for _ in 0..REAP_MAX {
-            let Ok(Some(reaped)) = reap::reap() else {
-                self.reap_more = false;
-                break;
+            let reaped = match reap::reap() {
+                Ok(Some(reaped)) => reaped,
+                Ok(None) => {
+                    self.degraded.heal(self.now, Feature::Reaping);
+                    self.reap_more = false;
+                    break;
+                }
+                Err(errno) => {
+                    self.degraded.note(self.now, Feature::Reaping, errno);
+                    self.reap_more = false;
+                    break;
+                }
             };
+            self.work = true;
             if let Some(pid) = Pid::new(reaped.pid) {
                 self.tell_exited(pid, status_of(reaped.status));
             }
@@ -129,22 +168,40 @@ impl Pid1 {
             self.closer = None;
             self.feed(Event::FilesystemsClosed);
         }
-        self.feed(Event::Exited { pid, status });
         let loader = self.builtins.map(|builtins| builtins.loader);
-        if unit.is_some() && unit == loader {
-            let taken = status == ExitStatus::Code(0) && self.take_table();
-            self.reloaded = Some(taken);
+        let loaded = unit.is_some() && unit == loader;
+        if loaded {
+            // Before the next loader, which may follow at once, gets a table of its own.
+            self.tables.finish(status == ExitStatus::Code(0));
+        }
+        self.feed(Event::Exited { pid, status });
+        if loaded {
+            self.finish_loading();
+        }
+    }
+
+    /// Takes the table of the loader that has ended, now or when it is tried again.
+    pub(crate) fn finish_loading(&mut self) {
+        match self.take_table() {
+            Ok(taken) => {
+                self.degraded.heal(self.now, Feature::Loading);
+                self.reloaded = Some(taken);
+            }
+            Err(errno) => self.degraded.note(self.now, Feature::Loading, errno),
         }
     }
 
     /// The loader ended well: its table comes into force, and the core learns of the new units.
     /// False when there is none to take, or not a whole one.
-    fn take_table(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// Nothing was taken for now: no memory, for example.
+    fn take_table(&mut self) -> Result<bool, Errno> {
         self.pipes.forget_gone(&self.supervisor);
-        if !self.tables.adopt() {
-            return false;
+        if !self.tables.adopt()? {
+            return Ok(false);
         }
-        let Some(table) = self.tables.table() else { return false };
+        let Some(table) = self.tables.table() else { return Ok(false) };
         self.supervisor.load(self.now, &table);
         let units = ettan_core::Catalog::len(&table);
         let messages = table.diagnostics().count();
@@ -170,7 +227,7 @@ impl Pid1 {
             };
             self.feed(Event::Ask { unit: builtins.rescue, ask });
         }
-        true
+        Ok(true)
     }
 
     /// Without a table from the first loader nothing at all would start: then somebody must be
@@ -211,8 +268,17 @@ impl Pid1 {
     }
 
     fn tell_swept(&mut self) {
-        while let Some(unit) = self.groups.swept(&self.supervisor, self.seekers.inotify()) {
+        loop {
+            let swept = self.with_reserve(
+                |pid1| pid1.groups.swept(&pid1.supervisor, pid1.seekers.inotify()),
+                |pid1, swept| pid1.groups.trouble().filter(|_| swept.is_none()),
+            );
+            let Some(unit) = swept else { break };
             self.feed(Event::Emptied { unit });
+        }
+        match self.groups.trouble() {
+            Some(errno) => self.degraded.note(self.now, Feature::Looking, errno),
+            None => self.degraded.heal(self.now, Feature::Looking),
         }
     }
 
@@ -221,6 +287,7 @@ impl Pid1 {
             let now = self.now;
             let (seekers, view) = self.split();
             let Some(found) = seekers.look(now, &view) else { return };
+            self.work = true;
             let Some(event) = found else { continue };
             if let Event::MainFound { unit, pid } = event {
                 self.groups.remember_main(unit, pid);

@@ -53,6 +53,12 @@ pub fn moment() -> Moment {
     moment
 }
 
+/// Waits for so many milliseconds, or less: a signal, or a kernel that refuses, ends it early.
+pub fn pause(ms: u64) {
+    let span = crate::poll::timespec(ms);
+    let _ = rustix::thread::nanosleep(&span);
+}
+
 /// Seconds and nanoseconds.
 fn read(clock: ClockId) -> (i64, u64) {
     #[cfg(target_pointer_width = "32")]

@@ -148,7 +148,7 @@ fn translate(event: &epoll::Event) -> Ready {
     }
 }
 
-fn timespec(ms: u64) -> Timespec {
+pub(crate) fn timespec(ms: u64) -> Timespec {
     let ms = ms.min(LONGEST_WAIT_MS);
     Timespec {
         tv_sec: (ms / 1000) as i64,

@@ -280,6 +280,9 @@ pub struct Stats {
     pub allocations_after_boot: u64,
     /// What the kernel lacks and is done another way, in words; empty when nothing.
     pub fallbacks: Text<256>,
+    /// What does not work just now and is tried again, since when and why; empty when all works.
+    #[serde(default)]
+    pub degraded: Text<256>,
     /// Clients of the control socket at this moment.
     pub clients: u32,
     /// Faults of PID 1 since boot; it survived them.

@@ -6,6 +6,7 @@ mod console;
 mod control;
 mod crash;
 mod exec;
+mod injection;
 mod kernels;
 mod limits;
 mod logs;

@@ -339,6 +339,7 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         diagnostics: u32::try_from(facts.diagnostics()).unwrap_or(u32::MAX),
         allocations_after_boot: facts.allocations_after_boot(),
         fallbacks: Text::format(format_args!("{}", ettan_sys::kernel::Missing)),
+        degraded: facts.degraded(),
         clients: own.clients,
         crashes: facts.crashes(),
         reduced: facts.reduced(),

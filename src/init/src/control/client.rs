@@ -112,8 +112,8 @@ fn send(socket: &OwnedFd, reply: &Reply, packet: &mut Packet) -> Sent {
     let Some(bytes) = packet.get(..length) else { return Sent::Gone };
     match socket::send(socket, bytes) {
         Ok(()) => Sent::Yes,
-        // ENOBUFS and ENOMEM pass; the packet is made again later.
-        Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => Sent::NoRoom,
+        Err(Errno::AGAIN) => Sent::NoRoom,
+        // ENOBUFS and ENOMEM too: the socket stays ready, and waiting for room would be a spin.
         Err(_) => Sent::Gone,
     }
 }

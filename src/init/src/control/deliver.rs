@@ -29,10 +29,12 @@ impl Control {
 
     pub(super) fn send(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) -> Sent {
         let Self { clients, packet, .. } = self;
-        match clients.get_mut(slot).and_then(Option::as_mut) {
+        let sent = match clients.get_mut(slot).and_then(Option::as_mut) {
             Some(client) => client.send(reply, packet, context.now),
             None => Sent::Gone,
-        }
+        };
+        self.work |= sent == Sent::Yes;
+        sent
     }
 
     /// Sends what a client still has to get, as far as its socket has room and the turn has time.

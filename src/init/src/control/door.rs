@@ -13,9 +13,6 @@ use std::os::unix::fs::MetadataExt;
 /// How long the listener rests when the kernel has no descriptor for a connection.
 const REST_MS: u64 = 1_000;
 
-/// Between two complaints about that.
-const COMPLAIN_EVERY_MS: u64 = 10_000;
-
 /// The listening socket and the reserve descriptor.
 pub(crate) struct Door {
     listener: Option<OwnedFd>,
@@ -23,7 +20,8 @@ pub(crate) struct Door {
     reserve: Option<OwnedFd>,
     /// While set, the listener is not polled.
     rests_until: Option<Millis>,
-    complained: Option<Millis>,
+    /// Why somebody could not be let in, the last time.
+    trouble: Option<(Millis, Errno)>,
     token: u64,
     path: &'static CStr,
     /// Device and inode of the socket's file.
@@ -48,7 +46,7 @@ impl Door {
             listener: None,
             reserve: None,
             rests_until: None,
-            complained: None,
+            trouble: None,
             token,
             path: c"",
             file: None,
@@ -98,6 +96,11 @@ impl Door {
         self.file.is_some() && file_at(path) == self.file
     }
 
+    /// When somebody could not be let in the last time, and why.
+    pub(crate) const fn trouble(&self) -> Option<(Millis, Errno)> {
+        self.trouble
+    }
+
     /// When the listener is polled again, if it rests.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         self.rests_until
@@ -121,13 +124,18 @@ impl Door {
         match socket::accept(listener) {
             Ok(Some(guest)) => self.look_at(guest),
             Ok(None) => Visit::Nobody,
-            Err(Errno::MFILE | Errno::NFILE) => self.squeeze_in(epoll, now),
-            Err(Errno::NOMEM | Errno::NOBUFS) => {
+            Err(errno @ (Errno::MFILE | Errno::NFILE)) => {
+                self.trouble = Some((now, errno));
+                self.squeeze_in(epoll, now)
+            }
+            // This concerns one visitor, who left.
+            Err(Errno::CONNABORTED) => Visit::Nobody,
+            // He waits still, and the listener would be ready for ever.
+            Err(errno) => {
+                self.trouble = Some((now, errno));
                 self.rest(epoll, now);
                 Visit::Nobody
             }
-            // ECONNABORTED and the like concern one visitor who left.
-            Err(_) => Visit::Nobody,
         }
     }
 
@@ -152,10 +160,6 @@ impl Door {
     /// No descriptor left: with the reserve's number the visitor is let in after all, so that he
     /// can be told and the listener is not ready for ever.
     fn squeeze_in(&mut self, epoll: &Epoll, now: Millis) -> Visit {
-        if self.complained.is_none_or(|at| now.since(at) >= COMPLAIN_EVERY_MS) {
-            self.complained = Some(now);
-            log::warn!("control socket: no descriptor left; clients are turned away");
-        }
         let had_reserve = self.reserve.take().is_some();
         let visitor = self.listener.as_ref().map(socket::accept);
         match visitor {

@@ -1,6 +1,9 @@
 //! What answers need beyond the supervisor: texts of the unit table, and facts about PID 1.
 
+use crate::degraded::Degraded;
+use ettan_core::Millis;
 use ettan_table::{Message, Table};
+use ettan_wire::Text;
 
 /// What the core does not know.
 pub(crate) trait Facts {
@@ -18,6 +21,8 @@ pub(crate) trait Facts {
     fn diagnostics(&self) -> usize;
     /// Heap allocations after boot: 0 by design.
     fn allocations_after_boot(&self) -> u64;
+    /// What does not work just now, since when and why; empty when all does.
+    fn degraded(&self) -> Text<256>;
     /// Faults of PID 1 since boot that it survived.
     fn crashes(&self) -> u32;
     /// So many of them that unit files are not read again.
@@ -28,6 +33,10 @@ pub(crate) trait Facts {
 pub(crate) struct TableFacts<'a> {
     /// The table in force.
     pub(crate) table: Option<Table<'a>>,
+    /// See [`Facts::degraded`].
+    pub(crate) degraded: &'a Degraded,
+    /// PID 1's clock.
+    pub(crate) now: Millis,
     /// See [`Facts::crashes`].
     pub(crate) crashes: u32,
     /// See [`Facts::reduced`].
@@ -65,6 +74,10 @@ impl Facts for TableFacts<'_> {
 
     fn allocations_after_boot(&self) -> u64 {
         ettan_sys::heap::after_seal()
+    }
+
+    fn degraded(&self) -> Text<256> {
+        self.degraded.text(self.now)
     }
 
     fn crashes(&self) -> u32 {

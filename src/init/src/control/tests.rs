@@ -81,6 +81,9 @@ impl Facts for Known {
     fn allocations_after_boot(&self) -> u64 {
         0
     }
+    fn degraded(&self) -> Text<256> {
+        Text::new()
+    }
     fn crashes(&self) -> u32 {
         0
     }

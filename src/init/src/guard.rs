@@ -1,0 +1,89 @@
+//! Notices a loop that turns without doing anything, and slows it down (`faults.md` 3.9). Knows
+//! neither why nor how to mend it: the rest of PID 1 stays of use meanwhile, at fifty turns a
+//! second.
+
+use ettan_core::Millis;
+
+/// Turns without work in a second that no honest wake-up explains: timers are due at most every
+/// 50 ms, and what wakes the loop otherwise gives it something to do.
+const IDLE_TURNS_MAX: u32 = 400;
+
+/// So few in a second, while slowed down, mean that the reason is gone.
+const CALM_TURNS: u32 = 25;
+
+/// How long a slowed loop pauses before each turn.
+pub(crate) const PAUSE_MS: u64 = 20;
+
+const WINDOW_MS: u64 = 1_000;
+
+/// Counts turns without work.
+#[derive(Default)]
+pub(crate) struct Guard {
+    begun: Millis,
+    idle: u32,
+    slow: bool,
+}
+
+/// What the last turn showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pulse {
+    /// As it was.
+    Same,
+    /// It spins: from now on it is slow.
+    Spins,
+    /// It spun, and does no longer.
+    Calm,
+}
+
+impl Guard {
+    /// After each turn. `worked`: something was taken in, done or sent in it.
+    pub(crate) fn turned(&mut self, now: Millis, worked: bool) -> Pulse {
+        if now.since(self.begun) >= WINDOW_MS {
+            let calm = self.slow && self.idle < CALM_TURNS;
+            (self.begun, self.idle) = (now, 0);
+            if calm {
+                self.slow = false;
+                return Pulse::Calm;
+            }
+        }
+        self.idle = self.idle.saturating_add(u32::from(!worked));
+        if !self.slow && self.idle > IDLE_TURNS_MAX {
+            self.slow = true;
+            return Pulse::Spins;
+        }
+        Pulse::Same
+    }
+
+    /// Whether each turn is to begin with a pause.
+    pub(crate) const fn slow(&self) -> bool {
+        self.slow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Guard, Millis, PAUSE_MS, Pulse};
+
+    #[test]
+    fn f3_9_a_loop_that_spins_is_slowed_down_until_it_is_calm() {
+        let mut guard = Guard::default();
+        let spins = (0..1_000).position(|_| guard.turned(Millis(5_000), false) == Pulse::Spins);
+        assert_eq!(spins, Some(400));
+        assert!(guard.slow());
+        for turn in 0..500 {
+            assert_eq!(guard.turned(Millis(5_000 + turn * PAUSE_MS), false), Pulse::Same);
+        }
+        assert_eq!(guard.turned(Millis(16_000), false), Pulse::Same, "a window that spun");
+        assert_eq!(guard.turned(Millis(17_100), false), Pulse::Calm);
+        assert!(!guard.slow());
+    }
+
+    #[test]
+    fn f3_9_a_busy_loop_is_left_alone() {
+        let mut guard = Guard::default();
+        for turn in 0..100_000 {
+            let idle = turn % 1_000 == 0;
+            assert_eq!(guard.turned(Millis(turn / 100), !idle), Pulse::Same);
+        }
+    }
+}
