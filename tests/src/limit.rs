@@ -52,6 +52,7 @@ impl Limit {
     }
 }
 
-fn slowness() -> f64 {
+/// What `ETTAN_TEST_SLOW` says; 1 by default.
+pub(crate) fn slowness() -> f64 {
     std::env::var("ETTAN_TEST_SLOW").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0)
 }

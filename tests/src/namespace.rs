@@ -10,6 +10,7 @@ use crate::host::Mounts;
 use crate::notices::{Next, Notices};
 use crate::{Client, End, Limit, Machine, Output, Process, Received, Story, Trace};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -251,7 +252,13 @@ impl Namespace {
     /// When nobody listens, or the answer does not come in time.
     #[track_caller]
     pub fn ask(&self, request: &str, last: &[&str]) -> Vec<Value> {
-        let client = Client::connect(&self.socket()).expect("somebody listens");
+        let client = loop {
+            match Client::connect(&self.socket()) {
+                // Too many wait to be let in, for the moment.
+                Err(Errno::AGAIN) if !self.limit.over() => {}
+                outcome => break outcome.expect("somebody listens"),
+            }
+        };
         client.send(request.as_bytes()).expect("a request is taken");
         let mut answer = Vec::new();
         loop {

@@ -4,6 +4,7 @@
 
 use super::channel::{Channel, Handle};
 use super::dice::Dice;
+use super::lines::Lines;
 use super::watch::Watch;
 use crate::binaries::{Program, look};
 use crate::{Builder, Machine, Namespace, Operate};
@@ -22,6 +23,17 @@ const PLACE: &str = "/soak";
 const EAGER: &str =
     "min-uptime-sec = \"1ms\"\nrestart-sec = \"1ms\"\nrestart-max-delay-sec = \"1ms\"\n";
 
+/// What is asked of a herd.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The time limit of it all.
+    pub(crate) seconds: u64,
+    /// Services that are never killed and write line after line.
+    pub(crate) chatterers: usize,
+    /// Units besides, by name and text.
+    pub(crate) more: Vec<(&'static str, String)>,
+}
+
 /// The machine and all its services.
 #[derive(Debug)]
 pub(crate) struct Herd {
@@ -30,6 +42,8 @@ pub(crate) struct Herd {
     pub(crate) dice: Dice,
     channel: Channel,
     services: Vec<Service>,
+    /// What the chatterers write.
+    lines: Vec<Lines>,
     /// What was counted of all of them.
     pub(crate) counts: Counts,
 }
@@ -64,22 +78,32 @@ struct Life {
 
 impl Herd {
     /// Boots a machine with all of them; returns when all have announced themselves.
-    pub(crate) fn boot(seconds: u64) -> Self {
+    pub(crate) fn boot(plan: Plan) -> Self {
         for program in [Program::FailingInit, Program::SoakWorker] {
             assert!(look(program).is_some(), "{program:?} is not built: tests/run soak does it");
         }
-        let builder = Builder::default().seconds(seconds).command(&["/sbin/init-failing"]);
+        let builder = Builder::default().seconds(plan.seconds).command(&["/sbin/init-failing"]);
         let mut machine = builder.build();
         machine.write(&format!("{PLACE}/locks"), b"");
         let channel = Channel::new(&machine.root().join("soak/channel"));
         for number in 0..SERVICES {
             machine.unit(&name(number), &unit(number));
         }
+        for (name, text) in &plan.more {
+            machine.unit(name, text);
+        }
+        let chatterers = SERVICES..SERVICES + plan.chatterers;
+        let mut lines = Vec::new();
+        for number in chatterers.clone() {
+            let (name, logs) = (name(number), machine.root().join("run/log/ettan"));
+            machine.unit(&name, &chatterer(number));
+            lines.push(Lines::new(logs.join(name).join("current")));
+        }
         machine.boot();
         let watch = Watch::new(machine.init());
-        let services = (0..SERVICES).map(|_| Service::default()).collect();
+        let services = (0..chatterers.end).map(|_| Service::default()).collect();
         let (dice, counts) = (Dice::new(), Counts::default());
-        let mut herd = Self { machine, watch, dice, channel, services, counts };
+        let mut herd = Self { machine, watch, dice, channel, services, lines, counts };
         herd.gather();
         herd
     }
@@ -101,7 +125,9 @@ impl Herd {
         let next_end = lives.map(|life| life.ends.saturating_duration_since(now)).min();
         let time = at_most.min(self.watch.due_in()).min(next_end.unwrap_or(at_most));
         self.channel.wait(time);
-        self.watch.look();
+        if self.watch.look() {
+            self.lines.iter_mut().for_each(Lines::follow);
+        }
     }
 
     /// Counts who has started; `lives` says how long each may.
@@ -119,7 +145,9 @@ impl Herd {
             if let Some(killed) = service.killed.take() {
                 self.counts.delays.push(now - killed);
             }
-            let span = lives(&mut self.dice).min(Duration::from_secs(86_400));
+            let mortal = announced.number < SERVICES;
+            let span = if mortal { lives(&mut self.dice) } else { Duration::MAX };
+            let span = span.min(Duration::from_secs(86_400));
             service.life = Some(Life { process: announced.process, ends: now + span });
         }
         self.look_for_missed();
@@ -127,7 +155,8 @@ impl Herd {
 
     /// Those who live may do so as long as `lives` says from now on.
     pub(crate) fn doom(&mut self, mut lives: impl FnMut(&mut Dice) -> Duration) {
-        for life in self.services.iter_mut().filter_map(|service| service.life.as_mut()) {
+        let mortals = self.services.iter_mut().take(SERVICES);
+        for life in mortals.filter_map(|service| service.life.as_mut()) {
             life.ends = Instant::now() + lives(&mut self.dice);
         }
     }
@@ -136,7 +165,7 @@ impl Herd {
     pub(crate) fn kill_due(&mut self, all: bool, at_most: u64) {
         let now = Instant::now();
         let mut left = at_most;
-        for service in &mut self.services {
+        for service in self.services.iter_mut().take(SERVICES) {
             let due = service.life.as_ref().is_some_and(|life| all || life.ends <= now);
             if !due || left == 0 {
                 continue;
@@ -159,6 +188,13 @@ impl Herd {
         }
     }
 
+    /// Lines that the chatterers' logs have, and how many of them are not as they were written.
+    pub(crate) fn lines(&mut self) -> (u64, u64) {
+        self.lines.iter_mut().for_each(Lines::follow);
+        let all = self.lines.iter().map(|lines| (lines.seen, lines.lost));
+        all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
     /// What PID 1 itself has counted: starts nobody asked for.
     pub(crate) fn restarts(&self) -> u64 {
         let one = |number| {
@@ -168,6 +204,10 @@ impl Herd {
         };
         (0..SERVICES).map(one).sum()
     }
+}
+
+fn chatterer(number: usize) -> String {
+    format!("[service]\nexec-start = \"/usr/bin/soak-worker {PLACE} {number} chatter\"\n")
 }
 
 fn name(number: usize) -> String {

@@ -3,7 +3,7 @@
 
 use super::Row;
 use super::dice::Dice;
-use super::herd::{Herd, SERVICES};
+use super::herd::{Herd, Plan, SERVICES};
 use super::watch::descriptors;
 use crate::Machine;
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ const MASSACRE: u64 = 2_000;
 const LIFE_MAX_US: u64 = 40_000;
 
 pub(super) fn run(rounds: u64) -> Vec<Row> {
-    let mut herd = Herd::boot(120 + rounds / 100);
+    let mut herd =
+        Herd::boot(Plan { seconds: 120 + rounds / 100, chatterers: 0, more: Vec::new() });
     // Everything is used once before memory counts.
     kill(&mut herd, SERVICES as u64 * 10);
     herd.watch.settled();

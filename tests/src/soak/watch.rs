@@ -38,6 +38,11 @@ impl Watch {
         self.memory = memory_kib(self.init).map(|now| (now, now));
     }
 
+    /// Whether memory counts already.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.memory.is_some()
+    }
+
     /// How far memory moved since it settled, KiB.
     pub(crate) fn memory_moved_kib(&self) -> u64 {
         self.memory.map_or(u64::MAX, |(least, most)| most - least)
@@ -48,11 +53,11 @@ impl Watch {
         self.next.saturating_duration_since(Instant::now())
     }
 
-    /// Looks, if it is time.
-    pub(crate) fn look(&mut self) {
+    /// Looks, if it is time; false if it is not.
+    pub(crate) fn look(&mut self) -> bool {
         let now = Instant::now();
         if now < self.next {
-            return;
+            return false;
         }
         self.next = now + EVERY;
         if let (Some((least, most)), Some(here)) = (self.memory, memory_kib(self.init)) {
@@ -69,6 +74,7 @@ impl Watch {
                 self.zombies.insert(zombie.pid, since);
             }
         }
+        true
     }
 }
 

@@ -6,3 +6,18 @@ use ettan_tests::soak::sample;
 fn soak_kills() {
     sample("kills");
 }
+
+#[test]
+fn soak_crashes() {
+    sample("crashes");
+}
+
+#[test]
+fn soak_upgrades() {
+    sample("upgrades");
+}
+
+#[test]
+fn soak_floods() {
+    sample("floods");
+}

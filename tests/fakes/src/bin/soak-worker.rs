@@ -4,33 +4,40 @@
 //!
 //! `soak-worker DIRECTORY NUMBER` is the service in the foreground; with `launcher FILE` after it
 //! starts the service, writes its PID file and exits; with `parent FILE` it leaves the writing to
-//! the service (`daemon FILE`).
+//! the service (`daemon FILE`); with `chatter` it writes a numbered line every few milliseconds;
+//! `flood` tells nobody and writes as fast as it can.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::ExitCode;
 
 use ettan_fakes::start_self;
+use nix::poll::{PollTimeout, poll};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
-        [place, number] => serve(place, number, None),
-        [place, number, "daemon", file] => serve(place, number, Some(file)),
-        [place, number, "launcher", file] => launch(&[place, number], Some(file)),
-        [place, number, "parent", file] => launch(&[place, number, "daemon", file], None),
-        _ => Err(io::Error::other("usage: soak-worker DIRECTORY NUMBER [launcher|parent FILE]")),
-    };
-    match outcome {
+    match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("soak-worker: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(words: &[&str]) -> io::Result<()> {
+    match words {
+        [place, number] => serve(place, number, None),
+        [place, number, "daemon", file] => serve(place, number, Some(file)),
+        [place, number, "launcher", file] => launch(&[place, number], Some(file)),
+        [place, number, "parent", file] => launch(&[place, number, "daemon", file], None),
+        [place, number, "chatter"] => chatter(place, number),
+        [_, _, "flood"] => flood(),
+        _ => Err(io::Error::other("usage: soak-worker DIRECTORY NUMBER [launcher|parent FILE]")),
     }
 }
 
@@ -41,6 +48,29 @@ fn launch(arguments: &[&str], file: Option<&str>) -> io::Result<()> {
 }
 
 fn serve(place: &str, number: &str, file: Option<&str>) -> io::Result<()> {
+    let _lock = announce(place, number, file)?;
+    loop {
+        std::thread::park();
+    }
+}
+
+fn chatter(place: &str, number: &str) -> io::Result<()> {
+    let _lock = announce(place, number, None)?;
+    let pause = PollTimeout::from(2_u8);
+    for count in 1_u64.. {
+        writeln!(io::stdout(), "line {count} of many that are all to arrive, in order, once")?;
+        poll(&mut [], pause)?;
+    }
+    Ok(())
+}
+
+fn flood() -> io::Result<()> {
+    loop {
+        writeln!(io::stdout(), "water, water everywhere, and not a line to read")?;
+    }
+}
+
+fn announce(place: &str, number: &str, file: Option<&str>) -> io::Result<File> {
     let lock = File::create(Path::new(place).join(format!("{number}.lock")))?;
     // Whoever dies lets go of its lock before anybody can see it dead.
     let alone = lock.try_lock().is_ok();
@@ -50,8 +80,5 @@ fn serve(place: &str, number: &str, file: Option<&str>) -> io::Result<()> {
     let word = if alone { "alone" } else { "double" };
     let socket = UnixDatagram::unbound()?;
     socket.send_to(format!("{number} {word}").as_bytes(), Path::new(place).join("channel"))?;
-    drop(socket);
-    loop {
-        std::thread::park();
-    }
+    Ok(lock)
 }
