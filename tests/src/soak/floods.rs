@@ -16,6 +16,10 @@ const LIFE_MAX_US: u64 = 1_000_000;
 /// One in so many signals is HUP, which has the units read again.
 const RELOAD: u64 = 1_000;
 
+/// Between two signals, and between two clients of one kind: it is PID 1 that is tried here, and
+/// not how the kernel shares processors with us.
+const BREATH: Duration = Duration::from_micros(50);
+
 /// What PID 1 has no use for.
 const USELESS: [Signal; 4] = [Signal::WINCH, Signal::PIPE, Signal::ALARM, Signal::CHILD];
 
@@ -101,10 +105,9 @@ fn ask_and_go(who: &Who, thrown: &Thrown) {
 }
 
 fn throw(who: &Who, dice: &mut Dice, thrown: &Thrown, then: impl FnOnce(Client)) {
+    pause(BREATH);
     // EAGAIN: too many wait already to be let in.
-    let Ok(client) = Client::connect(&who.socket) else {
-        return pause(Duration::from_micros(100));
-    };
+    let Ok(client) = Client::connect(&who.socket) else { return };
     let nth = usize::try_from(dice.below(REQUESTS.len() as u64)).unwrap_or(0);
     let request = REQUESTS.get(nth).copied().unwrap_or_default();
     if client.send(request.as_bytes()).is_ok() {
@@ -116,6 +119,7 @@ fn throw(who: &Who, dice: &mut Dice, thrown: &Thrown, then: impl FnOnce(Client))
 fn signal(who: &Who, thrown: &Thrown) {
     let mut dice = Dice::new();
     while !thrown.over.load(Ordering::Relaxed) {
+        pause(BREATH);
         let nth = usize::try_from(dice.below(USELESS.len() as u64)).unwrap_or(0);
         let useless = USELESS.get(nth).copied().unwrap_or(Signal::WINCH);
         who.signal(if dice.below(RELOAD) == 0 { Signal::HUP } else { useless });

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// Nothing keeps PID 1 away so long.
 const GIVE_UP_SECONDS: u64 = 10;
 
+/// A gap that is worth a word.
+const TELL: Duration = Duration::from_millis(300);
+
 /// Somebody who asks.
 #[derive(Debug)]
 pub(crate) struct Pings {
@@ -39,7 +42,11 @@ impl Pings {
         while !self.ping(limit) {
             assert!(!limit.over(), "PID 1 does not answer any more");
         }
-        last.elapsed()
+        let gap = last.elapsed();
+        if gap > TELL {
+            eprintln!("soak: no answer for {gap:?}");
+        }
+        gap
     }
 
     /// Whether there was an answer. A connection lives as long as the execution it was made to.

@@ -1,5 +1,6 @@
 //! What process 1 looks like from outside: memory, descriptors, and children it has not reaped.
 
+use super::patience;
 use crate::Process;
 use std::collections::HashMap;
 use std::fs;
@@ -67,9 +68,9 @@ impl Watch {
         let before = std::mem::take(&mut self.zombies);
         for zombie in zombies {
             let since = before.get(&zombie.pid).copied().unwrap_or(now);
-            if now - since > ZOMBIE_AGE {
+            if now - since > ZOMBIE_AGE.mul_f64(patience()) {
                 self.old_zombies += 1;
-                eprintln!("soak: a zombie for {:?}: {}", now - since, Process::table(&[zombie]));
+                eprint!("soak: a zombie for {:?}: {}", now - since, Process::table(&[zombie]));
             } else {
                 self.zombies.insert(zombie.pid, since);
             }
