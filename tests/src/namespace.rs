@@ -25,6 +25,8 @@ use std::time::Duration;
 const SETUP: &str = include_str!("setup.sh");
 const INIT: &str = "/sbin/init";
 const LACKING: &str = "/usr/bin/lacking";
+/// An init in a directory where a test puts it, and may put another one.
+const MOVABLE: &str = "/disk/init";
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a machine is made of, before it is made.
@@ -186,7 +188,10 @@ impl Namespace {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mounts = Mounts::now();
-        let is_ettan = builder.command.first().is_some_and(|program| program.starts_with(INIT));
+        let is_ettan = builder
+            .command
+            .first()
+            .is_some_and(|program| program.starts_with(INIT) || program.ends_with(MOVABLE));
         let directory = stage(number, is_ettan);
         let cgroup = match builder.cgroups {
             Cgroups::Own => Some(Cgroup::new(number).expect("a control group on the host")),

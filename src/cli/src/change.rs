@@ -58,7 +58,7 @@ pub(crate) fn name(unit: &str) -> Result<Text<64>, Trouble> {
 }
 
 /// Waits for `accepted` only; `text` says what that means.
-fn accepted(link: &Link, text: &str, screen: &Screen) -> Result<Code, Trouble> {
+pub(crate) fn accepted(link: &Link, text: &str, screen: &Screen) -> Result<Code, Trouble> {
     let accepted = link.expect()?;
     if screen.json {
         screen.packet(&accepted.json);
@@ -108,13 +108,6 @@ pub(crate) fn reload(wait: bool, screen: &Screen) -> Code {
         true => finish(&link, screen),
         false => accepted(&link, "accepted", screen),
     });
-    done.unwrap_or_else(|trouble| trouble.tell(screen))
-}
-
-/// reexec.
-pub(crate) fn reexec(screen: &Screen) -> Code {
-    let done = Link::ask(&Request::Reexec)
-        .and_then(|link| accepted(&link, "PID 1 executes itself anew", screen));
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 

@@ -8,6 +8,7 @@
 //! | `link` | the connection to PID 1 |
 //! | `change` | verbs that change something, and wait until it is so |
 //! | `check` | unit files, checked with the loader's own code |
+//! | `reexec` | another PID 1, and whether it came about |
 //! | `status` | status, list, is-active |
 //! | `show` | wire values → lines |
 //! | `group` | memory and tasks, from the unit's cgroup |
@@ -23,6 +24,7 @@ mod escape;
 mod group;
 mod link;
 mod logs;
+mod reexec;
 mod show;
 mod status;
 
@@ -55,7 +57,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Logs { follow, lines, units } => logs::logs(&units, lines, follow, screen),
         Verb::Events { recent } => change::events(recent, screen),
         Verb::ReloadUnits => change::reload(wait, screen),
-        Verb::Reexec => change::reexec(screen),
+        Verb::Reexec => reexec::reexec(wait, screen),
         Verb::Check { root, files } => check::check(root.as_deref(), &files, screen),
         Verb::Condition { name, holds } => change::condition(&name, holds, screen),
         Verb::Power { action, force } => change::power(action, force, screen),

@@ -159,6 +159,9 @@ pub(crate) fn summary(stats: &Stats) -> String {
             "\nreduced mode: unit files are not read again (ettan reexec tries to leave it)",
         );
     }
+    if stats.reverted {
+        text.push_str("\nthe last new PID 1 failed before it was in service; this one goes on");
+    }
     if !stats.fallbacks.is_empty() {
         let _ = write!(text, "\nkernel: {}", stats.fallbacks);
     }
@@ -333,6 +336,9 @@ failed    x                       exec /usr/bin/x: no such file or directory"
             clients: 1,
             crashes: 0,
             reduced: false,
+            executions: 0,
+            trial: false,
+            reverted: false,
         };
         assert_eq!(
             summary(&stats),

@@ -14,8 +14,8 @@ use crate::{
 /// The version of the records. Another one is not read.
 pub const IMAGE_VERSION: u16 = 1;
 
-/// The longest record: a name of 64 bytes, and numbers.
-pub const RECORD_MAX: usize = 240;
+/// Room for the longest record, which is 172 bytes with a name of 64.
+pub const RECORD_MAX: usize = 180;
 
 /// Why bytes cannot be taken for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ impl Supervisor {
     /// The next unit that changed since it was last asked for here: its record is out of date.
     pub fn next_changed(&mut self) -> Option<UnitId> {
         self.changed.take_first().map(UnitId)
+    }
+
+    /// The record of this unit could not be written: it is still out of date.
+    pub fn not_saved(&mut self, id: UnitId) {
+        self.changed.put(id.0);
     }
 
     /// Whether conditions changed since the last call.

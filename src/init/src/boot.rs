@@ -71,7 +71,7 @@ fn set_host_name() {
 /// With logging: everything worth a word when it fails.
 pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
     if is_first {
-        log::info!("Ettan {} is PID 1", env!("CARGO_PKG_VERSION"));
+        log::info!("Ettan {} is PID 1", crate::VERSION);
     }
     for (place, errno) in &ground.refused {
         log::warn!("{}: cannot be mounted: {errno}", place.to_string_lossy());

@@ -26,7 +26,7 @@ mod ring;
 mod tests;
 pub(crate) mod viewers;
 
-pub(crate) use facts::{Facts, TableFacts};
+pub(crate) use facts::{Facts, History, TableFacts};
 
 use crate::report::Cause;
 use answer::{Answer, Own};
@@ -81,7 +81,7 @@ pub(crate) enum Command {
     },
     /// Run the loader; then call [`Control::reloaded`].
     ReloadUnits,
-    /// Execute PID 1 anew.
+    /// Execute PID 1 anew; else call [`Control::not_executed`].
     Reexec,
     /// Fail as asked; in test builds only.
     #[cfg(feature = "fault-injection")]
@@ -279,6 +279,17 @@ impl Control {
         for slot in 0..CLIENTS {
             let client = self.clients.get(slot).and_then(Option::as_ref);
             if client.is_some_and(|client| matches!(client.job, Job::Reloading { begun: true })) {
+                self.finish(slot, &reply, context);
+            }
+        }
+    }
+
+    /// PID 1 was not executed anew. `text` is one line.
+    pub(crate) fn not_executed(&mut self, text: &str, context: &Context<'_>) {
+        for slot in 0..CLIENTS {
+            let client = self.clients.get(slot).and_then(Option::as_ref);
+            if client.is_some_and(|client| matches!(client.job, Job::Executing)) {
+                let reply = Reply::Failed(Finished { text: Text::from(text) });
                 self.finish(slot, &reply, context);
             }
         }

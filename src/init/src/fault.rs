@@ -34,11 +34,18 @@ fn fail(pid1: &mut Pid1, kind: FailWord) {
         FailWord::Segv => ettan_sys::reexec::fail(),
         FailWord::Overflow => drop(dig(0, &mut [0; 512])),
         FailWord::Corrupt => {
-            if let Some(memory) = &mut pid1.past.memory {
+            if let Some(memory) = &pid1.past.memory {
                 memory.damage();
             }
             ettan_sys::reexec::fail();
         }
+    }
+}
+
+/// Fails where a file asks for it: so that a new PID 1 is broken in a certain place.
+pub(crate) fn at(place: &str) {
+    if std::fs::read_to_string("/run/fail-at").is_ok_and(|asked| asked == place) {
+        ettan_sys::reexec::fail();
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `save` | writes them |
 //! | `past` | what the execution before left, and how it ended |
 //! | `resume` | goes on where it was |
+//! | `upgrade` | another file in the place of this one: tries it, then executes it |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
 #![deny(
@@ -57,12 +58,16 @@ mod seek;
 mod state;
 mod tables;
 mod translate;
+mod upgrade;
 
 use std::process::ExitCode;
 
 /// Counts what is allocated after boot; the count belongs to `ettan status` and should be 0.
 #[global_allocator]
 static HEAP: ettan_sys::heap::CountingAlloc = ettan_sys::heap::CountingAlloc;
+
+/// What `ettan status` and the log call this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const USAGE: &str = "ettan-init is PID 1: the kernel starts it as /sbin/init. \
 To talk to a running one, use the `ettan` command.";
@@ -79,6 +84,7 @@ fn main() -> ExitCode {
         Some("log") => ettan_log::main(),
         Some("watch") => ettan_watch::main(),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),
+        Some(upgrade::CHECK) => upgrade::helper_main(),
         Some(_) | None => {
             eprintln!("{USAGE}");
             2

@@ -1,38 +1,42 @@
 //! What PID 1 remembers beyond its own end: records in memory that a new execution inherits.
 //! Knows their places and whether they are whole, not what they say.
 //!
-//! Each record has a place with two copies. A write goes into the older copy, with the next
-//! sequence number and a checksum: a fault in the middle of it leaves the other one.
+//! The memory is not mapped: a stray write of ours cannot reach it, and it costs no page tables.
+//! Each record is written twice, first to a draft that all share, then to its place. Whichever
+//! write is cut short, the other copy is whole.
 
 use ettan_core::MAX_UNITS;
-use ettan_sys::memory::{self, Own};
-use ettan_sys::{Errno, OwnedFd, reexec};
+use ettan_sys::{Errno, OwnedFd, memory, reexec};
 use ettan_table::crc32;
+use std::os::fd::IntoRawFd;
 
-/// Bytes of one copy: the core's record, what `init` adds, and the head below.
-const COPY: usize = 512;
-const HEAD: usize = 12;
+/// Bytes of a place. A usual record takes 160, the longest fits (see the tests of `state`), and
+/// sixteen places fill a page exactly: no write touches two.
+const PLACE: usize = 256;
+
+/// Checksum of all that follows, place, length.
+const HEAD: usize = 8;
+
+/// As large as a page, so that what was never written is found.
+const COPY_AT_ONCE: usize = 4096;
 
 /// The longest record.
-pub(crate) const RECORD: usize = COPY - HEAD;
+pub(crate) const RECORD: usize = PLACE - HEAD;
 
-/// Where the record of all is; conditions and units follow.
+/// A record.
+pub(crate) type Record = heapless::Vec<u8, RECORD>;
+
+/// Where the record of all is; conditions and units follow, and at last the draft.
 pub(crate) const WHOLE: usize = 0;
 const CONDITIONS: usize = 1;
 const UNITS: usize = CONDITIONS + ettan_core::MAX_CONDITIONS;
-const PLACES: usize = UNITS + MAX_UNITS;
+const DRAFT: usize = UNITS + MAX_UNITS;
+const PLACES: usize = DRAFT + 1;
 
-const LENGTH: usize = reexec::NOTE_BYTES + PLACES * COPY * 2;
+const LENGTH: usize = reexec::NOTE_BYTES + PLACES * PLACE;
 
-/// One copy: sequence, length, checksum of everything else.
-type Bytes = [u8; COPY];
-
-/// The memory. Only what is used of it becomes resident.
-pub(crate) struct Memory {
-    map: Own,
-    /// Open at its number for as long as PID 1 lives.
-    _fd: OwnedFd,
-}
+/// The memory. Only what is used of it takes room.
+pub(crate) struct Memory(OwnedFd);
 
 /// Neither copy of a record is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,74 +48,108 @@ impl Memory {
     /// # Errors
     /// The kernel's answer: no descriptor or no memory left.
     pub(crate) fn new() -> Result<Self, Errno> {
-        Self::over(reexec::prepare(u64::try_from(LENGTH).unwrap_or(0))?)
+        Ok(Self(reexec::prepare(u64::try_from(LENGTH).unwrap_or(0))?))
     }
 
-    /// The memory that the last execution left.
+    /// The memory that the last execution left, or a copy of it.
     ///
     /// # Errors
     /// EINVAL when it has another length: another version wrote it.
     pub(crate) fn over(fd: OwnedFd) -> Result<Self, Errno> {
-        Ok(Self { map: memory::map_own(&fd, LENGTH)?, _fd: fd })
+        match usize::try_from(memory::length(&fd)?) {
+            Ok(LENGTH) => Ok(Self(fd)),
+            Ok(_) | Err(_) => Err(Errno::INVAL),
+        }
+    }
+
+    /// As [`Memory::over`]. Memory of another length stays open at its number, until `new` takes
+    /// what is noted there.
+    pub(crate) fn over_or_leave(fd: OwnedFd) -> Option<Self> {
+        if memory::length(&fd).is_ok_and(|length| usize::try_from(length) == Ok(LENGTH)) {
+            return Some(Self(fd));
+        }
+        let _ = fd.into_raw_fd();
+        None
+    }
+
+    /// A copy that nobody can change: for a program that is to say whether it can read it.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM.
+    pub(crate) fn copy_for_check(&self) -> Result<OwnedFd, Errno> {
+        let copy = memory::memfd_create(c"ettan-state-copy")?;
+        memory::fix_length(&copy, u64::try_from(LENGTH).unwrap_or(0))?;
+        let mut bytes = [0; COPY_AT_ONCE];
+        for at in (0..u64::try_from(LENGTH).unwrap_or(0)).step_by(COPY_AT_ONCE) {
+            let length = memory::read_at(&self.0, &mut bytes, at)?;
+            let bytes = bytes.get(..length).unwrap_or_default();
+            // Most of it was never written, and takes no room.
+            if bytes.iter().any(|byte| *byte != 0) {
+                memory::write_at(&copy, bytes, at)?;
+            }
+        }
+        memory::seal(&copy)?;
+        Ok(copy)
+    }
+
+    /// Forgets every record.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where memory cannot have holes.
+    pub(crate) fn clear(&self) -> Result<(), Errno> {
+        let length = u64::try_from(PLACES.saturating_mul(PLACE)).unwrap_or(0);
+        memory::clear(&self.0, position(WHOLE), length)
     }
 
     /// Writes the record at `place`; an empty one says that there is none.
-    pub(crate) fn write(&mut self, place: usize, record: &[u8]) {
-        let Some([first, second]) = self.copies_mut(place) else { return };
-        let (age_first, age_second) = (sequence(first), sequence(second));
-        let (older, newest) = match (whole(first), whole(second)) {
-            // What is not whole is of no use.
-            (None, _) => (first, age_second),
-            (Some(_), None) => (second, age_first),
-            (Some(_), Some(_)) if newer(age_first, age_second) => (second, age_first),
-            (Some(_), Some(_)) => (first, age_second),
-        };
-        fill(older, newest.wrapping_add(1), record);
+    ///
+    /// # Errors
+    /// ENOMEM, ENOSPC: the record before is still there. EMSGSIZE: too long, which the tests of
+    /// `state` exclude.
+    pub(crate) fn write(&self, place: usize, record: &[u8]) -> Result<(), Errno> {
+        let (bytes, length) = sealed(place, record).ok_or(Errno::MSGSIZE)?;
+        let bytes = bytes.get(..length).unwrap_or_default();
+        memory::write_at(&self.0, bytes, position(DRAFT))?;
+        memory::write_at(&self.0, bytes, position(place))
     }
 
     /// The record at `place`; None where there is none.
     ///
     /// # Errors
     /// Neither copy is whole.
-    pub(crate) fn read(&self, place: usize) -> Result<Option<&[u8]>, Torn> {
-        let [first, second] = self.copies(place).ok_or(Torn)?;
-        let record = match (whole(first), whole(second)) {
-            (Some(one), Some(other)) => {
-                if newer(sequence(first), sequence(second)) {
-                    one
-                } else {
-                    other
-                }
-            }
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return Err(Torn),
+    pub(crate) fn read(&self, place: usize) -> Result<Option<Record>, Torn> {
+        let record = match self.copy(place, place) {
+            Some(record) => record,
+            None => self.copy(DRAFT, place).ok_or(Torn)?,
         };
         Ok((!record.is_empty()).then_some(record))
     }
 
+    /// What stands at `at`, if it is whole and meant for `place`. Zeros, as the kernel gives
+    /// them, are the whole of nothing.
+    fn copy(&self, at: usize, place: usize) -> Option<Record> {
+        let mut bytes = [0; PLACE];
+        if place >= DRAFT || memory::read_at(&self.0, &mut bytes, position(at)) != Ok(PLACE) {
+            return None;
+        }
+        if at == place && bytes.iter().all(|byte| *byte == 0) {
+            return Some(Record::new());
+        }
+        let (sum, rest) = bytes.split_first_chunk::<4>()?;
+        let (owner, body) = rest.split_first_chunk::<2>()?;
+        let (length, body) = body.split_first_chunk::<2>()?;
+        let body = body.get(..usize::from(u16::from_le_bytes(*length)))?;
+        let summed = rest.get(..body.len().checked_add(HEAD - 4)?)?;
+        let is_whole = crc32(summed) == u32::from_le_bytes(*sum);
+        let is_meant = usize::from(u16::from_le_bytes(*owner)) == place;
+        (is_whole && is_meant).then(|| Record::from_slice(body).ok())?
+    }
+
     /// Makes every record useless, as no fault should.
     #[cfg(feature = "fault-injection")]
-    pub(crate) fn damage(&mut self) {
-        let bytes = self.map.bytes_mut().iter_mut().skip(reexec::NOTE_BYTES);
-        bytes.for_each(|byte| *byte ^= 0x55);
-    }
-
-    fn copies(&self, place: usize) -> Option<[&Bytes; 2]> {
-        let (all, _) = self.map.bytes().get(reexec::NOTE_BYTES..)?.as_chunks::<COPY>();
-        let at = place.checked_mul(2)?;
-        match all.get(at..at.checked_add(2)?)? {
-            [first, second] => Some([first, second]),
-            _ => None,
-        }
-    }
-
-    fn copies_mut(&mut self, place: usize) -> Option<[&mut Bytes; 2]> {
-        let bytes = self.map.bytes_mut().get_mut(reexec::NOTE_BYTES..)?;
-        let (all, _) = bytes.as_chunks_mut::<COPY>();
-        let at = place.checked_mul(2)?;
-        match all.get_mut(at..at.checked_add(2)?)? {
-            [first, second] => Some([first, second]),
-            _ => None,
+    pub(crate) fn damage(&self) {
+        for place in 0..PLACES {
+            let _ = memory::write_at(&self.0, &[0x55; PLACE], position(place));
         }
     }
 }
@@ -126,51 +164,24 @@ pub(crate) const fn unit(nth: usize) -> usize {
     UNITS.saturating_add(nth)
 }
 
-/// In the order in which the numbers were given, which wrap.
-const fn newer(one: u32, other: u32) -> bool {
-    one.wrapping_sub(other) < u32::MAX / 2
+/// Where a place begins.
+fn position(place: usize) -> u64 {
+    let at = place.saturating_mul(PLACE).saturating_add(reexec::NOTE_BYTES);
+    u64::try_from(at).unwrap_or(u64::MAX)
 }
 
-fn sequence(copy: &Bytes) -> u32 {
-    copy.first_chunk().map_or(0, |word| u32::from_le_bytes(*word))
-}
-
-/// The record, if it is whole. Zeros, as the kernel gives them, are the whole of nothing.
-fn whole(copy: &Bytes) -> Option<&[u8]> {
-    let (sum, rest) = split(copy)?;
-    let (length, body) = rest.get(4..)?.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    if sum == 0 && length == 0 {
-        return body.get(..0);
-    }
-    let record = body.get(..length)?;
-    let summed = rest.get(..length.checked_add(HEAD - 4)?)?;
-    (crc32(summed) == sum).then_some(record)
-}
-
-/// The checksum, which stands at the end, and everything before it.
-fn split(copy: &Bytes) -> Option<(u32, &[u8])> {
-    let (rest, sum) = copy.split_last_chunk::<4>()?;
-    Some((u32::from_le_bytes(*sum), rest))
-}
-
-fn fill(copy: &mut Bytes, sequence: u32, record: &[u8]) {
-    let length = u32::try_from(record.len()).unwrap_or(0);
-    let end = record.len().saturating_add(HEAD - 4);
-    if end > COPY - 4 {
-        return;
-    }
-    let Some((rest, sum)) = copy.split_last_chunk_mut::<4>() else { return };
-    // Not whole from here on.
-    *sum = u32::MAX.to_le_bytes();
-    let Some(room) = rest.get_mut(..end) else { return };
-    let Some((head, body)) = room.split_first_chunk_mut::<8>() else { return };
-    let (low, high) = head.split_at_mut(4);
-    low.copy_from_slice(&sequence.to_le_bytes());
-    high.copy_from_slice(&length.to_le_bytes());
+/// The bytes of a record for `place`, and how many of them count.
+fn sealed(place: usize, record: &[u8]) -> Option<([u8; PLACE], usize)> {
+    let mut bytes = [0; PLACE];
+    let length = record.len().checked_add(HEAD)?;
+    let (sum, rest) = bytes.get_mut(..length)?.split_first_chunk_mut::<4>()?;
+    let (owner, body) = rest.split_first_chunk_mut::<2>()?;
+    let (room, body) = body.split_first_chunk_mut::<2>()?;
+    *owner = u16::try_from(place).ok()?.to_le_bytes();
+    *room = u16::try_from(record.len()).ok()?.to_le_bytes();
     body.copy_from_slice(record);
-    let value = crc32(room);
-    *sum = value.to_le_bytes();
+    *sum = crc32(rest).to_le_bytes();
+    Some((bytes, length))
 }
 
 #[cfg(test)]
@@ -179,52 +190,65 @@ mod tests {
 
     use super::*;
 
-    fn memory() -> Memory {
+    fn empty() -> Memory {
         let fd = memory::memfd_create(c"ettan-test").unwrap();
-        memory::write_all(&fd, &vec![0; LENGTH]).unwrap();
+        memory::fix_length(&fd, LENGTH as u64).unwrap();
         Memory::over(fd).unwrap()
+    }
+
+    fn read(memory: &Memory, place: usize) -> Vec<u8> {
+        memory.read(place).unwrap().unwrap().to_vec()
     }
 
     #[test]
     fn what_was_written_last_is_read() {
-        let mut memory = memory();
+        let memory = empty();
         assert_eq!(memory.read(unit(7)), Ok(None));
         for round in 0..5_u8 {
-            memory.write(unit(7), &[round; 100]);
-            assert_eq!(memory.read(unit(7)), Ok(Some(&[round; 100][..])));
+            memory.write(unit(7), &[round; 100]).unwrap();
+            assert_eq!(read(&memory, unit(7)), [round; 100]);
         }
-        memory.write(unit(7), &[]);
+        memory.write(unit(7), &[]).unwrap();
         assert_eq!(memory.read(unit(7)), Ok(None));
-        memory.write(unit(1023), &[1; RECORD]);
-        assert_eq!(memory.read(unit(1023)), Ok(Some(&[1; RECORD][..])));
+        memory.write(unit(1023), &[1; RECORD]).unwrap();
+        assert_eq!(read(&memory, unit(1023)), [1; RECORD]);
         assert_eq!(memory.read(unit(1022)), Ok(None));
         assert_eq!(memory.read(unit(1024)), Err(Torn));
+        assert_eq!(memory.write(unit(0), &[1; RECORD + 1]), Err(Errno::MSGSIZE));
     }
 
+    /// A write that is cut short after any byte, of the draft or of the place itself.
     #[test]
-    fn f3_5_a_write_torn_anywhere_leaves_the_record_before() {
-        let mut memory = memory();
-        memory.write(3, b"before");
-        memory.write(3, b"now");
-        let at = reexec::NOTE_BYTES + 3 * 2 * COPY;
-        let newest =
-            if whole(memory.copies(3).unwrap()[0]) == Some(b"now") { at } else { at + COPY };
-        for byte in (0..11).chain(COPY - 4..COPY) {
-            memory.map.bytes_mut()[newest + byte] ^= 0x40;
-            assert_eq!(memory.read(3), Ok(Some(&b"before"[..])), "byte {byte}");
-            memory.map.bytes_mut()[newest + byte] ^= 0x40;
+    fn f3_5_a_write_torn_anywhere_leaves_the_record_before_or_after() {
+        let (now, length) = sealed(3, b"this is so now").unwrap();
+        for end in 0..length {
+            let memory = empty();
+            memory.write(3, b"before").unwrap();
+            memory.write(4, b"another").unwrap();
+            memory::write_at(&memory.0, &now[..end], position(DRAFT)).unwrap();
+            assert_eq!(read(&memory, 3), b"before", "draft cut at {end}");
+            memory::write_at(&memory.0, &now[..length], position(DRAFT)).unwrap();
+            assert_eq!(read(&memory, 3), b"before");
+            memory::write_at(&memory.0, &now[..end], position(3)).unwrap();
+            let found = read(&memory, 3);
+            assert!(found == b"before" || found == b"this is so now", "cut at {end}: {found:?}");
+            assert_eq!(read(&memory, 4), b"another");
         }
-        assert_eq!(memory.read(3), Ok(Some(&b"now"[..])));
     }
 
     #[test]
-    fn f3_6_two_torn_copies_are_told() {
-        let mut memory = memory();
-        memory.write(3, b"before");
-        memory.write(3, b"now");
-        let at = reexec::NOTE_BYTES + 3 * 2 * COPY;
-        memory.map.bytes_mut()[at + 9] ^= 1;
-        memory.map.bytes_mut()[at + COPY + 9] ^= 1;
-        assert_eq!(memory.read(3), Err(Torn));
+    fn f3_6_a_damaged_record_is_told() {
+        let memory = empty();
+        memory.write(3, b"before").unwrap();
+        memory.write(4, b"another").unwrap();
+        for byte in 0..HEAD + 6 {
+            let at = position(3) + byte as u64;
+            let mut was = [0];
+            memory::read_at(&memory.0, &mut was, at).unwrap();
+            memory::write_at(&memory.0, &[was[0] ^ 1], at).unwrap();
+            assert_eq!(memory.read(3), Err(Torn), "byte {byte}");
+            memory::write_at(&memory.0, &was, at).unwrap();
+            assert_eq!(read(&memory, 3), b"before");
+        }
     }
 }

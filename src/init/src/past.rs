@@ -1,8 +1,11 @@
 //! What came before this execution of PID 1: nothing, or one that ended in a fault or wanted to.
 //! Finds what it left, takes it over, and counts faults. Decides nothing about units.
 
+use crate::control::History;
 use crate::memory::{self, Memory};
+use crate::report::Cause;
 use crate::state::{self, NONE, Part, Record, Whole};
+use ettan_core::Millis;
 use ettan_core::{MAX_CONDITIONS, MAX_UNITS, Supervisor, UnitId};
 use ettan_sys::reexec::{self, Inherited, Note, TIMES};
 use ettan_sys::{OwnedFd, clock, pipe};
@@ -26,10 +29,18 @@ pub(crate) struct Past {
     pub(crate) memory: Option<Memory>,
     /// The record of all as it was written last.
     pub(crate) last_whole: Record,
+    /// Some record could not be written; said once.
+    pub(crate) behind: bool,
     /// Faults since boot.
-    pub(crate) crashes: u32,
+    crashes: u32,
+    /// Executions since boot that were not the first.
+    executions: u32,
     /// Units go on, nothing new is loaded.
     pub(crate) reduced: bool,
+    /// Whether this program has taken the place of another, and may still give it back.
+    pub(crate) trial: Trial,
+    /// The program that was to take this one's place failed on its trial.
+    reverted: bool,
     /// The state, or part of it, was lost: a start first looks for what already runs.
     pub(crate) adopts: bool,
     /// Pipes of units whose record was lost.
@@ -39,12 +50,37 @@ pub(crate) struct Past {
     last_words: Option<Note>,
 }
 
+/// A new program in the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// It is in service; there is no other.
+    Over,
+    /// Its first turn is still to come.
+    Fresh,
+    /// One turn went well; in service from then on.
+    Until(Millis),
+}
+
+/// So long a new program has to live to be in service: long enough to answer who asked for it.
+const TRIAL_MS: u64 = 200;
+
+impl Trial {
+    /// When the loop has to turn although nothing happens.
+    pub(crate) const fn deadline(self) -> Option<Millis> {
+        match self {
+            Self::Over => None,
+            Self::Fresh => Some(Millis(0)),
+            Self::Until(at) => Some(at),
+        }
+    }
+}
+
 /// Looks for it. To be called first of all: nothing is open yet but what was inherited.
 pub(crate) fn find() -> Past {
     let Some(mut inherited) = Inherited::find() else {
         return Past::none();
     };
-    let memory = inherited.take(reexec::STATE).and_then(|fd| Memory::over(fd).ok());
+    let memory = inherited.take(reexec::STATE).and_then(Memory::over_or_leave);
     let mut past = Past { memory, inherited: Some(inherited), ..Past::none() };
     past.whole = past.memory.as_ref().and_then(read_whole);
     if let Some(nofile) = past.whole.and_then(|whole| whole.nofile) {
@@ -53,9 +89,9 @@ pub(crate) fn find() -> Past {
     past
 }
 
-fn read_whole(memory: &Memory) -> Option<Whole> {
+pub(crate) fn read_whole(memory: &Memory) -> Option<Whole> {
     let record = memory.read(memory::WHOLE).ok()??;
-    Whole::read(state::split(record)?.1)
+    Whole::read(state::split(&record)?.1)
 }
 
 impl Past {
@@ -63,8 +99,12 @@ impl Past {
         Self {
             memory: None,
             last_whole: Record::new(),
+            behind: false,
             crashes: 0,
+            executions: 0,
             reduced: false,
+            trial: Trial::Over,
+            reverted: false,
             adopts: false,
             spare: Vec::new(),
             inherited: None,
@@ -86,7 +126,7 @@ impl Past {
     /// Makes or keeps the memory for the execution after this one. Before anything is opened.
     pub(crate) fn arm_memory(&mut self) {
         if self.exists() {
-            self.crashes = self.count_faults();
+            self.read_note();
         }
         let ready = match self.memory {
             Some(_) => reexec::keep_program(),
@@ -115,14 +155,27 @@ impl Past {
         }));
     }
 
-    fn count_faults(&mut self) -> u32 {
-        let Ok(note) = reexec::take_note() else { return 0 };
+    fn read_note(&mut self) {
+        let Ok(note) = reexec::take_note() else { return };
+        self.executions = u32::try_from(note.executions).unwrap_or(u32::MAX);
+        self.reverted = note.trial == reexec::Trial::Reverted;
+        if note.trial == reexec::Trial::Running {
+            self.trial = Trial::Fresh;
+        }
+        self.crashes = self.count_faults(&note);
+        self.last_words = Some(note);
+    }
+
+    /// A fault of a program on trial says nothing about this one.
+    fn count_faults(&mut self, note: &Note) -> u32 {
         let mut times = note.times;
         let now = clock::now();
         if note.signal != 0 {
-            times.copy_within(..COUNT_AT.saturating_sub(1), 1);
-            if let Some(first) = times.first_mut() {
-                *first = now.max(1);
+            if !self.reverted {
+                times.copy_within(..COUNT_AT.saturating_sub(1), 1);
+                if let Some(first) = times.first_mut() {
+                    *first = now.max(1);
+                }
             }
             if let Some(count) = times.last_mut() {
                 *count = count.saturating_add(1);
@@ -139,15 +192,17 @@ impl Past {
             self.whole = None;
             std::thread::sleep(core::time::Duration::from_millis(PACE_MS));
         }
-        self.last_words = Some(note);
         u32::try_from(times.last().copied().unwrap_or(0)).unwrap_or(u32::MAX)
     }
 
     /// Says what happened, once there is somebody to tell.
     pub(crate) fn tell(&mut self) {
-        let Some(note) = self.last_words.take() else { return };
+        let Some(note) = self.last_words.take() else {
+            let _ = reexec::set_version(crate::VERSION);
+            return;
+        };
         if note.signal == 0 {
-            log::info!("PID 1 executed itself anew, as asked to");
+            log::info!("PID 1 is Ettan {} now, executed as asked to", crate::VERSION);
             return;
         }
         let end = note.text.iter().position(|byte| *byte == 0).unwrap_or(note.text.len());
@@ -158,16 +213,55 @@ impl Past {
             log::error!("PID 1: {line}");
         }
         log::error!(
-            "PID 1 failed (signal {signal} at {:#x}) and executed itself anew; faults since boot: {}",
+            "PID 1 failed (signal {signal} at {:#x}) and executed {} anew; faults since boot: {}",
             note.address,
+            if self.reverted { "the one before it" } else { "itself" },
             self.crashes
         );
+        if self.reverted {
+            log::error!(
+                "the new PID 1 was not in service yet: Ettan {} goes on, and the file at {} should \
+                 be replaced",
+                crate::VERSION,
+                reexec::path().to_string_lossy()
+            );
+        }
         if self.reduced {
             log::error!(
                 "{MANY} faults within {} s: reduced mode, unit files are not read again \
                  (`ettan reexec` tries to leave it)",
                 WINDOW_MS / 1_000
             );
+        }
+    }
+
+    /// For `ettan status`.
+    pub(crate) fn history(&self) -> History {
+        History {
+            crashes: self.crashes,
+            reduced: self.reduced,
+            executions: self.executions,
+            trial: self.trial != Trial::Over,
+            reverted: self.reverted,
+        }
+    }
+
+    /// A turn of the loop went well.
+    pub(crate) fn after_turn(&mut self, now: Millis) {
+        match self.trial {
+            Trial::Over => {}
+            Trial::Fresh => self.trial = Trial::Until(now.after(TRIAL_MS)),
+            Trial::Until(at) if now < at => {}
+            Trial::Until(_) => {
+                self.trial = Trial::Over;
+                let _ = reexec::set_version(crate::VERSION);
+                match reexec::commit() {
+                    Ok(()) => log::info!("Ettan {} is in service as PID 1", crate::VERSION),
+                    Err(errno) => {
+                        log::error!("the PID 1 before cannot be let go: {}", Cause(errno));
+                    }
+                }
+            }
         }
     }
 
@@ -192,32 +286,20 @@ impl Past {
     /// Gives the supervisor its units back. None when that cannot be: the supervisor is then to
     /// be made anew. What is returned is our part of each unit's record.
     pub(crate) fn restore(&mut self, supervisor: &mut Supervisor) -> Option<Vec<(UnitId, Part)>> {
-        let memory = self.memory.as_ref()?;
         self.whole.as_ref()?;
-        let (core, _) = state::split(memory.read(memory::WHOLE).ok()??)?;
-        supervisor.restore_whole(core).ok()?;
-        for nth in 0..MAX_CONDITIONS {
-            // One that is lost is said again by the watcher.
-            if let Ok(Some(record)) = memory.read(memory::condition(nth))
-                && let Some((core, _)) = state::split(record)
-            {
-                let _ = supervisor.restore_condition(core);
-            }
+        let restored = restore(self.memory.as_ref()?, supervisor)?;
+        // Those start as if they were new, and find what runs of them.
+        self.adopts = restored.lost > 0;
+        Some(restored.parts)
+    }
+
+    /// What is left of the records would mislead the next execution.
+    pub(crate) fn forget_records(&mut self) {
+        if let Some(memory) = &self.memory
+            && let Err(errno) = memory.clear()
+        {
+            log::error!("useless records cannot be removed: {}", Cause(errno));
         }
-        let mut parts = Vec::new();
-        for id in 0..u16::try_from(MAX_UNITS).unwrap_or(0) {
-            let restored = match memory.read(memory::unit(usize::from(id))) {
-                Ok(None) => continue,
-                Ok(Some(record)) => restore_unit(supervisor, UnitId(id), record),
-                Err(memory::Torn) => None,
-            };
-            match restored {
-                Some(part) => parts.push((UnitId(id), part)),
-                // It starts as if it were new, and finds what runs of it.
-                None => self.adopts = true,
-            }
-        }
-        Some(parts)
     }
 
     /// Closes what nobody took over. What may be the log of a lost unit is kept aside.
@@ -234,12 +316,49 @@ impl Past {
 /// The last faults are so long ago that they lead to nothing; how many there were stays known.
 #[cfg(feature = "fault-injection")]
 pub(crate) fn forget_faults() {
-    let Ok(note) = reexec::take_note() else { return };
+    let Ok(known) = reexec::times() else { return };
     let mut times = [0; TIMES];
-    if let (Some(to), Some(count)) = (times.last_mut(), note.times.last()) {
+    if let (Some(to), Some(count)) = (times.last_mut(), known.last()) {
         *to = *count;
     }
     let _ = reexec::set_times(&times);
+}
+
+/// The units of a memory.
+pub(crate) struct Restored {
+    /// Our part of each.
+    pub(crate) parts: Vec<(UnitId, Part)>,
+    /// Records that could not be read.
+    pub(crate) lost: usize,
+}
+
+/// Gives the supervisor the units that `memory` holds. None when what concerns all of them cannot
+/// be read: nothing is known then.
+pub(crate) fn restore(memory: &Memory, supervisor: &mut Supervisor) -> Option<Restored> {
+    let record = memory.read(memory::WHOLE).ok()??;
+    let (core, _) = state::split(&record)?;
+    supervisor.restore_whole(core).ok()?;
+    for nth in 0..MAX_CONDITIONS {
+        // One that is lost is said again by the watcher.
+        if let Ok(Some(record)) = memory.read(memory::condition(nth))
+            && let Some((core, _)) = state::split(&record)
+        {
+            let _ = supervisor.restore_condition(core);
+        }
+    }
+    let mut restored = Restored { parts: Vec::new(), lost: 0 };
+    for id in 0..u16::try_from(MAX_UNITS).unwrap_or(0) {
+        let unit = match memory.read(memory::unit(usize::from(id))) {
+            Ok(None) => continue,
+            Ok(Some(record)) => restore_unit(supervisor, UnitId(id), &record),
+            Err(memory::Torn) => None,
+        };
+        match unit {
+            Some(part) => restored.parts.push((UnitId(id), part)),
+            None => restored.lost = restored.lost.saturating_add(1),
+        }
+    }
+    Some(restored)
 }
 
 fn restore_unit(supervisor: &mut Supervisor, id: UnitId, record: &[u8]) -> Option<Part> {

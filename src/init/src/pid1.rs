@@ -16,6 +16,7 @@ use crate::resume;
 use crate::seek::{Seekers, View};
 use crate::state::Part;
 use crate::tables::Tables;
+use crate::upgrade::Upgrade;
 use core::ffi::CStr;
 use ettan_core::{Action, Event, Millis, Notice, Pid, Power, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
@@ -92,10 +93,15 @@ pub(crate) struct Pid1 {
     pub(crate) logger_polled: bool,
     /// What the execution after this one will find, and what this one found.
     pub(crate) past: Past,
+    /// Another file to be executed in place of this one.
+    pub(crate) upgrade: Upgrade,
 }
 
 /// PID 1 from its first line to reboot(2).
 pub(crate) fn main() -> ExitCode {
+    #[cfg(feature = "fault-injection")]
+    crate::fault::at("main");
+    ettan_sys::reexec::learn_path(own_word());
     let mut past = past::find();
     past.arm_memory();
     let is_first = !past.exists();
@@ -115,6 +121,12 @@ pub(crate) fn main() -> ExitCode {
     loop {
         pid1.turn();
     }
+}
+
+/// What the kernel was told to execute.
+fn own_word() -> Option<std::ffi::CString> {
+    let path = std::env::args_os().next()?;
+    std::ffi::CString::new(std::os::unix::ffi::OsStringExt::into_vec(path)).ok()
 }
 
 /// How long to wait before a refused reboot(2) is tried again.
@@ -170,6 +182,7 @@ impl Pid1 {
             inotify_polled: false,
             logger_polled: false,
             past,
+            upgrade: Upgrade::None,
         };
         (pid1, parts)
     }
@@ -195,6 +208,10 @@ impl Pid1 {
     /// they tell of. Each source has a budget (`REAP_MAX`, `SIGNALS_MAX`, one packet of each
     /// client), and what is left of it comes with the next turn.
     fn turn(&mut self) {
+        #[cfg(feature = "fault-injection")]
+        if self.past.trial != crate::past::Trial::Over {
+            crate::fault::at("turn");
+        }
         let mut ready = [Ready::default(); READY_MAX];
         let count = self.wait(&mut ready);
         self.now = Millis(clock::now());
@@ -212,6 +229,7 @@ impl Pid1 {
         self.after_turn();
         self.poll_logger();
         self.save(false);
+        self.after_save();
         report::flush();
         self.guard_loop();
     }
@@ -264,6 +282,8 @@ impl Pid1 {
             self.control.next_deadline(),
             self.reload_at,
             self.refused.map(|(_, again)| again),
+            self.upgrade.deadline(),
+            self.past.trial.deadline(),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),
@@ -318,7 +338,7 @@ impl Pid1 {
             }
             Some(Command::Shutdown { power, force }) => self.feed(Event::Shutdown { power, force }),
             Some(Command::ReloadUnits) => self.reload(),
-            Some(Command::Reexec) => self.execute_anew(),
+            Some(Command::Reexec) => self.ask_for_upgrade(),
             #[cfg(feature = "fault-injection")]
             Some(Command::Fail(wanted)) => crate::fault::ask(self, wanted),
         }
@@ -348,6 +368,14 @@ impl Pid1 {
         {
             self.degraded.note(self.now, Feature::Control, errno);
         }
+    }
+
+    /// Tells those who asked for it that PID 1 was not executed anew.
+    pub(crate) fn tell_not_executed(&mut self, text: &str) {
+        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+        let Some(epoll) = &self.epoll else { return };
+        let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
+        self.control.not_executed(text, &context);
     }
 
     /// Tells the log and whoever follows events.
@@ -391,8 +419,7 @@ fn facts<'a>(
     degraded: &'a Degraded,
     now: Millis,
 ) -> TableFacts<'a> {
-    let (crashes, reduced) = (past.crashes, past.reduced);
-    TableFacts { table: tables.table(), degraded, now, crashes, reduced }
+    TableFacts { table: tables.table(), degraded, now, history: past.history() }
 }
 
 /// What services find as descriptor 0, and what the reserve is made of.

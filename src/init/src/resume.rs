@@ -31,6 +31,7 @@ pub(crate) fn units(past: &mut Past, supervisor: &mut Supervisor) -> Option<Vec<
         // What was taken over so far is worth nothing without the rest.
         *supervisor = Supervisor::new();
         past.adopts = true;
+        past.forget_records();
     }
     parts
 }
@@ -38,6 +39,8 @@ pub(crate) fn units(past: &mut Past, supervisor: &mut Supervisor) -> Option<Vec<
 impl Pid1 {
     /// Takes over what belongs to the units, and goes on.
     pub(crate) fn resume(&mut self, parts: &[(UnitId, Part)]) {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::at("resume");
         let Some(whole) = self.past.whole().copied() else { return };
         let (table, coming) = (self.past.take(whole.table), self.past.take(whole.coming));
         self.tables.again(table, coming);
@@ -63,6 +66,10 @@ impl Pid1 {
         self.reap_all();
         self.miss_the_vanished();
         self.feed(Event::Tick);
+        if self.tables.table().is_none() {
+            // None yet, or one of another version: the unit files say the same.
+            self.reload();
+        }
         self.save(false);
         log::info!("{} units taken over", parts.len());
     }

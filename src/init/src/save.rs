@@ -3,35 +3,57 @@
 
 use crate::memory;
 use crate::pid1::Pid1;
+use crate::report::Cause;
 use crate::state::{self, NONE, Part, Record, Whole};
-use ettan_core::{MAX_CONDITIONS, Millis, Pid, RECORD_MAX};
+use ettan_core::{MAX_CONDITIONS, Millis, Pid, RECORD_MAX, UnitId};
+use ettan_sys::Errno;
 use std::os::fd::AsRawFd;
 
 impl Pid1 {
-    /// `acting`: something is about to be done that these records say was done.
+    /// `acting`: something is about to be done that these records say was done. What cannot be
+    /// written, for want of memory, is tried again at the next save.
     pub(crate) fn save(&mut self, acting: bool) {
-        let Some(memory) = &mut self.past.memory else { return };
-        let mut core = [0; RECORD_MAX];
+        if self.past.memory.is_none() {
+            return;
+        }
         while let Some(id) = self.supervisor.next_changed() {
-            let place = memory::unit(usize::from(id.0));
-            match self.supervisor.save_unit(id, &mut core) {
-                Some(length) => {
-                    let mut record = state::begin(&core, length);
-                    let launched = self.groups.launched(id);
-                    Part { launched, pipe: self.pipes.record(id) }.write(&mut record);
-                    memory.write(place, &record);
+            if let Err(errno) = self.save_unit(id) {
+                self.supervisor.not_saved(id);
+                if !core::mem::replace(&mut self.past.behind, true) {
+                    log::error!("the state cannot be written down: {}", Cause(errno));
                 }
-                None => memory.write(place, &[]),
+                return;
             }
         }
+        self.past.behind = false;
         if self.supervisor.conditions_changed() {
-            for nth in 0..MAX_CONDITIONS {
-                if let Some(length) = self.supervisor.save_condition(nth, &mut core) {
-                    memory.write(memory::condition(nth), &state::begin(&core, length));
-                }
-            }
+            self.save_conditions();
         }
         self.save_whole(acting);
+    }
+
+    fn save_unit(&self, id: UnitId) -> Result<(), Errno> {
+        let Some(memory) = &self.past.memory else { return Ok(()) };
+        let place = memory::unit(usize::from(id.0));
+        let mut core = [0; RECORD_MAX];
+        let Some(length) = self.supervisor.save_unit(id, &mut core) else {
+            return memory.write(place, &[]);
+        };
+        let mut record = state::begin(&core, length);
+        let launched = self.groups.launched(id);
+        Part { launched, pipe: self.pipes.record(id) }.write(&mut record);
+        memory.write(place, &record)
+    }
+
+    /// One that is lost is said again by the watcher.
+    fn save_conditions(&self) {
+        let Some(memory) = &self.past.memory else { return };
+        let mut core = [0; RECORD_MAX];
+        for nth in 0..MAX_CONDITIONS {
+            if let Some(length) = self.supervisor.save_condition(nth, &mut core) {
+                let _ = memory.write(memory::condition(nth), &state::begin(&core, length));
+            }
+        }
     }
 
     fn save_whole(&mut self, acting: bool) {
@@ -59,22 +81,10 @@ impl Pid1 {
         }
         .write(&mut record);
         if record != self.past.last_whole
-            && let Some(memory) = &mut self.past.memory
+            && let Some(memory) = &self.past.memory
+            && memory.write(memory::WHOLE, &record).is_ok()
         {
-            memory.write(memory::WHOLE, &record);
             self.past.last_whole = record;
         }
-    }
-
-    /// Executes PID 1 anew, as after a fault, but with everything done and written.
-    pub(crate) fn execute_anew(&mut self) {
-        if self.past.memory.is_none() {
-            log::error!("PID 1 cannot be executed anew: there is no memory for its state");
-            return;
-        }
-        log::info!("PID 1 executes itself anew");
-        crate::report::flush();
-        self.save(false);
-        ettan_sys::reexec::execute();
     }
 }

@@ -2,11 +2,8 @@
 //! Bytes and back; trusts nothing that it reads.
 
 use crate::group::Launched;
-use crate::memory::RECORD;
+pub(crate) use crate::memory::Record;
 use ettan_core::RECORD_MAX;
-
-/// A record under construction.
-pub(crate) type Record = heapless::Vec<u8, RECORD>;
 
 /// No descriptor.
 pub(crate) const NONE: i32 = -1;
@@ -221,15 +218,22 @@ mod tests {
             reload_at: None,
             last_reload: 3,
         };
-        let mut record = begin(&[7; RECORD_MAX], RECORD_MAX);
+        let mut record = begin(&[7; RECORD_MAX], 64);
         whole.write(&mut record);
         assert!(!record.is_full());
         let (core, ours) = split(&record).unwrap();
-        assert_eq!(core, [7; RECORD_MAX]);
+        assert_eq!(core, [7; 64]);
         assert_eq!(Whole::read(ours), Some(whole));
         for end in 0..ours.len() {
             assert_eq!(Whole::read(&ours[..end]), None);
         }
+        let launched =
+            Launched { cookie: 1, born: 2, first: 3, first_lives: true, main: 4, main_born: 5 };
+        let mut record = begin(&[7; RECORD_MAX], RECORD_MAX);
+        Part { launched, pipe: Some(PIPE) }.write(&mut record);
+        assert!(!record.is_full());
+        let part = Part::read(split(&record).unwrap().1).unwrap();
+        assert_eq!((part.launched.main_born, part.pipe), (5, Some(PIPE)));
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Pid1 {
         if self.reload_at.is_some_and(|at| at <= self.now) {
             self.reload();
         }
+        self.mind_upgrade();
         if let Some((power, again)) = self.refused
             && again <= self.now
         {
@@ -115,7 +116,7 @@ impl Pid1 {
                     let force = self.cad.press(self.now);
                     self.shut_down(Power::Reboot, force);
                 }
-                signals::QUIT => self.execute_anew(),
+                signals::QUIT => self.ask_for_upgrade(),
                 other => self.strays.tell(self.now, other, signal.sender_pid),
             }
         }
@@ -164,6 +165,7 @@ impl Pid1 {
             Some(unit) => self.groups.forget_first(unit, pid),
             None => self.seekers.remember_reaped(pid, status),
         }
+        self.check_ended(pid, status);
         if self.closer == Some(pid) {
             self.closer = None;
             self.feed(Event::FilesystemsClosed);

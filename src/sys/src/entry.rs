@@ -32,6 +32,9 @@ pub fn keep() {
 
 extern "C" fn before_main() {
     let first = rustix::process::getpid().is_init();
+    if first {
+        crate::reexec::arm_early();
+    }
     if first && !is_device(c"/dev/null", NULL) {
         let _ = rustix::fs::mkdir(c"/dev", Mode::from_raw_mode(0o755));
         let _ = mount(c"devtmpfs", c"/dev", c"devtmpfs", MountFlags::NOSUID, c"mode=0755");

@@ -6,7 +6,7 @@ use crate::{Errno, OwnedFd, Result};
 use core::ffi::CStr;
 use core::ptr::NonNull;
 use rustix::fd::AsFd;
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// The most bytes that are mapped from a helper: 16 MiB, more than 1,024 units of 64 KiB could
@@ -134,47 +134,51 @@ impl Drop for Map {
     }
 }
 
-/// Maps `len` bytes of our own memory for reading and writing, and fixes its length.
+/// Fixes the length of our own memory at `len` bytes; what is in it may still change.
 ///
 /// # Errors
-/// EINVAL when it is shorter, EPERM when it cannot be sealed, ENOMEM.
-pub fn map_own(fd: impl AsFd, len: usize) -> Result<Own> {
-    let found = usize::try_from(rustix::fs::fstat(&fd)?.st_size).map_err(|_| Errno::FBIG)?;
-    if found != len || len == 0 {
-        return Err(Errno::INVAL);
-    }
+/// EPERM when it was sealed before, ENOMEM.
+pub fn fix_length(fd: impl AsFd, len: u64) -> Result<()> {
+    rustix::fs::ftruncate(&fd, len)?;
     if kernel::has(Feature::Memfd) {
         rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
     }
-    let prot = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice touches nothing of ours.
-    let start =
-        unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0) }?;
-    let start = NonNull::new(start.cast::<u8>()).ok_or(Errno::NOMEM)?;
-    Ok(Own { start, len })
+    Ok(())
 }
 
-/// Memory behind a descriptor that nobody else has. Stays mapped until the end of the process.
-#[derive(Debug)]
-pub struct Own {
-    start: NonNull<u8>,
-    len: usize,
+/// Makes `len` bytes from `at` zeros, and gives their room back.
+///
+/// # Errors
+/// EOPNOTSUPP before Linux 3.5, EPERM when it is sealed.
+pub fn clear(fd: impl AsFd, at: u64, len: u64) -> Result<()> {
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    retry(|| rustix::fs::fallocate(&fd, hole, at, len))
 }
 
-impl Own {
-    /// The content.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped for ever, `len` bytes long, sealed against shrinking; written through
-        // `bytes_mut` only, whose borrow excludes this one.
-        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
-    }
+/// How many bytes there are.
+///
+/// # Errors
+/// None are known.
+pub fn length(fd: impl AsFd) -> Result<u64> {
+    Ok(u64::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0))
+}
 
-    /// The content, to be changed.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above.
-        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
-    }
+/// Reads at a place; less than asked for at the end only.
+///
+/// # Errors
+/// What pread(2) gives.
+pub fn read_at(fd: impl AsFd, into: &mut [u8], at: u64) -> Result<usize> {
+    retry(|| rustix::io::pread(&fd, &mut *into, at))
+}
+
+/// Writes at a place: all of `bytes`, in one call.
+///
+/// # Errors
+/// What pwrite(2) gives: ENOMEM and ENOSPC where the place had no page yet. EIO when not all was
+/// taken.
+pub fn write_at(fd: impl AsFd, bytes: &[u8], at: u64) -> Result<()> {
+    let taken = retry(|| rustix::io::pwrite(&fd, bytes, at))?;
+    if taken == bytes.len() { Ok(()) } else { Err(Errno::IO) }
 }
 
 #[cfg(test)]

@@ -1,20 +1,28 @@
-//! Executes this very program again in its own process: after a fault, or because it was asked
-//! to. Keeps two descriptors at fixed numbers: the memory that carries the state across, and the
-//! program's file, so that a replaced or removed one does not matter. Knows nothing of what the
-//! state says.
+//! Executes PID 1's program again in its own process: after a fault, or a new one because that was
+//! asked for. Keeps three descriptors at fixed numbers: the memory that carries the state across,
+//! the program's file, so that a replaced or removed one does not matter, and the program to go
+//! back to when a new one fails. Knows nothing of what the state says.
 //!
-//! What happens after a fault runs on a stack of its own and is async-signal-safe: `pwrite`,
-//! `fcntl`, `execve`, and nothing else. Whoever comes after closes what he does not know.
+//! What happens after a fault runs on a stack of its own and is async-signal-safe: `pread`,
+//! `pwrite`, `fcntl`, `execve`, and nothing else. Whoever comes after closes what he does not know.
 
-use crate::raw::{check, retry};
+mod note;
+
+pub use note::{
+    NOTE_BYTES, Note, TEXT_MAX, TIMES, Trial, VERSION_MAX, note, set_times, set_version, take_note,
+    times,
+};
+
+use crate::raw::{check, last, retry};
 use crate::{Errno, OwnedFd, Result};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::FdFlags;
+use std::ffi::CString;
 
 /// Where the state's memory is: above what children are given, below what is reserved for
 /// placing that.
@@ -23,21 +31,11 @@ pub const STATE: i32 = 8;
 /// Where the program's file is.
 const PROGRAM: i32 = 9;
 
-/// Bytes at the beginning of the state's memory that belong to this file.
-pub const NOTE_BYTES: usize = 4096;
+/// Where the file of the program before is while a new one is on trial; else the program's too.
+const PREVIOUS: i32 = 10;
 
-/// How many faults are remembered with their time.
-pub const TIMES: usize = 8;
-
-/// The longest text about a fault; more is cut.
-pub const TEXT_MAX: usize = 400;
-
-/// What the memory begins with, so that nothing else is taken for it.
-const MAGIC: [u8; 8] = *b"ettan\0\x01\n";
-
-const CAUSE_AT: u64 = 8;
-const TIMES_AT: u64 = 32;
-const TEXT_AT: u64 = 128;
+/// Where the kernel looks for a program to execute as process 1.
+const USUAL_PATH: &CStr = c"/sbin/init";
 
 /// The stack for faults. 64 KiB: what the kernel saves of the largest processors is 12 KiB.
 const STACK_BYTES: usize = 64 * 1024;
@@ -57,10 +55,22 @@ const FAULTS: [c_int; 7] = [
 ];
 
 /// No descriptor above this is kept.
-static HIGHEST: AtomicI32 = AtomicI32::new(PROGRAM);
+static HIGHEST: AtomicI32 = AtomicI32::new(PREVIOUS);
 
 /// A fault has been noted; another one while it is dealt with is not.
 static NOTED: AtomicBool = AtomicBool::new(false);
+
+/// A fault leads to the program before this one.
+static ON_TRIAL: AtomicBool = AtomicBool::new(false);
+
+/// Faults are caught.
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+/// What a fault must not lose, see [`hold`].
+static HELD: AtomicU64 = AtomicU64::new(0);
+
+/// Where the program was executed from; null: not known.
+static PATH: AtomicPtr<c_char> = AtomicPtr::new(core::ptr::null_mut());
 
 #[repr(align(16))]
 struct Stack(UnsafeCell<MaybeUninit<[u8; STACK_BYTES]>>);
@@ -69,19 +79,6 @@ struct Stack(UnsafeCell<MaybeUninit<[u8; STACK_BYTES]>>);
 unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new(MaybeUninit::uninit()));
-
-/// What the last execution left about its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The fault's signal; 0 when it was no fault.
-    pub signal: u8,
-    /// Where it happened, as far as the kernel says.
-    pub address: u64,
-    /// What it said itself.
-    pub text: [u8; TEXT_MAX],
-    /// When the last faults were, newest first, as `set_times` wrote them.
-    pub times: [u64; TIMES],
-}
 
 /// Every descriptor from 3 on that was open when this program began. What is not taken out is
 /// closed with it.
@@ -92,17 +89,14 @@ impl Inherited {
     /// Collects them, if there is a state among them. To be called before anything is opened.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let mut magic = [0; MAGIC.len()];
-        let len = read_at(&mut magic, 0).ok()?;
-        if len != MAGIC.len() || magic != MAGIC {
-            return None;
-        }
+        note::look()?;
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         let limit = i32::try_from(limit.current.unwrap_or(4096).min(65_536)).unwrap_or(4096);
         let open = (3..limit).filter(|&number| {
             // SAFETY: sets a flag; a closed number gives EBADF. No number here is -1.
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
-            rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC).is_ok() && number != PROGRAM
+            let is_open = rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC).is_ok();
+            is_open && number != PROGRAM && number != PREVIOUS
         });
         // SAFETY: open, and nobody in this program owns it: it began a moment ago.
         Some(Self(open.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()))
@@ -121,29 +115,69 @@ impl Inherited {
     }
 }
 
-/// Makes memory of `len` bytes for the state at its number, and opens the program's file.
+/// Makes memory of `len` bytes for the state at its number, and opens the program's file. What
+/// was noted in memory that was there before is in this one too.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM, and ENOENT without /proc.
 pub fn prepare(len: u64) -> Result<OwnedFd> {
     keep_program()?;
+    let page = note::page();
     let state = crate::memory::memfd_create(c"ettan-state")?;
-    rustix::fs::ftruncate(&state, len)?;
+    crate::memory::fix_length(&state, len)?;
+    crate::memory::write_at(&state, &page, 0)?;
     let state = place(state, STATE)?;
-    write_at(&MAGIC, 0)?;
+    // A path that does not fit is not known to the next execution.
+    let _ = note::set_path(path());
     Ok(state)
 }
 
-/// Makes sure that the program's file is open at its number; after a new execution it is.
+/// Makes sure that the program's file is open at its number; after a new execution it is. A
+/// program on trial leaves the one before it where it is.
 ///
 /// # Errors
 /// ENOENT without /proc, EMFILE.
 pub fn keep_program() -> Result<()> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let file = retry(|| rustix::fs::open(c"/proc/self/exe", flags, Mode::empty()))?;
+    if !ON_TRIAL.load(Ordering::Relaxed) {
+        copy_to(file.as_raw_fd(), PREVIOUS)?;
+    }
     // Open until the end of the process.
     let _ = place(file, PROGRAM)?.into_raw_fd();
     Ok(())
+}
+
+/// Learns the path of the program: what the execution before knew, and in the first one the word
+/// that it was executed by, if that is absolute. To be called once, before `prepare`.
+pub fn learn_path(word: Option<CString>) {
+    let word = word.filter(|word| word.as_bytes().starts_with(b"/"));
+    if let Some(path) = note::path().or(word) {
+        PATH.store(path.into_raw(), Ordering::Relaxed);
+    }
+}
+
+/// The path that the first execution came from: the kernel's first choice where it is not known.
+#[must_use]
+pub fn path() -> &'static CStr {
+    let path = PATH.load(Ordering::Relaxed);
+    if path.is_null() {
+        return USUAL_PATH;
+    }
+    // SAFETY: came out of a CString that nobody frees.
+    unsafe { CStr::from_ptr(path) }
+}
+
+/// Opens the file that is at the program's path now.
+///
+/// # Errors
+/// What open(2) gives; ENOEXEC when it is no regular file.
+pub fn open_program() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let file = retry(|| rustix::fs::open(path(), flags, Mode::empty()))?;
+    let mode = rustix::fs::fstat(&file)?.st_mode;
+    let is_file = FileType::from_raw_mode(mode) == FileType::RegularFile;
+    if is_file { Ok(file) } else { Err(Errno::NOEXEC) }
 }
 
 /// Descriptors up to this one are kept by a new execution.
@@ -168,83 +202,118 @@ pub fn arm() -> Result<()> {
         // SAFETY: the handler is async-signal-safe and never returns.
         check(unsafe { libc::sigaction(signal, &raw const action, core::ptr::null_mut()) }.into())?;
     }
+    ARMED.store(true, Ordering::Relaxed);
     Ok(())
 }
 
-/// Says in words what goes wrong; to be called before the fault.
-pub fn note(text: &[u8]) {
-    let _ = write_at(text.get(..TEXT_MAX).unwrap_or(text), TEXT_AT);
+/// Whether faults are caught already.
+pub(crate) fn is_armed() -> bool {
+    ARMED.load(Ordering::Relaxed)
 }
 
-/// What the last execution left; from now on it is told to nobody else.
+/// Before `main`, in process 1: where there is a state already, a fault in the very beginning is
+/// none too many.
+pub(crate) fn arm_early() {
+    let Some(trial) = note::look() else { return };
+    ON_TRIAL.store(trial == Trial::Running, Ordering::Relaxed);
+    let _ = crate::signals::unblock_faults();
+    let _ = arm();
+}
+
+/// What must not be lost if the program fails right now: the next execution finds it in its
+/// [`Note`]. 0 is nothing.
+pub fn hold(what: u64) {
+    HELD.store(what, Ordering::Relaxed);
+}
+
+/// Executes `file` in place of this program, on trial: until it calls [`commit`], a fault of it
+/// leads back here. Returns only when that cannot be, with everything as it was.
+pub fn upgrade(file: impl AsFd) -> Errno {
+    match try_upgrade(file.as_fd()) {
+        Ok(()) => Errno::NOEXEC,
+        Err(errno) => errno,
+    }
+}
+
+fn try_upgrade(file: BorrowedFd<'_>) -> Result<()> {
+    copy_to(PROGRAM, PREVIOUS)?;
+    ON_TRIAL.store(true, Ordering::Relaxed);
+    let done = copy_to(file.as_raw_fd(), PROGRAM)
+        .and_then(|()| note::set_trial(Trial::Running))
+        .map(|()| {
+            keep_open(true);
+            execute_file(PROGRAM);
+            last()
+        });
+    keep_open(false);
+    let _ = note::set_trial(Trial::None);
+    let _ = copy_to(PREVIOUS, PROGRAM);
+    ON_TRIAL.store(false, Ordering::Relaxed);
+    Err(done?)
+}
+
+/// This program is in service: from now on a fault executes it anew, and the one before it is let
+/// go of.
 ///
 /// # Errors
 /// EBADF without a state.
-pub fn take_note() -> Result<Note> {
-    let mut cause = [0; 16];
-    read_at(&mut cause, CAUSE_AT)?;
-    let mut times = [0; 8 * TIMES];
-    read_at(&mut times, TIMES_AT)?;
-    let mut text = [0; TEXT_MAX];
-    read_at(&mut text, TEXT_AT)?;
-    let (words, _) = times.as_chunks::<8>();
-    let mut note = Note { signal: 0, address: 0, text, times: [0; TIMES] };
-    for (to, from) in note.times.iter_mut().zip(words) {
-        *to = u64::from_le_bytes(*from);
-    }
-    let [signal, _, _, _, _, _, _, _, address @ ..] = cause;
-    (note.signal, note.address) = (signal, u64::from_le_bytes(address));
-    write_at(&[0; 16], CAUSE_AT)?;
-    write_at(&[0; TEXT_MAX], TEXT_AT)?;
-    Ok(note)
-}
-
-/// Remembers when the last faults were.
-///
-/// # Errors
-/// EBADF without a state.
-pub fn set_times(times: &[u64; TIMES]) -> Result<()> {
-    let mut bytes = [0; 8 * TIMES];
-    let (words, _) = bytes.as_chunks_mut::<8>();
-    for (to, from) in words.iter_mut().zip(times) {
-        *to = from.to_le_bytes();
-    }
-    write_at(&bytes, TIMES_AT)
+pub fn commit() -> Result<()> {
+    ON_TRIAL.store(false, Ordering::Relaxed);
+    note::set_trial(Trial::None)?;
+    copy_to(PROGRAM, PREVIOUS)
 }
 
 /// Executes the program anew with everything that is open. Never returns: nothing is left to
 /// return to.
 pub fn execute() -> ! {
-    for number in 3..=HIGHEST.load(Ordering::Relaxed) {
-        // SAFETY: changes a flag; a closed number gives EBADF.
-        unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
-    }
+    let program = if ON_TRIAL.load(Ordering::Relaxed) {
+        let _ = note::set_trial(Trial::Reverted);
+        PREVIOUS
+    } else {
+        PROGRAM
+    };
+    keep_open(true);
     loop {
-        attempt();
+        execute_file(program);
+        for path in [c"/proc/self/exe", path()] {
+            execute_path(path);
+        }
         let pause = libc::timespec { tv_sec: 0, tv_nsec: (PAUSE_MS * 1_000_000) as _ };
         // SAFETY: `pause` outlives the call.
         unsafe { libc::nanosleep(&raw const pause, core::ptr::null_mut()) };
     }
 }
 
-fn attempt() {
-    const NAME: &CStr = c"/sbin/init";
-    let argv: [*const c_char; 2] = [NAME.as_ptr(), core::ptr::null()];
-    let envp: [*const c_char; 3] = [c"HOME=/".as_ptr(), c"TERM=linux".as_ptr(), core::ptr::null()];
+/// Whether what is open stays so over the next execution.
+fn keep_open(kept: bool) {
+    let flags = if kept { 0 } else { libc::FD_CLOEXEC };
+    for number in 3..=HIGHEST.load(Ordering::Relaxed) {
+        // SAFETY: changes a flag; a closed number gives EBADF.
+        unsafe { libc::fcntl(number, libc::F_SETFD, flags) };
+    }
+}
+
+/// The new execution's arguments and environment, each with a null pointer at its end. For
+/// people to see: it believes none of them.
+fn words() -> ([*const c_char; 2], [*const c_char; 3]) {
+    let end = core::ptr::null();
+    ([path().as_ptr(), end], [c"HOME=/".as_ptr(), c"TERM=linux".as_ptr(), end])
+}
+
+fn execute_file(number: i32) {
+    let (argv, envp) = words();
+    let at_empty_path = libc::AT_EMPTY_PATH;
     // SAFETY: both lists end in a null pointer and hold strings that live for ever.
     unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            PROGRAM,
-            c"".as_ptr(),
-            argv.as_ptr(),
-            envp.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        );
-        for path in [c"/proc/self/fd/9", c"/proc/self/exe", NAME] {
-            libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr());
-        }
+        let (argv, envp) = (argv.as_ptr(), envp.as_ptr());
+        libc::syscall(libc::SYS_execveat, number, c"".as_ptr(), argv, envp, at_empty_path);
     }
+}
+
+fn execute_path(path: &CStr) {
+    let (argv, envp) = words();
+    // SAFETY: as above.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
 }
 
 /// Reads where nothing is. For tests of what follows.
@@ -263,39 +332,24 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void
     if !NOTED.swap(true, Ordering::Relaxed) {
         // SAFETY: the kernel gives a valid siginfo to a handler with SA_SIGINFO.
         let address = unsafe { (*info).si_addr() }.addr() as u64;
-        let mut cause = [0; 16];
-        let (low, high) = cause.split_at_mut(8);
-        if let Some(first) = low.first_mut() {
-            *first = signal.unsigned_abs() as u8;
-        }
-        high.copy_from_slice(&address.to_le_bytes());
-        let _ = write_at(&cause, CAUSE_AT);
+        note::set_cause(signal.unsigned_abs() as u8, address, HELD.load(Ordering::Relaxed));
     }
     execute()
 }
 
 fn place(fd: OwnedFd, number: i32) -> Result<OwnedFd> {
-    let raw = fd.as_raw_fd();
-    if raw == number {
+    if fd.as_raw_fd() == number {
         return Ok(fd);
     }
-    // SAFETY: the number is nobody's in this program: it is below what is ever opened later, and
-    // this runs before anything is.
-    retry(|| check(unsafe { libc::syscall(libc::SYS_dup3, raw, number, libc::O_CLOEXEC) }))?;
+    copy_to(fd.as_raw_fd(), number)?;
     // SAFETY: made just now.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-fn state() -> BorrowedFd<'static> {
-    // SAFETY: not -1; where nothing is open the calls below give EBADF.
-    unsafe { BorrowedFd::borrow_raw(STATE) }
-}
-
-fn read_at(into: &mut [u8], at: u64) -> Result<usize> {
-    retry(|| rustix::io::pread(state(), &mut *into, at))
-}
-
-fn write_at(bytes: &[u8], at: u64) -> Result<()> {
-    let len = retry(|| rustix::io::pwrite(state(), bytes, at))?;
-    if len == bytes.len() { Ok(()) } else { Err(Errno::IO) }
+/// Makes `number` stand for what `raw` stands for.
+fn copy_to(raw: i32, number: i32) -> Result<()> {
+    // SAFETY: the number is one of this file's, and nobody else's in this program: it is below what
+    // is opened later, and was taken before anything was.
+    retry(|| check(unsafe { libc::syscall(libc::SYS_dup3, raw, number, libc::O_CLOEXEC) }))
+        .map(drop)
 }

@@ -132,11 +132,19 @@ pub fn block_these(numbers: &[u8]) -> Result<Signals> {
     block(numbers.iter().fold(0, |set, &number| set | bit(i32::from(number))))
 }
 
-/// Gives every signal its default meaning again, the ignored ones too (std ignores PIPE).
+/// Faults of this program reach it: execve keeps a mask, also that of a handler.
+pub(crate) fn unblock_faults() -> Result<()> {
+    change_mask(libc::SIG_UNBLOCK, FAULTS).map(drop)
+}
+
+/// Gives every signal its default meaning again, the ignored ones too (std ignores PIPE). Faults
+/// that are caught already stay so.
 pub fn reset_dispositions() {
     for number in 1..=i32::from(HIGHEST) {
         // KILL and STOP are refused, and so are the few that libc keeps for itself.
-        reset(number);
+        if FAULTS & bit(number) == 0 || !crate::reexec::is_armed() {
+            reset(number);
+        }
     }
     IGNORED.store(UNKNOWN, Ordering::Relaxed);
 }

@@ -291,6 +291,15 @@ pub struct Stats {
     /// So many faults in a short time that unit files are not read again.
     #[serde(default)]
     pub reduced: bool,
+    /// How often PID 1 executed itself anew since boot, after faults and when asked to.
+    #[serde(default)]
+    pub executions: u32,
+    /// A new PID 1 is on trial: a fault within the next moments goes back to the one before.
+    #[serde(default)]
+    pub trial: bool,
+    /// The last new PID 1 failed before it was in service.
+    #[serde(default)]
+    pub reverted: bool,
 }
 
 /// Why a request was not taken.

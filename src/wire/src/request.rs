@@ -34,7 +34,8 @@ pub enum Request {
     Condition(Condition),
     /// End of the machine.
     Power(Power),
-    /// Execute PID 1 anew; `accepted`, and then the connection ends.
+    /// Execute the file at PID 1's path in its place. `accepted`; then the connection ends, or
+    /// `failed` says why not.
     Reexec,
     /// Fail in this way. Test builds only.
     Fail(Fail),

@@ -84,7 +84,8 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
             };
             Answer::Command(Command::Shutdown { power, force: wanted.force }, Job::Idle)
         }
-        Request::Reexec => Answer::Command(Command::Reexec, Job::Idle),
+        Request::Reexec if context.supervisor.phase() != Phase::Running => going_down(),
+        Request::Reexec => Answer::Command(Command::Reexec, Job::Executing),
         #[cfg(feature = "fault-injection")]
         Request::Fail(wanted) => Answer::Command(Command::Fail(wanted), Job::Idle),
         #[cfg(not(feature = "fault-injection"))]
@@ -107,7 +108,7 @@ fn going_down() -> Answer {
 }
 
 fn welcome() -> Reply {
-    Reply::Welcome(Welcome { version: VERSION, program: Text::from(env!("CARGO_PKG_VERSION")) })
+    Reply::Welcome(Welcome { version: VERSION, program: Text::from(crate::VERSION) })
 }
 
 fn with_unit(
@@ -324,8 +325,9 @@ pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
 /// About PID 1 itself, counted now.
 fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
     let facts = context.facts;
+    let history = facts.history();
     let mut stats = Stats {
-        version: Text::from(env!("CARGO_PKG_VERSION")),
+        version: Text::from(crate::VERSION),
         protocol: VERSION,
         uptime_ms: context.now.0,
         boot_ms: own.boot_ms,
@@ -341,8 +343,11 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         fallbacks: Text::format(format_args!("{}", ettan_sys::kernel::Missing)),
         degraded: facts.degraded(),
         clients: own.clients,
-        crashes: facts.crashes(),
-        reduced: facts.reduced(),
+        crashes: history.crashes,
+        reduced: history.reduced,
+        executions: history.executions,
+        trial: history.trial,
+        reverted: history.reverted,
     };
     for id in context.supervisor.units() {
         let Some(unit) = context.supervisor.unit(id) else { continue };

@@ -54,6 +54,8 @@ pub(crate) enum Job {
         /// The loader that counts runs; one that ran before it was asked for does not.
         begun: bool,
     },
+    /// The end of the connection, or why it does not come.
+    Executing,
     /// The rest of a list.
     Listing {
         /// The first place not looked at yet.
@@ -93,7 +95,10 @@ impl Client {
             Job::Idle | Job::Listing { .. } | Job::Conditions { .. } => {
                 Some(self.active.after(IDLE_MS))
             }
-            Job::Waiting { .. } | Job::Reloading { .. } | Job::Following { .. } => None,
+            Job::Waiting { .. }
+            | Job::Reloading { .. }
+            | Job::Executing
+            | Job::Following { .. } => None,
         }
     }
 

@@ -42,7 +42,9 @@ impl Control {
         for _ in 0..BURST {
             let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
             let (reply, next) = match &client.job {
-                Job::Idle | Job::Reloading { .. } => return self.want_room(slot, false, context),
+                Job::Idle | Job::Reloading { .. } | Job::Executing => {
+                    return self.want_room(slot, false, context);
+                }
                 Job::Waiting { unit, name, ask } => {
                     match answer::outcome(*unit, name, *ask, context) {
                         Some(reply) => (reply, Job::Idle),

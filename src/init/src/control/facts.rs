@@ -23,10 +23,18 @@ pub(crate) trait Facts {
     fn allocations_after_boot(&self) -> u64;
     /// What does not work just now, since when and why; empty when all does.
     fn degraded(&self) -> Text<256>;
-    /// Faults of PID 1 since boot that it survived.
-    fn crashes(&self) -> u32;
-    /// So many of them that unit files are not read again.
-    fn reduced(&self) -> bool;
+    /// What became of PID 1 since boot.
+    fn history(&self) -> History;
+}
+
+/// What became of PID 1 since boot. See the fields of the same names of [`ettan_wire::Stats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    pub(crate) crashes: u32,
+    pub(crate) reduced: bool,
+    pub(crate) executions: u32,
+    pub(crate) trial: bool,
+    pub(crate) reverted: bool,
 }
 
 /// The facts as PID 1 has them.
@@ -37,10 +45,8 @@ pub(crate) struct TableFacts<'a> {
     pub(crate) degraded: &'a Degraded,
     /// PID 1's clock.
     pub(crate) now: Millis,
-    /// See [`Facts::crashes`].
-    pub(crate) crashes: u32,
-    /// See [`Facts::reduced`].
-    pub(crate) reduced: bool,
+    /// See [`Facts::history`].
+    pub(crate) history: History,
 }
 
 impl Facts for TableFacts<'_> {
@@ -80,11 +86,7 @@ impl Facts for TableFacts<'_> {
         self.degraded.text(self.now)
     }
 
-    fn crashes(&self) -> u32 {
-        self.crashes
-    }
-
-    fn reduced(&self) -> bool {
-        self.reduced
+    fn history(&self) -> History {
+        self.history
     }
 }

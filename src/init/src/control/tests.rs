@@ -84,11 +84,8 @@ impl Facts for Known {
     fn degraded(&self) -> Text<256> {
         Text::new()
     }
-    fn crashes(&self) -> u32 {
-        0
-    }
-    fn reduced(&self) -> bool {
-        false
+    fn history(&self) -> super::History {
+        super::History::default()
     }
 }
 

@@ -1,0 +1,233 @@
+//! Another file in the place of PID 1's own, while services run (faults.md 8.6 to 8.10).
+
+use crate::lives::{descriptors, kill_init, no_line_is_lost, pids, three_units, told};
+use ettan_tests::binaries::{Program, look};
+use ettan_tests::units::{QUICK, idle};
+use ettan_tests::{Builder, Machine, Namespace, Operate};
+use std::os::unix::fs::MetadataExt;
+
+const PATH: &str = "/disk/init";
+
+/// A machine whose PID 1 is on a disk that can be written to.
+fn movable(builder: Builder) -> Namespace {
+    let mut machine = builder.command(&[PATH]).build();
+    let _ = machine.sh("mkdir /disk && mount -t tmpfs disk /disk").ok();
+    put(&mut machine, "cp /sbin/init");
+    machine
+}
+
+/// Puts a file in the place of PID 1's: what `copy` makes, with the target as its last argument.
+fn put(machine: &mut Namespace, copy: &str) {
+    let _ =
+        machine.sh(&format!("{copy} /disk/new && chmod 755 /disk/new && mv /disk/new {PATH}")).ok();
+}
+
+fn put_bytes(machine: &mut Namespace, bytes: &[u8]) {
+    machine.write("/tmp/bytes", bytes);
+    put(machine, "cp /tmp/bytes");
+}
+
+/// Whether PID 1 is an execution of the file that is at its path now.
+fn runs_what_is_there(machine: &Namespace) -> bool {
+    let inode =
+        |path: &str| std::fs::metadata(path).map(|file| (file.ino(), file.size())).expect("a file");
+    inode(&format!("/proc/{}/exe", machine.init()))
+        == inode(&format!("{}{PATH}", machine.root().display()))
+}
+
+/// The file that is there now is refused, for a reason that says `why`; everything goes on.
+fn refused(machine: &mut Namespace, why: &str) {
+    let executions = machine.stats()["executions"].clone();
+    let answer = machine.ettan("reexec");
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(answer.err.contains(why), "`{why}` is not in {answer:?}");
+    assert_eq!(machine.stats()["executions"], executions);
+    assert!(!runs_what_is_there(machine));
+}
+
+#[test]
+fn f8_7_a_new_file_takes_over_and_the_old_one_again() {
+    let mut machine = movable(Builder::default());
+    let units = three_units(&mut machine);
+    machine.until("all are up", |m| told(m, "up") == 3);
+    let before = pids(&mut machine, &units);
+    let mut open = 0;
+    for round in 1..=3 {
+        put(&mut machine, "cp /sbin/init");
+        assert!(!runs_what_is_there(&machine));
+        let answer = machine.ettan("reexec").ok();
+        assert!(answer.contains("PID 1: Ettan ") && answer.contains(" -> "), "{answer}");
+        assert!(runs_what_is_there(&machine));
+        assert_eq!(machine.stats()["executions"], round);
+        assert_eq!(pids(&mut machine, &units), before);
+        // f8_10: one execution holds as much as the next.
+        match round {
+            1 => open = descriptors(&machine),
+            _ => machine.until("descriptors are as many as before", |m| descriptors(m) <= open),
+        }
+    }
+    no_line_is_lost(&mut machine);
+    // A fault executes the file that is in service, not the one that is there by now.
+    put(&mut machine, "cp /bin/true");
+    kill_init(&machine, "SEGV");
+    machine.until("PID 1 answers again", |m| told(m, "crashes") == 1);
+    assert!(!runs_what_is_there(&machine));
+    assert_eq!(pids(&mut machine, &units), before);
+}
+
+#[test]
+fn f8_7_fifty_services_outlive_twenty_new_executions() {
+    let mut machine = Namespace::usual();
+    let units: Vec<String> = (0..50).map(|nth| format!("u{nth:02}")).collect();
+    for unit in &units {
+        machine.unit(unit, &idle());
+    }
+    machine.boot();
+    machine.until("all are up", |m| told(m, "up") == 50);
+    machine.until("all are there", |m| sorted(m).len() == 50);
+    let before = sorted(&mut machine);
+    let _ = machine.ettan("reexec").ok();
+    let open = descriptors(&machine);
+    for _ in 1..20 {
+        let _ = machine.ettan("reexec").ok();
+    }
+    assert_eq!(sorted(&mut machine), before);
+    assert_eq!(machine.stats()["executions"], 20);
+    assert_eq!(machine.stats()["crashes"], 0);
+    // f8_10: none is left open, none is missing. A client that just left may still be there.
+    machine.until("descriptors are as many as before", |m| descriptors(m) <= open);
+}
+
+fn sorted(machine: &mut Namespace) -> Vec<i32> {
+    let mut pids: Vec<i32> = machine.running("sleep 100000").iter().map(|one| one.pid).collect();
+    pids.sort_unstable();
+    pids
+}
+
+#[test]
+fn f8_10_a_signal_executes_anew_and_descriptors_stay_the_same() {
+    let mut machine = movable(Builder::default());
+    let units = three_units(&mut machine);
+    machine.until("all are up", |m| told(m, "up") == 3);
+    let before = pids(&mut machine, &units);
+    let open = descriptors(&machine);
+    put(&mut machine, "cp /sbin/init");
+    kill_init(&machine, "QUIT");
+    machine.until("it is in service", |m| told(m, "executions") == 1 && told(m, "trial") == false);
+    assert!(runs_what_is_there(&machine));
+    machine.until("descriptors are as many as before", |m| descriptors(m) <= open);
+    assert_eq!(pids(&mut machine, &units), before);
+    no_line_is_lost(&mut machine);
+}
+
+#[test]
+fn f8_8_a_broken_file_is_not_executed_and_why_is_told() {
+    let mut machine = movable(Builder::default());
+    machine.unit("web", &format!("{}{QUICK}", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    let web = machine.main_pid("web");
+    let program = std::fs::read(look(Program::Init).expect("the init is built")).expect("bytes");
+    let mut foreign = program.clone();
+    // The machine that an ELF file is for: 243 is RISC-V.
+    foreign[18] = 243;
+    put_bytes(&mut machine, &foreign);
+    refused(&mut machine, "exec format error");
+    put_bytes(&mut machine, &program[..program.len() / 8]);
+    refused(&mut machine, PATH);
+    put_bytes(&mut machine, b"");
+    refused(&mut machine, "exec format error");
+    put_bytes(&mut machine, b"#!/bin/sh\nkill -SEGV $$\n");
+    refused(&mut machine, "SEGV");
+    put_bytes(&mut machine, b"#!/bin/sh\necho the card is bad; echo read it again; exit 3\n");
+    refused(&mut machine, "exited with status 3: the card is bad; read it again");
+    put(&mut machine, "cp /bin/true");
+    refused(&mut machine, "is no Ettan");
+    put(&mut machine, "cp /bin/echo");
+    refused(&mut machine, "is no Ettan");
+    let _ = machine.sh(&format!("rm {PATH} && mkdir {PATH}")).ok();
+    refused(&mut machine, "exec format error");
+    let _ = machine.sh(&format!("rmdir {PATH} && mkfifo {PATH}")).ok();
+    refused(&mut machine, "exec format error");
+    let _ = machine.sh(&format!("rm {PATH}")).ok();
+    let answer = machine.ettan("reexec");
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("no such file"), "{answer:?}");
+    // QUIT has nobody to tell but the log.
+    kill_init(&machine, "QUIT");
+    machine.until("the log says why", |m| {
+        m.sh("grep -c 'no such file' /run/log/ettan/ettan/current").out.trim() == "2"
+    });
+    assert_eq!(machine.main_pid("web"), web);
+    machine.kill9(web);
+    machine
+        .until("web is back", |m| m.ettan("is-active web").code == 0 && m.main_pid("web") != web);
+    assert_eq!(machine.stats()["executions"], 0);
+}
+
+#[test]
+fn f8_8_a_file_that_hangs_holds_up_nobody() {
+    let mut machine = movable(Builder::default());
+    machine.unit("web", &format!("{}{QUICK}", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    let web = machine.main_pid("web");
+    put_bytes(&mut machine, b"#!/bin/sh\nexec sleep 77777\n");
+    let _ = machine.sh("(ettan reexec >/tmp/out 2>&1; echo $? >/tmp/code) & true").ok();
+    machine.until("it is tried out", |m| !m.running("sleep 77777").is_empty());
+    machine.kill9(web);
+    machine.until("web is back meanwhile", |m| {
+        m.ettan("is-active web").code == 0 && m.main_pid("web") != web
+    });
+    assert!(!machine.running("sleep 77777").is_empty());
+    machine.until("its time is up", |m| m.sh("cat /tmp/code").out == "1\n");
+    let told = machine.sh("cat /tmp/out").ok();
+    assert!(told.contains("did not end within 10 s"), "{told}");
+    assert!(machine.running("sleep 77777").is_empty());
+}
+
+/// A new file that passes its check, and fails as PID 1.
+fn falls_back(place: &str) {
+    let built = look(Program::FailingInit).is_some();
+    assert!(built, "no init with fault-injection; tests/run namespace builds one");
+    let mut machine = movable(Builder::default());
+    let units = three_units(&mut machine);
+    machine.until("all are up", |m| told(m, "up") == 3);
+    let before = pids(&mut machine, &units);
+    machine.write("/run/fail-at", place.as_bytes());
+    put(&mut machine, "cp /sbin/init-failing");
+    let answer = machine.ettan("reexec");
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(answer.err.contains("failed before it was in service"), "{answer:?}");
+    assert!(!runs_what_is_there(&machine));
+    let stats = machine.stats();
+    assert_eq!(stats["crashes"], 1);
+    assert_eq!([&stats["reverted"], &stats["trial"], &stats["reduced"]], [true, false, false]);
+    assert!(machine.ettan("status").out.contains("failed before it was in service"));
+    assert_eq!(pids(&mut machine, &units), before, "a process was replaced");
+    no_line_is_lost(&mut machine);
+    // The old one is whole: it takes the next, better file.
+    let _ = machine.sh("rm /run/fail-at").ok();
+    let _ = machine.ettan("reexec").ok();
+    assert!(runs_what_is_there(&machine));
+    assert_eq!(pids(&mut machine, &units), before);
+    // In service, a fault executes it and not the one before.
+    kill_init(&machine, "SEGV");
+    machine.until("PID 1 answers again", |m| told(m, "crashes") == 2);
+    assert!(runs_what_is_there(&machine));
+}
+
+#[test]
+fn f8_8_a_new_one_that_fails_at_once_gives_way_to_the_old() {
+    falls_back("main");
+}
+
+#[test]
+fn f8_8_a_new_one_that_fails_on_its_way_gives_way_to_the_old() {
+    falls_back("resume");
+}
+
+#[test]
+fn f8_8_a_new_one_that_fails_in_its_first_turn_gives_way_to_the_old() {
+    falls_back("turn");
+}
