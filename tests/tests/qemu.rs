@@ -1,7 +1,7 @@
 //! The scenarios on emulated boards: a Pi Zero (ARMv6) and a Pi 2. They want images and take
 //! minutes, so they run only when asked for: `make test-qemu`.
 
-use ettan_tests::{End, Operate, Qemu, scenarios};
+use ettan_tests::{End, Machine, Operate, Qemu, scenarios};
 
 macro_rules! on_boards {
     ($($scenario:ident),+) => {
@@ -36,6 +36,11 @@ fn boot_to_power_off(machine: &mut Qemu) {
     scenarios::restart_after_kill(machine);
     machine.again();
     scenarios::restart_forking_after_kill(machine);
+    machine.again();
+    scenarios::words_by_syslog(machine);
+    machine.until("the kernel's words are there", |machine| {
+        machine.sh("cat /run/log/ettan/ettan-kernel/*").out.contains("Linux version")
+    });
     machine.again();
     scenarios::stop_leaves_nothing(machine);
     let stats = machine.ettan("status --json").ok();

@@ -76,7 +76,7 @@ pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
     for (place, errno) in &ground.refused {
         log::warn!("{}: cannot be mounted: {errno}", place.to_string_lossy());
     }
-    ground.cgroups = cgroup::Tree::find(crate::group::BASE);
+    ground.cgroups = cgroup::Tree::find(cgroup::BASE);
     if !is_first {
         return;
     }

@@ -42,9 +42,6 @@ impl Launched {
 
 static LAUNCHED: Mutex<[Launched; MAX_UNITS]> = Mutex::new([Launched::NEVER; MAX_UNITS]);
 
-/// The name of our part of the cgroup tree, below the group that PID 1 is in.
-pub(crate) const BASE: &CStr = c"ettan";
-
 /// The longest path of a cgroup that is compared; deeper ones count as somebody else's.
 const PATH_MAX: usize = 512;
 
@@ -394,13 +391,9 @@ pub(crate) fn each_pid(found: impl FnMut(i32)) -> bool {
 fn is_in_group(unit: &str, pid: i32) -> bool {
     let mut ours = [0; PATH_MAX];
     let mut theirs = [0; PATH_MAX];
-    let path = procfs::cgroup_of(process::own_pid(), &mut ours).unwrap_or_default();
-    let base = path.strip_suffix(b"/").unwrap_or(path);
+    let ours = procfs::cgroup_of(process::own_pid(), &mut ours).unwrap_or_default();
     procfs::cgroup_of(pid, &mut theirs)
-        .and_then(|path| path.strip_prefix(base)?.strip_prefix(b"/"))
-        .and_then(|path| path.strip_prefix(BASE.to_bytes())?.strip_prefix(b"/"))
-        .and_then(|path| path.strip_prefix(unit.as_bytes()))
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        .is_some_and(|theirs| cgroup::unit_in(ours, theirs) == Some(unit.as_bytes()))
 }
 
 /// A unit's name with the NUL that the kernel wants, kept in place.

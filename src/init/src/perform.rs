@@ -4,11 +4,11 @@ use crate::builtin::Program;
 use crate::degraded::Feature;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr};
 use crate::pid1::{Pid1, open_null};
-use crate::pipes::LogPolicy;
+use crate::pipes::{LogPolicy, Mark};
 use crate::report::Cause;
 use crate::seek::Seekers;
 use core::ffi::CStr;
-use ettan_core::{Action, Event, Notice, Pid, SpawnFault, State, Step, UnitId, Whom};
+use ettan_core::{Action, Event, Notice, Pid, Reason, SpawnFault, State, Step, UnitId, Whom};
 use ettan_sys::spawn::{self, Identity, SpawnPlan, SpawnStep, Strings};
 use ettan_sys::{Errno, procfs, random, signals};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -95,6 +95,7 @@ impl Pid1 {
         {
             // The end of its socket tells the logger to write everything that is left.
             crate::report::flush();
+            self.tell_logger();
             self.pipes.close_logger();
             return;
         }
@@ -159,6 +160,11 @@ impl Pid1 {
                 return adopted.map(|pid| (pid, false));
             }
         }
+        self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        // Before it can say a word, so that the log shows where the run begins.
+        let starting = State::Starting { pid: None, since: self.now };
+        self.pipes.mark(Mark { unit, to: starting, reason: Reason::None });
+        self.tell_logger();
         let policy = self.supervisor.unit(unit).ok_or(gone)?;
         let launch = self.tables.launch(&policy.name).ok_or(gone)?;
         let output = self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;

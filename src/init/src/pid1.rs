@@ -9,7 +9,7 @@ use crate::degraded::{Degraded, Feature};
 use crate::group::Groups;
 use crate::guard::{self, Guard, Pulse};
 use crate::past::{self, Past};
-use crate::pipes::Pipes;
+use crate::pipes::{Mark, Pipes};
 use crate::report;
 use crate::reserve::Reserve;
 use crate::resume;
@@ -18,7 +18,7 @@ use crate::state::Part;
 use crate::tables::Tables;
 use crate::upgrade::Upgrade;
 use core::ffi::CStr;
-use ettan_core::{Action, Event, Millis, Notice, Pid, Power, Supervisor, UnitId};
+use ettan_core::{Action, Event, Millis, Notice, Pid, Power, State, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
 use ettan_sys::{Errno, clock, heap};
@@ -112,6 +112,8 @@ pub(crate) fn main() -> ExitCode {
     boot::after_logging(&mut ground, is_first);
     past.tell();
     let (mut pid1, parts) = Pid1::new(ground, pipes, past);
+    // Before the loader says something.
+    report::flush();
     match parts {
         Some(parts) => pid1.resume(&parts),
         None => pid1.start(is_first),
@@ -383,14 +385,31 @@ impl Pid1 {
         let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
         let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
         self.control.publish(notice, sources);
+        if let Notice::State { unit, to, reason, .. } = *notice
+            // That one is noted before the program is executed.
+            && !matches!(to, State::Starting { .. })
+            && self.supervisor.unit(unit).is_some_and(|unit| !unit.builtin)
+        {
+            self.pipes.mark(Mark { unit, to, reason });
+        }
+    }
+
+    /// Tells the logger of pipes and of what happened to units, as far as it listens.
+    pub(crate) fn tell_logger(&mut self) {
+        let told = self.pipes.show(&self.supervisor).and_then(|()| {
+            let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+            let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
+            self.pipes.send_marks(sources)
+        });
+        match told {
+            Ok(()) => self.degraded.heal(self.now, Feature::Logging),
+            Err(errno) => self.degraded.note(self.now, Feature::Logging, errno),
+        }
     }
 
     /// Polls the logger's socket for writing only while there is something to write.
     fn poll_logger(&mut self) {
-        match self.pipes.show(&self.supervisor) {
-            Ok(()) => self.degraded.heal(self.now, Feature::Logging),
-            Err(errno) => self.degraded.note(self.now, Feature::Logging, errno),
-        }
+        self.tell_logger();
         let wanted = self.pipes.has_news();
         if wanted == self.logger_polled {
             return;

@@ -1,14 +1,25 @@
-//! Holds both ends of every unit's log pipe, and shows the read ends to the logger. Never reads
-//! log data: a dying service or a dying logger loses no byte, because the pipe outlives both.
+//! Holds both ends of every unit's log pipe, and shows the read ends to the logger; /dev/log and
+//! /dev/kmsg too. Never reads log data: a dying service or a dying logger loses no byte, because
+//! what carries it outlives both.
 
+use crate::control::describe::Sources;
 use crate::state::PipeRecord;
-use ettan_core::{MAX_UNITS, Supervisor, UnitId};
-use ettan_sys::{Errno, pipe, reexec, socket};
+use core::ffi::CStr;
+use ettan_core::{MAX_UNITS, Reason, State, Supervisor, UnitId};
+use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+/// How many messages may wait at /dev/log: what a hundred services say in the quarter of a second
+/// that a logger's restart takes.
+const SYSLOG_QUEUE: u16 = 512;
+
 /// The longest packet to the logger: a verb, a name of 64 bytes and two numbers.
 const PACKET_MAX: usize = 128;
+
+/// The longest mark: a verb, a name of 64 bytes and a text of 256.
+const MARK_MAX: usize = 384;
 
 /// The name of PID 1's own log.
 pub(crate) const OWN_LOG: &str = "ettan";
@@ -37,16 +48,46 @@ struct Pipe {
     shown: bool,
 }
 
+/// Something else that the logger reads, and how it is called in the packet.
+struct Door {
+    name: &'static str,
+    fd: OwnedFd,
+    shown: bool,
+}
+
+/// Where syslog(3) sends its messages, for everybody.
+const SYSLOG: &CStr = c"/dev/log";
+const SYSLOG_MODE: u32 = 0o666;
+
+/// The names of the doors in packets to the logger.
+const DOORS: [&str; 2] = ["syslog", "kernel"];
+
 /// All log pipes, and the socket to the logger.
 pub(crate) struct Pipes {
     logger: Option<OwnedFd>,
     own: Option<Pipe>,
     /// By unit. Its memory is taken at boot and touched as it fills.
     units: Vec<Option<Pipe>>,
+    /// In the order of `DOORS`.
+    doors: [Option<Door>; DOORS.len()],
     unshown: usize,
     /// The kernel did not take a packet although there is room: not before `try_again`.
     rests: bool,
+    /// What the logs of units are to say, not handed on yet. Its memory is as that of `units`.
+    marks: VecDeque<Mark>,
 }
+
+/// A change of a unit that its log is to note.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) unit: UnitId,
+    pub(crate) to: State,
+    pub(crate) reason: Reason,
+}
+
+/// Marks that wait for a logger: a start and its success of every unit there can be. More are left
+/// out; Ettan's own log has them.
+const MARKS: usize = 2 * MAX_UNITS;
 
 impl Pipes {
     /// Makes PID 1's own log pipe. Allocates; to be called once, at boot.
@@ -55,8 +96,27 @@ impl Pipes {
         let own = Pipe::new(LogPolicy::DEFAULT)
             .and_then(|pipe| pipe::set_nonblocking(&pipe.write, true).map(|()| pipe))
             .ok();
-        let unshown = usize::from(own.is_some());
-        Self { logger: None, own, units: Vec::with_capacity(MAX_UNITS), unshown, rests: false }
+        // A queue of ten, the kernel's default, would make programs wait for each restart of the
+        // logger. Where it cannot be set, they do.
+        if crate::boot::owns_machine() {
+            let _ = host::set_datagram_queue(SYSLOG_QUEUE);
+        }
+        let opened = [socket::datagram_listen(SYSLOG, SYSLOG_MODE).ok(), kmsg::open_reader().ok()];
+        Self::with(None, own, opened)
+    }
+
+    fn with(
+        logger: Option<OwnedFd>,
+        own: Option<Pipe>,
+        doors: [Option<OwnedFd>; DOORS.len()],
+    ) -> Self {
+        let mut names = DOORS.into_iter();
+        let doors = doors.map(|fd| Some(Door { name: names.next()?, fd: fd?, shown: false }));
+        let unshown_doors = doors.iter().flatten().count();
+        let unshown = usize::from(own.as_ref().is_some_and(|own| !own.shown));
+        let unshown = unshown.saturating_add(unshown_doors);
+        let (units, marks) = (Vec::with_capacity(MAX_UNITS), VecDeque::with_capacity(MARKS));
+        Self { logger, own, units, doors, unshown, rests: false, marks }
     }
 
     /// The pipes that the execution before had; allocates as `new` does.
@@ -64,13 +124,18 @@ impl Pipes {
         (read, write): (OwnedFd, OwnedFd),
         record: &PipeRecord,
         logger: Option<OwnedFd>,
+        doors: [Option<OwnedFd>; DOORS.len()],
     ) -> Self {
         let shown = record.shown && logger.is_some();
         let identity = record.identity;
         let own = Pipe { read, write, identity, policy: LogPolicy::DEFAULT, shown };
-        let unshown = usize::from(!shown);
-        let units = Vec::with_capacity(MAX_UNITS);
-        Self { logger, own: Some(own), units, unshown, rests: false }
+        Self::with(logger, Some(own), doors)
+    }
+
+    /// /dev/log and /dev/kmsg.
+    pub(crate) fn doors(&self) -> [Option<BorrowedFd<'_>>; DOORS.len()] {
+        let [syslog, kernel] = &self.doors;
+        [syslog, kernel].map(|door| door.as_ref().map(|door| door.fd.as_fd()))
     }
 
     /// Takes over the pipe of one unit.
@@ -170,7 +235,9 @@ impl Pipes {
         self.logger = Some(ours);
         self.rests = false;
         let pipes = self.own.iter_mut().chain(self.units.iter_mut().flatten());
-        self.unshown = pipes.map(|pipe| pipe.shown = false).count();
+        let pipes = pipes.map(|pipe| pipe.shown = false).count();
+        let doors = self.doors.iter_mut().flatten().map(|door| door.shown = false).count();
+        self.unshown = pipes.saturating_add(doors);
         Ok(theirs)
     }
 
@@ -184,9 +251,53 @@ impl Pipes {
         self.logger.as_ref().map(AsFd::as_fd)
     }
 
-    /// True while the logger does not know some pipe yet.
-    pub(crate) const fn has_news(&self) -> bool {
-        self.unshown > 0 && self.logger.is_some() && !self.rests
+    /// True while the logger does not know some pipe or mark yet.
+    pub(crate) fn has_news(&self) -> bool {
+        let news = self.unshown > 0 || !self.marks.is_empty();
+        news && self.logger.is_some() && !self.rests
+    }
+
+    /// Has the log of this unit say so, once its output so far is in it.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        if self.marks.len() < MARKS {
+            self.marks.push_back(mark);
+        }
+    }
+
+    /// Hands marks on, as far as the logger takes them. Those of units without output are dropped.
+    /// To be called after [`Pipes::show`]: a log must be known before it is written to.
+    ///
+    /// # Errors
+    /// As [`Pipes::show`].
+    pub(crate) fn send_marks(&mut self, sources: Sources<'_>) -> Result<(), Errno> {
+        while self.unshown == 0
+            && !self.rests
+            && let (Some(logger), Some(mark)) = (&self.logger, self.marks.front())
+        {
+            let unit = sources.supervisor.unit(mark.unit).filter(|_| self.has_pipe(mark.unit));
+            if let Some(unit) = unit
+                && let Some(text) = sources.mark(mark.unit, mark.to, mark.reason)
+            {
+                let mut packet = heapless::Vec::<u8, MARK_MAX>::new();
+                // What a new run says is already coming; what the old one said, `ended` had logged.
+                let verb =
+                    if matches!(mark.to, State::Starting { .. }) { "note " } else { "mark " };
+                // Cannot overflow: MARK_MAX is derived from the longest name and text.
+                let _ = packet.extend_from_slice(verb.as_bytes());
+                let _ = packet.extend_from_slice(unit.name.as_bytes());
+                let _ = packet.push(b' ');
+                let _ = packet.extend_from_slice(text.as_bytes());
+                if let Err(errno) = socket::send(logger, &packet) {
+                    return self.refused(errno);
+                }
+            }
+            self.marks.pop_front();
+        }
+        Ok(())
+    }
+
+    fn has_pipe(&self, unit: UnitId) -> bool {
+        self.units.get(usize::from(unit.0)).is_some_and(Option::is_some)
     }
 
     /// Shows pipes to the logger until all are shown or its socket is full. A dead logger's
@@ -206,23 +317,38 @@ impl Pipes {
             Some((unit.name.as_str(), pipe))
         });
         for (name, pipe) in own.chain(units).filter(|(_, pipe)| !pipe.shown) {
-            match pipe.show(logger, name) {
-                Ok(()) => {}
-                Err(Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED) => {
-                    self.logger = None;
-                    return Ok(());
-                }
-                // Full: its readiness shows the rest.
-                Err(Errno::AGAIN) => return Ok(()),
-                // Its readiness would say nothing.
-                Err(errno) => {
-                    self.rests = true;
-                    return Err(errno);
-                }
+            if let Err(errno) = pipe.show(logger, name) {
+                return self.refused(errno);
             }
             self.unshown = self.unshown.saturating_sub(1);
         }
+        // The last, so that the logger knows the units that messages may be for.
+        for door in self.doors.iter_mut().flatten().filter(|door| !door.shown) {
+            let packet = door.name.as_bytes();
+            if let Err(errno) = socket::send_fd(logger.as_fd(), packet, door.fd.as_fd()) {
+                return self.refused(errno);
+            }
+            door.shown = true;
+            self.unshown = self.unshown.saturating_sub(1);
+        }
         Ok(())
+    }
+
+    /// What the kernel's answer to a packet means.
+    fn refused(&mut self, errno: Errno) -> Result<(), Errno> {
+        match errno {
+            Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED => {
+                self.logger = None;
+                Ok(())
+            }
+            // Full: its readiness shows the rest.
+            Errno::AGAIN => Ok(()),
+            // Its readiness would say nothing.
+            errno => {
+                self.rests = true;
+                Err(errno)
+            }
+        }
     }
 
     /// Ends the rest after an error.

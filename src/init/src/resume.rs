@@ -18,7 +18,8 @@ pub(crate) fn pipes(past: &mut Past) -> Pipes {
     let Some(record) = whole.own_pipe else { return Pipes::new() };
     let Some(ends) = past.take_pipe(&record) else { return Pipes::new() };
     let logger = past.take(whole.logger);
-    Pipes::again(ends, &record, logger)
+    let doors = whole.doors.map(|number| past.take(number));
+    Pipes::again(ends, &record, logger, doors)
 }
 
 /// The units as they were, if there was an execution before and its records are whole.

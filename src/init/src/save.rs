@@ -70,6 +70,7 @@ impl Pid1 {
             acting,
             own_pipe: self.pipes.own_record(),
             logger: number(self.pipes.logger()),
+            doors: self.pipes.doors().map(number),
             table: number(self.tables.former()),
             coming: number(self.tables.coming()),
             listener: number(self.control.listener()),

@@ -30,6 +30,8 @@ pub(crate) struct Whole {
     pub(crate) own_pipe: Option<PipeRecord>,
     /// Descriptors, or `NONE`.
     pub(crate) logger: i32,
+    /// /dev/log and /dev/kmsg.
+    pub(crate) doors: [i32; 2],
     pub(crate) table: i32,
     pub(crate) coming: i32,
     pub(crate) listener: i32,
@@ -70,7 +72,13 @@ impl Whole {
     pub(crate) fn write(&self, to: &mut Record) {
         flag(to, self.acting);
         pipe(to, self.own_pipe);
-        for number in [self.logger, self.table, self.coming, self.listener, self.closer] {
+        for number in self.doors.into_iter().chain([
+            self.logger,
+            self.table,
+            self.coming,
+            self.listener,
+            self.closer,
+        ]) {
             let _ = to.extend_from_slice(&number.to_le_bytes());
         }
         flag(to, self.nofile.is_some());
@@ -86,6 +94,7 @@ impl Whole {
         let whole = Self {
             acting: from.flag()?,
             own_pipe: from.pipe()?,
+            doors: [from.i32()?, from.i32()?],
             logger: from.i32()?,
             table: from.i32()?,
             coming: from.i32()?,
@@ -209,6 +218,7 @@ mod tests {
             acting: true,
             own_pipe: Some(PIPE),
             logger: 12,
+            doors: [13, NONE],
             table: NONE,
             coming: 40,
             listener: 9,

@@ -52,6 +52,12 @@ impl Clock {
         set && !is_first
     }
 
+    /// Pretends that it is so long since boot; gives the wall clock's time then.
+    pub(crate) fn go_to(&mut self, up_ms: u64) -> u64 {
+        self.up_ms = up_ms;
+        self.offset_ms.saturating_add_unsigned(up_ms).max(0).cast_unsigned()
+    }
+
     /// Adds `STAMP=up 12.345 boot 0123…`.
     pub(crate) fn add_to(&self, page: &mut Page<'_>, stamp: &Stamp, stamps: Stamps) {
         page.add(stamp.text(stamps));

@@ -54,6 +54,12 @@ impl<'a> Desk<'a> {
         self.second = wall_ms / 1000;
         self.clock.look(moment)
     }
+
+    /// Sets the time to another one of this boot, in milliseconds since it; until the next
+    /// [`Desk::set_time`].
+    pub(crate) fn set_up_time(&mut self, up_ms: u64) {
+        self.stamp.set(self.clock.go_to(up_ms));
+    }
 }
 
 /// What the byte after the time stamp says of the line.
@@ -65,6 +71,8 @@ enum Lead {
     Rest = b'+' as isize,
     /// Said by Ettan, not by the service.
     Note = b'*' as isize,
+    /// Said by syslog(3) or by the kernel; `N>` follows.
+    Message = b'<' as isize,
 }
 
 /// Which clock record is in the file being written.
@@ -154,6 +162,43 @@ impl Ledger {
             let mid_line = output.last().is_some_and(|byte| *byte != b'\n');
             self.lose(desk, amount, mid_line, why);
         }
+    }
+
+    /// Logs a message with facility and severity. It may come within an unfinished line, which
+    /// goes on after it.
+    pub(crate) fn message(&mut self, desk: &mut Desk<'_>, priority: u16, text: &[u8]) {
+        let mid_line = self.column > 0 || self.next == Lead::Rest;
+        let written = self.start(desk).and_then(|()| {
+            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                for piece in line.chunks(MAX_LINE) {
+                    self.add_message(desk, priority, piece)?;
+                }
+            }
+            self.write(desk)
+        });
+        if let Err(why) = written {
+            self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, mid_line, why);
+        }
+    }
+
+    fn add_message(&mut self, desk: &mut Desk<'_>, priority: u16, line: &[u8]) -> io::Result<()> {
+        self.start_line(desk, Lead::Message)?;
+        let _ = write!(desk.page, "{priority}>");
+        let mut rest = line;
+        while !rest.is_empty() {
+            if desk.page.room() < 2 {
+                self.write(desk)?;
+            }
+            let (piece, others) = rest.split_at(rest.len().min(desk.page.room() - 1));
+            desk.page.add(piece);
+            rest = others;
+        }
+        desk.page.add(b"\n");
+        if self.column > 0 {
+            self.column = 0;
+            self.next = Lead::Rest;
+        }
+        Ok(())
     }
 
     /// Logs a note of Ettan's own. An unfinished line ends here.
@@ -315,8 +360,8 @@ impl Ledger {
 }
 
 /// What is before a line's text at the most: the end of the line before, a clock record, a time
-/// and the lead; and a byte of text.
-const HEAD_BYTES: usize = 1 + CLOCK_BYTES + TAI_BYTES + 1 + 1;
+/// and the lead, a priority; and a byte of text.
+const HEAD_BYTES: usize = 1 + CLOCK_BYTES + TAI_BYTES + 1 + 6 + 1;
 
 /// One line, whatever is in the text.
 fn add_note(page: &mut Page<'_>, text: &str) {

@@ -14,14 +14,17 @@ macro_rules! complain {
 }
 
 mod clock;
+mod kernel;
 mod ledger;
 mod packet;
 mod page;
 pub mod record;
+mod sender;
 mod serve;
 mod stage;
 mod stamp;
 mod store;
+mod syslog;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

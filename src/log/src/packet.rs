@@ -1,4 +1,4 @@
-//! Reads what PID 1 asks of the logger: `open`, `close`, `mark`. Does nothing about it.
+//! Reads what PID 1 asks of the logger: `open`, `close`, `syslog`, `kernel`, `mark`, `note`. Does nothing about it.
 
 use crate::record::Stamps;
 
@@ -23,8 +23,14 @@ pub(crate) enum Packet<'a> {
         /// The unit.
         name: &'a str,
     },
-    /// Put a note of Ettan's own into the unit's log.
+    /// Read messages from the socket at /dev/log, which came with this packet.
+    Syslog,
+    /// Read the kernel's messages from what came with this packet.
+    Kernel,
+    /// Put a note of Ettan's own into the unit's log: after what its pipe holds, or before.
     Mark {
+        /// First log what is there.
+        after: bool,
         /// The unit.
         name: &'a str,
         /// One line.
@@ -53,7 +59,7 @@ impl Default for Limits {
 /// Reads one packet. None: it is none of ours, and nothing of it is used.
 pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
     let text = std::str::from_utf8(packet).ok()?.trim_end_matches(['\n', '\0']);
-    let (verb, rest) = text.split_once(' ')?;
+    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
     match verb {
         "open" => {
             let mut words = rest.split_ascii_whitespace();
@@ -69,10 +75,12 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
             }
             Some(Packet::Open { name, limits })
         }
+        "syslog" if rest.is_empty() => Some(Packet::Syslog),
+        "kernel" if rest.is_empty() => Some(Packet::Kernel),
         "close" => Some(Packet::Close { name: name(rest)? }),
-        "mark" => {
+        "mark" | "note" => {
             let (unit, text) = rest.split_once(' ')?;
-            Some(Packet::Mark { name: name(unit)?, text })
+            Some(Packet::Mark { after: verb == "mark", name: name(unit)?, text })
         }
         _ => None,
     }
@@ -90,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_verbs_are_read() {
+    fn the_verbs_are_read() {
         let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
         assert_eq!(read(b"open web 4096 3"), Some(Packet::Open { name: "web", limits }));
         let limits = Limits { stamps: Stamps::Tai64n, ..limits };
@@ -98,9 +106,11 @@ mod tests {
         assert_eq!(read(packet), Some(Packet::Open { name: "web", limits }));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
         assert_eq!(
-            read(b"mark web started, pid 41\n"),
-            Some(Packet::Mark { name: "web", text: "started, pid 41" })
+            read(b"mark web ended\n"),
+            Some(Packet::Mark { after: true, name: "web", text: "ended" })
         );
+        assert_eq!(read(b"syslog"), Some(Packet::Syslog));
+        assert_eq!(read(b"kernel"), Some(Packet::Kernel));
     }
 
     #[test]
@@ -112,7 +122,7 @@ mod tests {
     #[test]
     fn rubbish_is_refused() {
         let long = format!("close {}", "x".repeat(65));
-        let packets: [&[u8]; 14] = [
+        let packets: [&[u8]; 15] = [
             b"",
             b"open",
             b"open web",
@@ -124,6 +134,7 @@ mod tests {
             b"close ../etc",
             b"close .",
             b"close a/b",
+            b"syslog now",
             b"mark web",
             b"\xff\xfe close web",
             long.as_bytes(),

@@ -1,5 +1,7 @@
 //! The logger's one loop: waits, reads a bit of each pipe that has something, hands it on.
 
+mod messages;
+
 use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -8,10 +10,12 @@ use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
 use ettan_sys::{Errno, clock, pipe, socket};
 
+use crate::kernel::Kernel;
 use crate::ledger::{Desk, Ledger};
 use crate::packet::{self, Limits, MAX_PACKET, Packet};
 use crate::page::Page;
 use crate::stage::Stage;
+use crate::syslog::Syslog;
 
 /// Bytes of each of the two buffers: what a pipe holds, so that one read empties it.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -38,6 +42,8 @@ const RETRY_MOST_MS: u64 = 30_000;
 
 const CONTROL: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
+const SYSLOG: u64 = u64::MAX - 2;
+const KERNEL: u64 = u64::MAX - 3;
 
 /// The memory of one logger: nothing else of it grows with what services write.
 pub struct Buffers {
@@ -80,6 +86,8 @@ struct Logger<'a> {
     root: &'a Path,
     poll: Epoll,
     logs: Vec<Option<Log>>,
+    syslog: Option<Syslog>,
+    kernel: Option<Kernel>,
     input: &'a mut [u8],
     desk: Desk<'a>,
     retry: Option<Retry>,
@@ -108,7 +116,8 @@ pub fn serve(
     }
     let desk = Desk::new(Page::new(&mut buffers.output), Stage::new(root));
     let input = &mut buffers.input;
-    let mut logger = Logger { root, poll, logs: Vec::new(), input, desk, retry: None };
+    let (logs, syslog, kernel, retry) = (Vec::new(), None, None, None);
+    let mut logger = Logger { root, poll, logs, syslog, kernel, input, desk, retry };
     logger.look_at_the_clock();
     logger.take_up();
     let end = logger.run(control, signals)?;
@@ -129,7 +138,13 @@ impl Logger<'_> {
             if woken.iter().any(|ready| ready.token == SIGNALS) && is_asked_to_end(&mut signals) {
                 return Ok(End::Asked);
             }
-            for ready in woken.iter().filter(|ready| ready.token < SIGNALS) {
+            if woken.iter().any(|ready| ready.token == SYSLOG) {
+                self.read_syslog(messages::A_TURN);
+            }
+            if woken.iter().any(|ready| ready.token == KERNEL) {
+                self.read_kernel(messages::A_TURN);
+            }
+            for ready in woken.iter().filter(|ready| ready.token < KERNEL) {
                 if let Ok(slot) = usize::try_from(ready.token) {
                     self.read_once(slot);
                 }
@@ -179,7 +194,15 @@ impl Logger<'_> {
                     self.close(slot);
                 }
             }
-            Packet::Mark { name, text } => {
+            Packet::Syslog => match pipe {
+                Some(socket) => self.listen_to_syslog(socket),
+                None => complain!("no socket came along; syslog is not read"),
+            },
+            Packet::Kernel => match pipe {
+                Some(source) => self.listen_to_kernel(source),
+                None => complain!("no descriptor came along; the kernel's messages are not read"),
+            },
+            Packet::Mark { after, name, text } => {
                 let found = self.find(name);
                 let slot = if found.is_none() && name == OWN_NAME {
                     self.insert(OWN_NAME, Limits::default())
@@ -188,7 +211,9 @@ impl Logger<'_> {
                 };
                 // What a process said last belongs before the note that it is gone.
                 if let Some(slot) = slot {
-                    self.empty(slot);
+                    if after {
+                        self.empty(slot);
+                    }
                     self.with(slot, |log, desk| log.ledger.note(desk, text));
                 }
             }
@@ -299,7 +324,8 @@ impl Logger<'_> {
         let owner = left.owner.clone();
         let slot = match packet::read(&owner) {
             Some(Packet::Open { name, limits }) => self.insert(name, limits),
-            Some(Packet::Close { .. } | Packet::Mark { .. }) | None => None,
+            Some(Packet::Close { .. } | Packet::Mark { .. } | Packet::Syslog | Packet::Kernel)
+            | None => None,
         };
         let Some(slot) = slot else {
             complain!("the stage says not whose it is; its content is lost");
@@ -358,6 +384,8 @@ impl Logger<'_> {
 
     /// Before the end. After TERM another logger goes on where this one stops, in the same line.
     fn empty_all(&mut self, end: End) {
+        self.read_syslog(messages::AT_THE_END);
+        self.read_kernel(messages::AT_THE_END);
         for slot in 0..self.logs.len() {
             self.empty(slot);
             match end {

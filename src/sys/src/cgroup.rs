@@ -33,6 +33,22 @@ const INNER_DEPTH: usize = 16;
 /// fills faster (frozen, it cannot) is tried again by the caller.
 const KILL_ROUNDS: usize = 16;
 
+/// The name of our part of the tree, below the group that PID 1 is in.
+pub const BASE: &CStr = c"ettan";
+
+/// The unit whose group, or one below it, is at the path `theirs`. `ours` is the path of the
+/// group that PID 1 is in. Both as [`crate::procfs::cgroup_of`] gives them.
+#[must_use]
+pub fn unit_in<'a>(ours: &[u8], theirs: &'a [u8]) -> Option<&'a [u8]> {
+    let base = ours.strip_suffix(b"/").unwrap_or(ours);
+    let below = theirs.strip_prefix(base)?.strip_prefix(b"/")?;
+    let inside = below.strip_prefix(BASE.to_bytes())?.strip_prefix(b"/")?;
+    let unit = inside.split(|byte| *byte == b'/').next().unwrap_or_default();
+    // The last words on a zombie whose group was removed.
+    let unit = unit.strip_suffix(b" (deleted)").unwrap_or(unit);
+    (!unit.is_empty()).then_some(unit)
+}
+
 /// The part of the cgroup tree that is ours.
 #[derive(Debug)]
 pub struct Tree {

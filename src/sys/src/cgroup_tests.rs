@@ -40,6 +40,23 @@ fn members(group: &Group) -> Vec<i32> {
 }
 
 #[test]
+fn a_path_names_its_unit() {
+    let of = |ours: &[u8], theirs: &'static [u8]| unit_in(ours, theirs);
+    assert_eq!(of(b"/", b"/ettan/web"), Some(&b"web"[..]));
+    assert_eq!(of(b"/x", b"/x/ettan/web/inner"), Some(&b"web"[..]));
+    assert_eq!(of(b"/x", b"/x/ettan/web (deleted)"), Some(&b"web"[..]));
+    for (ours, theirs) in [
+        (&b"/"[..], &b"/ettan"[..]),
+        (b"/", b"/ettan/"),
+        (b"/", b"/web"),
+        (b"/x", b"/ettan/web"),
+        (b"/", b"/ettant/web"),
+    ] {
+        assert_eq!(of(ours, theirs), None);
+    }
+}
+
+#[test]
 fn a_group_knows_its_processes_and_kills_them() {
     let _limit = limit(20.0);
     let Some((tree, base)) = tree("kill") else { return };

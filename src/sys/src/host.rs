@@ -50,14 +50,26 @@ pub fn has_word(command_line: &[u8], word: &[u8]) -> bool {
 /// # Errors
 /// ENOENT without /proc, EROFS in a container.
 pub fn restart_after_panic(seconds: u8) -> Result<()> {
+    write_number(c"/proc/sys/kernel/panic", seconds.into())
+}
+
+/// Lets so many datagrams wait in each UNIX socket that is made from now on.
+///
+/// # Errors
+/// As [`restart_after_panic`].
+pub fn set_datagram_queue(length: u16) -> Result<()> {
+    write_number(c"/proc/sys/net/unix/max_dgram_qlen", length)
+}
+
+fn write_number(path: &CStr, number: u16) -> Result<()> {
     use std::io::Write;
-    let mut text = [0_u8; 4];
+    let mut text = [0_u8; 6];
     let mut rest = &mut text[..];
-    write!(rest, "{seconds}").map_err(|_| Errno::INVAL)?;
+    write!(rest, "{number}").map_err(|_| Errno::INVAL)?;
     let left = rest.len();
     let len = text.len().saturating_sub(left);
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = retry(|| rustix::fs::open(c"/proc/sys/kernel/panic", flags, Mode::empty()))?;
+    let file = retry(|| rustix::fs::open(path, flags, Mode::empty()))?;
     retry(|| rustix::io::write(&file, text.get(..len).unwrap_or(&[]))).map(drop)
 }
 

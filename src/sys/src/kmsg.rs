@@ -4,7 +4,7 @@ use crate::{Errno, OwnedFd, Result};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heapless_line::Line;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 /// The longest record the kernel takes is 1,024 bytes less its own prefix.
 pub const LINE: usize = 976;
@@ -68,6 +68,21 @@ impl Kmsg {
     pub fn lost(&self) -> u32 {
         self.lost.load(Ordering::Relaxed)
     }
+}
+
+/// /dev/kmsg for reading: each read(2) gives one record, from the oldest there is; EAGAIN when
+/// there is no more, EPIPE when some were overwritten unread. How far it was read goes with every copy
+/// of the descriptor.
+///
+/// # Errors
+/// ENOENT without /dev, EPERM without CAP_SYSLOG where the kernel restricts it, EMFILE; ENODEV when
+/// it is something else than the kernel's.
+pub fn open_reader() -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(c"/dev/kmsg", flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&fd)?;
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    if is_device && stat.st_rdev == rustix::fs::makedev(1, 11) { Ok(fd) } else { Err(Errno::NODEV) }
 }
 
 /// The syslog facility "daemon", so that the kernel does not take our lines for its own.
@@ -140,8 +155,7 @@ mod tests {
         let Ok(kmsg) = Kmsg::open() else {
             return eprintln!("no /dev/kmsg here: nothing tested");
         };
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let reader = rustix::fs::open(c"/dev/kmsg", flags, Mode::empty()).unwrap();
+        let reader = open_reader().unwrap();
         let mark = crate::random::number();
         kmsg.line(Level::Info, format_args!("test {mark:x}\nof a line")).unwrap();
         assert_eq!(kmsg.lost(), 0);

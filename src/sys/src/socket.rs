@@ -168,8 +168,28 @@ pub fn recv_waiting(socket: impl AsFd, buffer: &mut [u8]) -> Result<Message> {
 /// # Errors
 /// ECONNRESET when the other side is gone.
 pub fn recv_fd(socket: impl AsFd, buffer: &mut [u8]) -> Result<Option<Message>> {
+    receive(socket.as_fd(), buffer, 0)
+}
+
+/// As [`recv_fd`], but the packet stays the next one, until [`skip`].
+///
+/// # Errors
+/// As [`recv_fd`].
+pub fn peek(socket: impl AsFd, buffer: &mut [u8]) -> Result<Option<Message>> {
+    receive(socket.as_fd(), buffer, libc::MSG_PEEK)
+}
+
+/// Drops the next packet. Never blocks.
+///
+/// # Errors
+/// As [`recv_fd`].
+pub fn skip(socket: impl AsFd) -> Result<()> {
+    recv(socket, &mut []).map(drop)
+}
+
+fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], how: i32) -> Result<Option<Message>> {
     let mut control = Control([0; CONTROL_BYTES]);
-    let fd = socket.as_fd().as_raw_fd();
+    let fd = socket.as_raw_fd();
     let mut data = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: zeroes are a valid msghdr (some C libraries have padding that a literal cannot name).
     let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -177,7 +197,7 @@ pub fn recv_fd(socket: impl AsFd, buffer: &mut [u8]) -> Result<Option<Message>> 
     header.msg_iovlen = 1;
     header.msg_control = control.0.as_mut_ptr().cast();
     header.msg_controllen = CONTROL_BYTES as _;
-    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC | how;
     // SAFETY: the header names `buffer` and `control` with their true lengths, and both live on.
     let got = retry(|| match unsafe { libc::recvmsg(fd, &raw mut header, flags) } {
         ..0 => Err(last()),

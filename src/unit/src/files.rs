@@ -349,6 +349,9 @@ fn read_unit(path: &Path, is_regular: bool, owners: Option<&Owners>) -> Result<L
     bytes.map(Look::Unit).ok_or_else(message)
 }
 
+/// After `ettan-`: the units and logs of Ettan's own.
+const OWN_NAMES: [&str; 6] = ["log", "watch", "load", "rescue", "syslog", "kernel"];
+
 /// Why a file cannot give its name to a unit.
 pub(crate) fn odd_name(unit: &str) -> Option<Words> {
     if !is_name(unit) {
@@ -356,8 +359,9 @@ pub(crate) fn odd_name(unit: &str) -> Option<Words> {
         let hint = "1 to 64 letters, digits and `:_.@-`, and `.toml`";
         return Some((message, Some(hint.into())));
     }
-    if ["ettan-log", "ettan-watch", "ettan-load"].contains(&unit) {
-        return Some(("the name of a unit of Ettan's own: skipped".into(), None));
+    let of_our_own = unit.strip_prefix("ettan-").is_some_and(|rest| OWN_NAMES.contains(&rest));
+    if unit == "ettan" || of_our_own {
+        return Some(("the name of a unit or a log of Ettan's own: skipped".into(), None));
     }
     if unit.ends_with('@') {
         return Some(("templates are not supported yet: skipped".into(), None));

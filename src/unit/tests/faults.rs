@@ -165,7 +165,7 @@ fn f5_2_names_are_bounded() {
     assert_eq!(world.errors().len(), 7, "{world}");
     world.assert_says("the file's name cannot be a unit's");
     world.assert_says("templates are not supported yet");
-    world.assert_says("a unit of Ettan's own");
+    world.assert_says("a unit or a log of Ettan's own");
     world.assert_says("is a name of the condition `network`");
 }
 

@@ -19,12 +19,11 @@ pub enum Level {
     Info = 6,
 }
 
-/// Sends one message. Never fails and never waits, as syslog(3) does not either.
+/// Sends one message. Never fails, but waits while the queue is full, as syslog(3) does.
 pub fn send(program: &str, level: Level, message: &str) {
     let Ok(socket) = UnixDatagram::unbound() else {
         return;
     };
-    let _ = socket.set_nonblocking(true);
     let priority = DAEMON | level as u8;
     let (stamp, pid) = (stamp(), std::process::id());
     let line = format!("<{priority}>{stamp} {program}[{pid}]: {message}");

@@ -30,7 +30,7 @@ fn f6_11_last_words_are_kept() {
 }
 
 /// The helper that runs as `init WORD`.
-fn helper(machine: &mut dyn Machine, word: &str) -> Option<i32> {
+pub(crate) fn helper(machine: &mut dyn Machine, word: &str) -> Option<i32> {
     let all = machine.processes().into_iter();
     let helpers = all.filter(|process| process.parent == 1 && !process.is_zombie());
     helpers

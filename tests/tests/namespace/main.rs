@@ -18,5 +18,6 @@ mod reload;
 mod shared;
 mod shutdown;
 mod soak;
+mod syslog;
 mod units;
 mod upgrade;

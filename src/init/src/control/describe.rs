@@ -163,6 +163,26 @@ impl<'a> Sources<'a> {
         Line { notice, sources: self }
     }
 
+    /// What a unit's own log says of this change, if it is worth a note there: where a run begins
+    /// and ends, and why.
+    pub(crate) fn mark(self, unit: UnitId, to: State, reason: Reason) -> Option<Text<256>> {
+        let stand = Stand { state: to, now: self.now };
+        let why = self.why(unit, reason);
+        let matters = reason_matters(to, reason);
+        match to {
+            State::Seeking { .. } => None,
+            State::Sweeping { .. } => matters.then(|| Text::format(format_args!("ended: {why}"))),
+            // Why it ended was said then.
+            State::Starting { .. } | State::Up { .. } | State::Backoff { .. } => {
+                Some(Text::format(format_args!("{stand}")))
+            }
+            State::Stopping { .. } | State::Down | State::Failed => Some(match matters {
+                true => Text::format(format_args!("{stand}: {why}")),
+                false => Text::format(format_args!("{stand}")),
+            }),
+        }
+    }
+
     /// How it stands with a unit, as one line: `web: failed: exited with status 1`.
     pub(crate) fn unit(self, id: UnitId) -> Text<512> {
         let name = self.name(id);

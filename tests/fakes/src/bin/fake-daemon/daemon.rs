@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
+use ettan_fakes::syslog::{self, Level};
 use ettan_fakes::{Signals, close_standard_streams, drop_privileges, start_self};
 use nix::sys::signal::{SigSet, Signal, raise};
 
@@ -37,6 +38,7 @@ pub(crate) fn run(options: &Options, arguments: &[String]) -> io::Result<u8> {
     if options.close_fds {
         close_standard_streams();
     }
+    speak(options);
     let (user, group) = (options.user.as_deref(), options.group.as_deref());
     if let Err(problem) = drop_privileges(user, group) {
         events.say(format_args!("exits 1: {problem}"));
@@ -66,6 +68,15 @@ fn print_lines(options: &Options) {
     }
     for number in 1..=options.lines {
         let _ = writeln!(io::stdout(), "line {number}");
+    }
+}
+
+fn speak(options: &Options) {
+    for text in &options.syslog {
+        syslog::send(&options.name, Level::Notice, text);
+    }
+    for number in 1..=options.syslog_lines {
+        syslog::send(&options.name, Level::Info, &format!("message {number}"));
     }
 }
 

@@ -55,6 +55,8 @@ Life of the daemon
   --print TEXT           a line on stdout     (repeatable)
   --print-err TEXT       a line on stderr     (repeatable)
   --lines N              N numbered lines on stdout at start
+  --syslog TEXT          a message by syslog(3)  (repeatable)
+  --syslog-lines N       N numbered messages by syslog(3) at start
 
 Crowd, started by the daemon before it serves
   --orphans N            N processes left to PID 1, which exit at once
@@ -172,6 +174,8 @@ pub(crate) struct Options {
     pub(crate) prints: Vec<String>,
     pub(crate) prints_err: Vec<String>,
     pub(crate) lines: u32,
+    pub(crate) syslog: Vec<String>,
+    pub(crate) syslog_lines: u32,
     pub(crate) orphans: u32,
     pub(crate) orphans_live: Duration,
     pub(crate) escapees: u32,
@@ -220,6 +224,8 @@ impl Options {
             prints: Vec::new(),
             prints_err: Vec::new(),
             lines: 0,
+            syslog: Vec::new(),
+            syslog_lines: 0,
             orphans: 0,
             orphans_live: Duration::ZERO,
             escapees: 0,
@@ -317,6 +323,8 @@ impl Options {
             "--print" => self.prints.push(value.to_owned()),
             "--print-err" => self.prints_err.push(value.to_owned()),
             "--lines" => self.lines = number(flag, value)?,
+            "--syslog" => self.syslog.push(value.to_owned()),
+            "--syslog-lines" => self.syslog_lines = number(flag, value)?,
             _ => return Ok(false),
         }
         Ok(true)
