@@ -243,7 +243,7 @@ fn take_over() -> Result<(), String> {
     let whole = memory.as_ref().and_then(past::read_whole);
     let restored = memory.as_ref().and_then(|memory| past::restore(memory, &mut supervisor));
     let Some(whole) = whole.filter(|_| restored.is_some()) else {
-        return match cgroup::Tree::find(crate::group::BASE) {
+        return match cgroup::Tree::find(cgroup::BASE) {
             Some(_) => Ok(()),
             None => Err("the state is another version's, and without cgroups \
                          every service would have to be ended"
