@@ -150,10 +150,7 @@ impl Pid1 {
         if forking {
             Seekers::clear_stale(&self.tables, &policy.name);
         }
-        let log = LogPolicy {
-            max_size_bytes: launch.log.max_size_bytes,
-            max_files: launch.log.max_files,
-        };
+        let log = LogPolicy::of(&launch);
         if self.past.adopts {
             let kind = policy.kind;
             if let Some(adopted) = self.adopt(unit, kind, log) {

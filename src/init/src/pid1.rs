@@ -396,7 +396,7 @@ impl Pid1 {
 
     /// Tells the logger of pipes and of what happened to units, as far as it listens.
     pub(crate) fn tell_logger(&mut self) {
-        let told = self.pipes.show(&self.supervisor).and_then(|()| {
+        let told = self.pipes.show(&self.supervisor, &self.tables).and_then(|()| {
             let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
             let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
             self.pipes.send_marks(sources)

@@ -4,9 +4,11 @@
 
 use crate::control::describe::Sources;
 use crate::state::PipeRecord;
+use crate::tables::Tables;
 use core::ffi::CStr;
 use ettan_core::{MAX_UNITS, Reason, State, Supervisor, UnitId};
 use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
+use ettan_table::Launch;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,8 +17,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// that a logger's restart takes.
 const SYSLOG_QUEUE: u16 = 512;
 
-/// The longest packet to the logger: a verb, a name of 64 bytes and two numbers.
-const PACKET_MAX: usize = 128;
+/// The longest packet to the logger, as it reads them.
+const PACKET_MAX: usize = 1024;
 
 /// The longest mark: a verb, a name of 64 bytes and a text of 256.
 const MARK_MAX: usize = 384;
@@ -31,11 +33,22 @@ pub(crate) struct LogPolicy {
     pub(crate) max_size_bytes: u32,
     /// This many files are kept, the current one included.
     pub(crate) max_files: u16,
+    /// A sum of the other words for the logger, to see that they changed.
+    pub(crate) words: u64,
 }
 
 impl LogPolicy {
     /// unit-file.md `[log]`.
-    pub(crate) const DEFAULT: Self = Self { max_size_bytes: 256 * 1024, max_files: 4 };
+    pub(crate) const DEFAULT: Self = Self { max_size_bytes: 256 * 1024, max_files: 4, words: 0 };
+
+    /// What a unit's table entry says.
+    pub(crate) fn of(launch: &Launch<'_>) -> Self {
+        let words = launch.log_words.to_bytes().iter().fold(0_u64, |sum, byte| {
+            sum.wrapping_add(u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
+        let ettan_table::LogPolicy { max_size_bytes, max_files } = launch.log;
+        Self { max_size_bytes, max_files, words }
+    }
 }
 
 struct Pipe {
@@ -147,7 +160,7 @@ impl Pipes {
     ) {
         let PipeRecord { max_size_bytes, max_files, identity, .. } = *record;
         let shown = record.shown && self.logger.is_some();
-        let policy = LogPolicy { max_size_bytes, max_files };
+        let policy = LogPolicy { max_size_bytes, max_files, words: 0 };
         self.put(unit, Pipe { read, write, identity, policy, shown });
     }
 
@@ -305,7 +318,7 @@ impl Pipes {
     ///
     /// # Errors
     /// The kernel has no memory for it: nothing is shown until [`Pipes::try_again`].
-    pub(crate) fn show(&mut self, supervisor: &Supervisor) -> Result<(), Errno> {
+    pub(crate) fn show(&mut self, supervisor: &Supervisor, tables: &Tables) -> Result<(), Errno> {
         if self.unshown == 0 || self.rests {
             return if self.rests { Err(Errno::NOBUFS) } else { Ok(()) };
         }
@@ -317,7 +330,8 @@ impl Pipes {
             Some((unit.name.as_str(), pipe))
         });
         for (name, pipe) in own.chain(units).filter(|(_, pipe)| !pipe.shown) {
-            if let Err(errno) = pipe.show(logger, name) {
+            let words = tables.launch(name).map_or(&[][..], |launch| launch.log_words.to_bytes());
+            if let Err(errno) = pipe.show(logger, name, words) {
                 return self.refused(errno);
             }
             self.unshown = self.unshown.saturating_sub(1);
@@ -356,6 +370,21 @@ impl Pipes {
         self.rests = false;
     }
 
+    /// Other policies are in force: the logger is told of those that changed.
+    pub(crate) fn renew(&mut self, supervisor: &Supervisor, tables: &Tables) {
+        for (place, pipe) in self.units.iter_mut().enumerate() {
+            let unit = u16::try_from(place).ok().and_then(|id| supervisor.unit(UnitId(id)));
+            let launch = unit.and_then(|unit| tables.launch(&unit.name));
+            if let (Some(pipe), Some(policy)) = (pipe, launch.map(|l| LogPolicy::of(&l))) {
+                if pipe.policy != policy && pipe.shown {
+                    pipe.shown = false;
+                    self.unshown = self.unshown.saturating_add(1);
+                }
+                pipe.policy = policy;
+            }
+        }
+    }
+
     /// Drops the pipes of units that are no longer loaded.
     pub(crate) fn forget_gone(&mut self, supervisor: &Supervisor) {
         for (place, slot) in self.units.iter_mut().enumerate() {
@@ -390,12 +419,13 @@ impl Pipe {
         }
     }
 
-    fn show(&mut self, logger: &OwnedFd, name: &str) -> Result<(), Errno> {
+    fn show(&mut self, logger: &OwnedFd, name: &str, words: &[u8]) -> Result<(), Errno> {
         let mut packet = [0; PACKET_MAX];
-        let LogPolicy { max_size_bytes, max_files } = self.policy;
+        let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
         let mut room = packet.as_mut_slice();
-        // Cannot overflow: PACKET_MAX is derived from the longest name.
-        let _ = write!(room, "open {name} {max_size_bytes} {max_files}");
+        // The loader lets no words through that are longer.
+        let _ = write!(room, "open {name} {max_size_bytes} {max_files} ");
+        let _ = room.write(words);
         let left = room.len();
         let used = packet.get(..PACKET_MAX.saturating_sub(left)).unwrap_or_default();
         socket::send_fd(logger.as_fd(), used, self.read.as_fd())?;

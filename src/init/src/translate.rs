@@ -205,6 +205,7 @@ impl Pid1 {
         }
         let Some(table) = self.tables.table() else { return Ok(false) };
         self.supervisor.load(self.now, &table);
+        self.pipes.renew(&self.supervisor, &self.tables);
         let units = ettan_core::Catalog::len(&table);
         let messages = table.diagnostics().count();
         if messages > 0 {

@@ -11,6 +11,7 @@ use ettan_sys::clock::Moment;
 use crate::clock::{CLOCK_BYTES, Clock};
 use crate::packet::Limits;
 use crate::page::{Amount, Page, find_line_end};
+use crate::rate::Rate;
 use crate::record::{Stamps, TAI_BYTES};
 use crate::stage::{Left, Stage};
 use crate::stamp::Stamp;
@@ -99,6 +100,7 @@ pub(crate) struct Ledger {
     next: Lead,
     told: Told,
     gap: Option<Gap>,
+    rate: Rate,
 }
 
 impl Ledger {
@@ -111,6 +113,7 @@ impl Ledger {
             next: Lead::Line,
             told: Told::default(),
             gap: None,
+            rate: Rate::default(),
         }
     }
 
@@ -121,7 +124,7 @@ impl Ledger {
 
     /// Whether something is lost and not yet owned up to in the file.
     pub(crate) fn has_gap(&self) -> bool {
-        self.gap.is_some()
+        self.gap.is_some() || self.rate.has_dropped()
     }
 
     /// Gives its descriptor back until it is written to again.
@@ -152,7 +155,22 @@ impl Ledger {
     /// Logs what a service wrote. Never fails and never waits: what cannot be written is
     /// counted, and the file says so as soon as it can be written again.
     pub(crate) fn take(&mut self, desk: &mut Desk<'_>, output: &[u8]) {
-        let mut rest = output;
+        let mut rest = match self.limits.lines_a_second {
+            0 => output,
+            limit => {
+                if self.rate.to_tell(desk.second).is_some() {
+                    // In its place; what cannot be written is told later.
+                    let _ = self.heal(desk);
+                }
+                let within = self.rate.pass(limit, desk.second, output);
+                desk.stage.skip(within.start as u64);
+                output.get(within).unwrap_or_default()
+            }
+        };
+        if rest.is_empty() {
+            return;
+        }
+        let output = rest;
         let written = self
             .start(desk)
             .and_then(|()| self.add_lines(desk, &mut rest))
@@ -235,11 +253,18 @@ impl Ledger {
 
     /// Tries again to say what was lost. Ok if there is nothing left to say.
     pub(crate) fn heal(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
-        let Some(gap) = &self.gap else { return Ok(()) };
-        let text = format!(
-            "lost {} bytes ({} line ends) here: {}",
-            gap.amount.bytes, gap.amount.lines, gap.why
-        );
+        let text = match (&self.gap, self.rate.to_tell(desk.second)) {
+            (Some(Gap { amount, why }), _) => {
+                format!("lost {} bytes ({} line ends) here: {why}", amount.bytes, amount.lines)
+            }
+            (None, Some(Amount { bytes, lines })) => {
+                let limit = self.limits.lines_a_second;
+                format!(
+                    "dropped {bytes} bytes ({lines} line ends) here: over {limit} lines a second"
+                )
+            }
+            (None, None) => return Ok(()),
+        };
         let next = self.next;
         let healed = self.prepare(desk.second).and_then(|()| {
             self.start_line(desk, Lead::Note)?;
@@ -253,7 +278,9 @@ impl Ledger {
             self.told = Told::default();
         }
         healed?;
-        self.gap = None;
+        if self.gap.take().is_none() {
+            self.rate.told();
+        }
         Ok(())
     }
 
@@ -298,7 +325,7 @@ impl Ledger {
         if mid_line {
             desk.page.add(b"\n");
         }
-        if self.size_with(desk) >= self.limits.max_size_bytes {
+        if self.size_with(desk) >= self.limits.max_size_bytes || self.is_too_old(desk) {
             self.write(desk)?;
             desk.stage.settle();
             self.store.rotate(self.limits, desk.second)?;
@@ -315,6 +342,11 @@ impl Ledger {
             desk.page.add(&[lead as u8]);
         }
         Ok(())
+    }
+
+    fn is_too_old(&self, desk: &Desk<'_>) -> bool {
+        let most = u64::from(self.limits.max_age_sec);
+        most > 0 && self.store.age_sec(desk.second) >= most
     }
 
     fn must_tell_clock(&self, desk: &Desk<'_>) -> bool {

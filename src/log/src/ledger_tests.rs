@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::record::{ClockNote, ISO_BYTES, Kind, Line};
 
-const UNLIMITED: Limits = Limits { max_size_bytes: u64::MAX, max_files: 2, stamps: Stamps::Iso };
+const UNLIMITED: Limits = Limits { max_size_bytes: u64::MAX, max_files: 2, ..Limits::USUAL };
 
 struct Folder(PathBuf);
 
@@ -212,4 +212,44 @@ fn a_file_whose_head_is_lost_has_another_clock_record() {
     };
     assert_eq!(count(&log), 4);
     assert_eq!(count(&log[100_000..]), 2);
+}
+
+#[test]
+fn lines_over_the_limit_are_dropped_and_told() {
+    let folder = Folder::new("rate");
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let limits = Limits { lines_a_second: 2, ..UNLIMITED };
+    let mut ledger = Ledger::new(folder.0.clone(), limits);
+    let _ = desk.set_time(moment(5_000, 4_000));
+    ledger.take(&mut desk, b"one\ntwo\nthree\nfo");
+    assert!(ledger.has_gap());
+    ledger.heal(&mut desk).unwrap();
+    assert!(ledger.has_gap());
+    let _ = desk.set_time(moment(6_000, 5_000));
+    ledger.take(&mut desk, b"ur\nfive\n");
+    let log = String::from_utf8(whole_log(&folder.0)).unwrap();
+    let texts: Vec<_> =
+        log.lines().filter(|l| !l.contains("=up")).map(|line| &line[24..]).collect();
+    let note = "*dropped 8 bytes (1 line ends) here: over 2 lines a second";
+    assert_eq!(texts, [" one", " two", note, " five"]);
+    let _ = desk.set_time(moment(7_000, 6_000));
+    ledger.heal(&mut desk).unwrap();
+    assert!(!ledger.has_gap());
+    let log = String::from_utf8(whole_log(&folder.0)).unwrap();
+    assert!(log.ends_with("*dropped 3 bytes (1 line ends) here: over 2 lines a second\n"), "{log}");
+}
+
+#[test]
+fn an_old_file_is_put_aside() {
+    let folder = Folder::new("age");
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let limits = Limits { max_age_sec: 60, max_files: 9, ..UNLIMITED };
+    let mut ledger = Ledger::new(folder.0.clone(), limits);
+    for second in [1_000_i64, 1_059, 1_060, 1_119, 1_120] {
+        let _ = desk.set_time(moment(second * 1000, 4_000));
+        ledger.take(&mut desk, b"line\n");
+    }
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
 }

@@ -18,6 +18,7 @@ mod kernel;
 mod ledger;
 mod packet;
 mod page;
+mod rate;
 pub mod record;
 mod sender;
 mod serve;

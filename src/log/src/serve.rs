@@ -185,7 +185,7 @@ impl Logger<'_> {
 
     fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
         match packet {
-            Packet::Open { name, limits } => match pipe {
+            Packet::Open { name, limits, .. } => match pipe {
                 Some(pipe) => self.open(name, limits, bytes, pipe),
                 None => complain!("{name}: no pipe came along; not logged"),
             },
@@ -323,7 +323,7 @@ impl Logger<'_> {
         let Some(mut left) = self.desk.stage.left() else { return };
         let owner = left.owner.clone();
         let slot = match packet::read(&owner) {
-            Some(Packet::Open { name, limits }) => self.insert(name, limits),
+            Some(Packet::Open { name, limits, .. }) => self.insert(name, limits),
             Some(Packet::Close { .. } | Packet::Mark { .. } | Packet::Syslog | Packet::Kernel)
             | None => None,
         };
@@ -404,7 +404,8 @@ impl Logger<'_> {
         }
         let mut left = false;
         for log in self.logs.iter_mut().flatten() {
-            left |= log.ledger.has_gap() && log.ledger.heal(&mut self.desk).is_err();
+            left |= log.ledger.has_gap()
+                && (log.ledger.heal(&mut self.desk).is_err() || log.ledger.has_gap());
         }
         self.retry = left.then(|| Retry::after((retry.wait_ms * 2).min(RETRY_MOST_MS)));
     }

@@ -154,6 +154,15 @@ impl Stage {
         self.note();
     }
 
+    /// The next bytes of the stage will never be in a log.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        if self.filled > 0 && bytes > 0 {
+            let to = self.intent.to + bytes;
+            self.intent = Intent { from: to, to, ..Intent::default() };
+            self.note();
+        }
+    }
+
     /// The write that was intended has been done.
     pub(crate) fn settle(&mut self) {
         if self.intent.inode != 0 {

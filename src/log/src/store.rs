@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::packet::Limits;
 use crate::stage::Left;
@@ -32,6 +33,8 @@ struct Open {
     inode: u64,
     size: u64,
     mid_line: bool,
+    /// When its first line was written, as far as that is known.
+    since_second: u64,
     checked_second: u64,
 }
 
@@ -73,6 +76,12 @@ impl Store {
         self.open.as_ref().is_some_and(|open| open.mid_line)
     }
 
+    /// How old the first line of `current` is, in seconds.
+    pub(crate) fn age_sec(&self, second: u64) -> u64 {
+        let since = self.open.as_ref().filter(|open| open.size > 0).map(|open| open.since_second);
+        since.map_or(0, |since| second.saturating_sub(since))
+    }
+
     /// Gives the descriptor back; the next `prepare` opens it again.
     pub(crate) fn shed(&mut self) {
         self.open = None;
@@ -91,10 +100,10 @@ impl Store {
             }
             self.open = None;
         }
-        create_directory(&self.directory)?;
+        create_directory(&self.directory, limits.owner)?;
         self.newest_archive = self.newest_archive.max(newest(&self.directory)?);
         self.prune(archives_kept(limits))?;
-        self.open = Some(open(&self.directory.join(CURRENT), second)?);
+        self.open = Some(open(&self.directory.join(CURRENT), limits.owner, second)?);
         Ok(true)
     }
 
@@ -107,6 +116,9 @@ impl Store {
             // A half-written record would be neither lost nor there.
             let _ = open.file.set_len(open.size);
             return Err(error);
+        }
+        if open.size == 0 {
+            open.since_second = open.checked_second;
         }
         open.size += text.len() as u64;
         open.mid_line = text.last().map_or(open.mid_line, |byte| *byte != b'\n');
@@ -126,7 +138,7 @@ impl Store {
             self.newest_archive += 1;
         }
         self.open = None;
-        self.open = Some(open(&current, second)?);
+        self.open = Some(open(&current, limits.owner, second)?);
         Ok(())
     }
 
@@ -160,20 +172,28 @@ fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn create_directory(directory: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o750).create(directory) {
+fn create_directory(directory: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let made = match DirBuilder::new().mode(0o750).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = directory.parent() {
                 DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
             }
             DirBuilder::new().mode(0o750).create(directory)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
+    };
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => give(directory, owner),
+        Err(error) => Err(error),
     }
 }
 
-fn open(path: &Path, second: u64) -> io::Result<Open> {
+fn give(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    owner.map_or(Ok(()), |(user, group)| std::os::unix::fs::lchown(path, Some(user), Some(group)))
+}
+
+fn open(path: &Path, owner: Option<(u32, u32)>, second: u64) -> io::Result<Open> {
     // A link or a pipe in its place is nothing to write to: the former leads elsewhere, the
     // latter blocks.
     match fs::symlink_metadata(path) {
@@ -184,13 +204,24 @@ fn open(path: &Path, second: u64) -> io::Result<Open> {
         OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
     let found = file.metadata()?;
     let (inode, size) = (found.ino(), found.len());
+    let since_second = match size {
+        0 => {
+            give(path, owner)?;
+            second
+        }
+        _ => found.created().or(found.modified()).map_or(second, seconds),
+    };
     let mid_line = size > 0 && {
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
         last != *b"\n"
     };
-    Ok(Open { file, inode, size, mid_line, checked_second: second })
+    Ok(Open { file, inode, size, mid_line, since_second, checked_second: second })
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |span| span.as_secs())
 }
 
 pub(crate) fn is_same(file: &File, path: &Path) -> bool {
@@ -222,8 +253,7 @@ fn newest(directory: &Path) -> io::Result<u64> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { max_size_bytes: 100, max_files: 3, stamps: crate::record::Stamps::Iso };
+    const LIMITS: Limits = Limits { max_size_bytes: 100, max_files: 3, ..Limits::USUAL };
 
     struct Folder(PathBuf);
 

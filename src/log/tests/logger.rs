@@ -50,6 +50,21 @@ fn lines_are_stamped_and_kept_in_order() {
 }
 
 #[test]
+fn files_belong_to_the_owner_that_is_named() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open_with("web", "3000 4 owner=7:8");
+        say(&web, numbered(0..70));
+        world.end();
+        let folder = world.folder.path().join("web");
+        for path in files(&folder).iter().chain([&folder]) {
+            let found = fs::metadata(path).unwrap();
+            assert_eq!((found.uid(), found.gid()), (7, 8), "{}", path.display());
+        }
+    });
+}
+
+#[test]
 fn what_comes_in_pieces_is_one_line() {
     story(|| {
         let mut world = World::new();

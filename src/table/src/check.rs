@@ -109,11 +109,13 @@ impl<'a> Table<'a> {
 
     fn check_settings(&self, index: usize) -> Option<()> {
         let record: &SettingsRecord = self.settings.get(index)?;
-        let [_, _, groups, directory, umask, envp, _, _] = record.map(u32::from_le_bytes);
+        let [_, _, groups, directory, umask, envp, _, _, log_words] =
+            record.map(u32::from_le_bytes);
         let whole = self.list(groups)?.len() <= MAX_GROUPS
             && umask <= 0o777
             && self.string(directory)?.to_bytes().starts_with(b"/");
         self.check_strings(self.list(envp)?, MAX_VARIABLES)?;
+        self.inside(log_words)?;
         whole.then_some(())
     }
 

@@ -58,6 +58,7 @@ fn copy_launch(launch: Launch<'_>) -> EntryLaunch {
         pid_file: launch.pid_file.map(CString::from),
         tty_path: launch.tty_path.map(CString::from),
         log: launch.log,
+        log_words: CString::from(launch.log_words),
     }
 }
 

@@ -15,7 +15,7 @@ use ettan_core::{Kind, Restart};
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Words before the unit records.
 pub(crate) const HEADER_WORDS: usize = 11;
 /// Bytes before what the checksum covers.
@@ -29,8 +29,8 @@ pub(crate) type Word = [u8; 4];
 pub(crate) type UnitRecord = [Word; 10];
 /// restart delay · its maximum · min uptime · start time-out · stop time-out · packed
 pub(crate) type PolicyRecord = [Word; 6];
-/// uid · gid · groups · working directory · umask · envp · log size · log files
-pub(crate) type SettingsRecord = [Word; 8];
+/// uid · gid · groups · working directory · umask · envp · log size · log files · log words
+pub(crate) type SettingsRecord = [Word; 9];
 
 /// The longest unit or condition name in bytes (`faults.md` 5.2).
 pub const MAX_NAME: usize = 64;

@@ -33,6 +33,8 @@ pub struct Launch<'a> {
     pub tty_path: Option<&'a CStr>,
     /// How much of its output to keep.
     pub log: LogPolicy,
+    /// What else the logger is told about it, in words of the logger's.
+    pub log_words: &'a CStr,
 }
 
 /// How much log a unit keeps.

@@ -52,7 +52,7 @@ impl<'a> Table<'a> {
             return None;
         }
         let settings = self.settings.get(usize::try_from(record.settings).ok()?)?;
-        let [uid, gid, groups, directory, umask, envp, log_size, log_files] =
+        let [uid, gid, groups, directory, umask, envp, log_size, log_files, log_words] =
             settings.map(u32::from_le_bytes);
         let argv = self.strings_of(record.argv)?;
         Some(Launch {
@@ -72,6 +72,7 @@ impl<'a> Table<'a> {
                 max_size_bytes: log_size,
                 max_files: u16::try_from(log_files).unwrap_or(u16::MAX),
             },
+            log_words: self.string(log_words)?,
         })
     }
 

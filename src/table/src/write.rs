@@ -86,6 +86,8 @@ pub struct EntryLaunch {
     pub tty_path: Option<CString>,
     /// How much log to keep.
     pub log: LogPolicy,
+    /// What else the logger is told.
+    pub log_words: CString,
 }
 
 /// What cannot be written: one of the limits that `Table::read` checks is exceeded.
@@ -225,7 +227,7 @@ impl Writer {
         let groups = self.list(launch.groups.clone())?;
         let directory = self.string(launch.working_directory.to_bytes())?;
         let envp = self.list_of_strings(&launch.envp)?;
-        let log = launch.log;
+        let (log, log_words) = (launch.log, self.string(launch.log_words.to_bytes())?);
         let settings = [
             launch.uid,
             launch.gid,
@@ -235,6 +237,7 @@ impl Writer {
             envp,
             log.max_size_bytes,
             u32::from(log.max_files),
+            log_words,
         ];
         shared(&mut self.settings, &mut self.settings_places, &settings)
     }
@@ -301,7 +304,7 @@ impl Writer {
         let mut body: Vec<u32> = alloc::vec![
             units,
             u32::try_from(self.policies.len()).ok()?.checked_div(6)?,
-            u32::try_from(self.settings.len()).ok()?.checked_div(8)?,
+            u32::try_from(self.settings.len()).ok()?.checked_div(9)?,
             u32::try_from(self.words.len()).ok()?,
             u32::try_from(self.strings.len()).ok()?,
             messages,

@@ -42,6 +42,7 @@ fn launch() -> EntryLaunch {
         pid_file: Some(c"/run/a.pid".into()),
         tty_path: None,
         log: LogPolicy { max_size_bytes: 1000, max_files: 2 },
+        log_words: c"stamps=none".into(),
     }
 }
 
@@ -129,6 +130,7 @@ fn a_launch_is_complete() {
     assert_eq!(launch.pid_file, Some(c"/run/a.pid"));
     assert_eq!(launch.tty_path, None);
     assert_eq!(launch.log, LogPolicy { max_size_bytes: 1000, max_files: 2 });
+    assert_eq!(launch.log_words, c"stamps=none");
 }
 
 #[test]

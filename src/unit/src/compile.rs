@@ -7,12 +7,13 @@ use std::rc::Rc;
 
 use ettan_core::{Kind, Name, Restart, Unit};
 use ettan_table::write::EntryLaunch;
-use ettan_table::{LogPolicy, MAX_ARGUMENTS, MAX_VARIABLES};
+use ettan_table::{MAX_ARGUMENTS, MAX_VARIABLES};
 
 use crate::diagnostic::{Complaint, Diagnostic, Notes, Source};
 use crate::document;
 use crate::draft::{At, Draft, Type};
 use crate::files::Found;
+use crate::log;
 use crate::reference::{Target, shown};
 use crate::specifier::{HostName, Specifiers};
 use crate::tree::resolve_inside;
@@ -179,8 +180,10 @@ fn launch(
     };
     let tty = draft.tty_path.as_ref();
     let tty = tty.and_then(|path| notes.take(&path.span, specifiers.expand(&path.value)));
+    let log = log::compile(&draft.log, &world.users, notes);
     let identity = identity?;
     let envp = variables(draft, &identity, specifiers, notes);
+    let (log, log_words) = log?;
     Some(EntryLaunch {
         argv: argv?,
         envp,
@@ -191,7 +194,8 @@ fn launch(
         umask: draft.umask.unwrap_or(0o022),
         pid_file: pid_file.and_then(|path| CString::new(path.value.as_str()).ok()),
         tty_path: tty.and_then(|path| CString::new(path).ok()),
-        log: LogPolicy::default(),
+        log,
+        log_words,
     })
 }
 

@@ -6,6 +6,7 @@ use ettan_core::Restart;
 use toml::de::DeValue;
 
 use crate::diagnostic::{Complaint, Notes};
+use crate::log::LogDraft;
 use crate::reference::{self, Target, shown};
 use crate::{command, duration, nearest};
 
@@ -57,6 +58,7 @@ pub(crate) struct Draft {
     pub(crate) umask: Option<u32>,
     pub(crate) environment: Vec<(String, At<String>)>,
     pub(crate) tty_path: Option<At<String>>,
+    pub(crate) log: LogDraft,
     /// Everything that [service] has, by key: for what a target cannot have.
     pub(crate) service_keys: Vec<At<String>>,
 }
@@ -313,7 +315,10 @@ fn names<T>(
     list
 }
 
-fn word<T: Copy>(value: &DeValue<'_>, words: &[(&'static str, T)]) -> Result<T, Complaint> {
+pub(crate) fn word<T: Copy>(
+    value: &DeValue<'_>,
+    words: &[(&'static str, T)],
+) -> Result<T, Complaint> {
     let text = text(value)?;
     let known = || words.iter().map(|(word, _)| *word);
     if let Some((_, found)) = words.iter().find(|(word, _)| *word == text) {
@@ -326,7 +331,7 @@ fn word<T: Copy>(value: &DeValue<'_>, words: &[(&'static str, T)]) -> Result<T, 
     })
 }
 
-fn span(value: &DeValue<'_>) -> Result<u32, Complaint> {
+pub(crate) fn span(value: &DeValue<'_>) -> Result<u32, Complaint> {
     match value {
         DeValue::Integer(number) if number.radix() == 10 => duration::parse(number.as_str()),
         DeValue::Float(number) => duration::parse(number.as_str()),
@@ -366,7 +371,7 @@ fn signal(value: &DeValue<'_>) -> Result<u8, Complaint> {
 }
 
 /// Text, or an integer as it is written in base 10 without a sign.
-fn text_or_number(value: &DeValue<'_>) -> Result<String, Complaint> {
+pub(crate) fn text_or_number(value: &DeValue<'_>) -> Result<String, Complaint> {
     match value {
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_string()),
         DeValue::Integer(_) => Err(Complaint::new("the number must be decimal")),
@@ -377,7 +382,7 @@ fn text_or_number(value: &DeValue<'_>) -> Result<String, Complaint> {
 }
 
 /// An absolute path; specifiers are not replaced yet.
-fn path(item: &Item<'_>, notes: &mut Notes) -> Option<At<String>> {
+pub(crate) fn path(item: &Item<'_>, notes: &mut Notes) -> Option<At<String>> {
     let checked = text(item.value).and_then(|text| {
         if text.starts_with('/') {
             return Ok(text);

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Notes;
 use crate::draft::{self as d, Draft, Item};
+use crate::log as l;
 
 /// One key.
 pub struct Key {
@@ -36,6 +37,10 @@ const fn unit(name: &'static str, takes: &'static str, parse: Parse) -> Key {
 
 const fn service(name: &'static str, takes: &'static str, parse: Parse) -> Key {
     Key { section: "service", name, takes, parse: Some(parse) }
+}
+
+const fn log(name: &'static str, takes: &'static str, parse: Parse) -> Key {
+    Key { section: "log", name, takes, parse: Some(parse) }
 }
 
 const fn later(section: &'static str, name: &'static str) -> Key {
@@ -157,12 +162,13 @@ pub const KEYS: &[Key] = &[
     later("health", "action"),
     later("log", "storage"),
     later("log", "directory"),
-    later("log", "max-size"),
-    later("log", "max-files"),
-    later("log", "max-age-sec"),
-    later("log", "timestamps"),
-    later("log", "rate-limit"),
-    later("log", "user"),
+    log("max-size", "a size; 256K", l::max_size),
+    log("max-files", "a number; 4", l::max_files),
+    log("max-age-sec", "a span of time; none", l::max_age_sec),
+    log("timestamps", "iso, tai64n or none; iso", l::timestamps),
+    log("rate-limit", "lines a second; none", l::rate_limit),
+    later("log", "flash-budget"),
+    log("user", "a user's name or number; root", l::user),
     later("log", "route"),
     later("timer", "on-boot-sec"),
     later("timer", "every"),

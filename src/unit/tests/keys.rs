@@ -48,6 +48,30 @@ fn defaults_are_those_of_the_manual() {
 }
 
 #[test]
+fn log_keys_become_words_for_the_logger() {
+    let log = |text: &str| format!("{PLAIN}[log]\n{text}\n");
+    with(PLAIN, |world| assert_eq!(world.launch("a").log_words, c""));
+    with(&log("max-size = \"1M\"\nmax-files = 30"), |world| {
+        let launch = world.launch("a");
+        assert_eq!((launch.log.max_size_bytes, launch.log.max_files), (1 << 20, 30));
+    });
+    let all = "timestamps = \"tai64n\"\nmax-age-sec = \"1d\"\nrate-limit = 50\nuser = \"root\"";
+    with(&log(all), |world| {
+        let words = world.launch("a").log_words;
+        assert_eq!(words, c"stamps=tai64n age=86400 rate=50 owner=0:0");
+    });
+    refused(log("max-size = \"1K\""), &["smaller than"]);
+    refused(log("max-size = \"5G\""), &["larger than"]);
+    refused(log("max-size = true"), &["a boolean is not a size"]);
+    refused(log("max-files = 0"), &["from 1 to 65535"]);
+    refused(log("max-age-sec = \"1ms\""), &["shorter than a second"]);
+    refused(log("timestamps = \"roman\""), &["not one of them"]);
+    refused(log("rate-limit = 0"), &["no line at all"]);
+    refused(log("rate-limit = \"many\""), &["not a number"]);
+    refused(log("user = \"nobody-knows\""), &["nobody-knows"]);
+}
+
+#[test]
 fn description_is_one_short_line() {
     let described = unit("description = \"Telldus Duo – ä\"\ndocumentation = [\"man:a(8)\"]");
     with(&described, |world| assert_eq!(world.launch("a").description, "Telldus Duo – ä"));

@@ -139,13 +139,24 @@ impl World {
         pipe
     }
 
+    /// The same with these words about it.
+    pub(crate) fn open_with(&self, name: &str, words: &str) -> Pipe {
+        let pipe = pipe::pipe().unwrap();
+        self.reopen_with(name, words, &pipe);
+        pipe
+    }
+
     /// Sends the read end of this pipe.
     pub(crate) fn reopen(&self, name: &str, max_size_bytes: u64, max_files: u32, pipe: &Pipe) {
+        self.reopen_with(name, &format!("{max_size_bytes} {max_files}"), pipe);
+    }
+
+    pub(crate) fn reopen_with(&self, name: &str, words: &str, pipe: &Pipe) {
         let rights = [pipe.read.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
-        self.send_with(&format!("open {name} {max_size_bytes} {max_files}"), &mut ancillary);
+        self.send_with(&format!("open {name} {words}"), &mut ancillary);
     }
 
     /// The same with a logger that may be gone already. True if it got the packet.

@@ -1,0 +1,98 @@
+//! Counts lines by the second, and says which are over a unit's `rate-limit`. Writes nothing.
+
+use std::ops::Range;
+
+use crate::page::Amount;
+
+/// One unit's lines in the second at hand, and what of them was dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Rate {
+    second: u64,
+    lines: u32,
+    dropped: Amount,
+    /// The line at hand is being dropped, and its rest will be.
+    in_dropped: bool,
+}
+
+impl Rate {
+    /// Which part of the output is within the limit: what is before it belongs to a dropped line,
+    /// what is after it is over the limit. Both are counted.
+    pub(crate) fn pass(&mut self, limit: u32, second: u64, output: &[u8]) -> Range<usize> {
+        if self.second != second {
+            self.second = second;
+            self.lines = 0;
+        }
+        let end_of_line = |from: usize| {
+            let rest = output.get(from..).unwrap_or_default();
+            rest.iter().position(|byte| *byte == b'\n').map(|at| from + at + 1)
+        };
+        let start = match self.in_dropped {
+            true => end_of_line(0).unwrap_or(output.len()),
+            false => 0,
+        };
+        self.in_dropped =
+            self.in_dropped && !output.get(..start).unwrap_or_default().ends_with(b"\n");
+        let mut end = start;
+        while self.lines < limit && !self.in_dropped {
+            match end_of_line(end) {
+                Some(at) => {
+                    self.lines += 1;
+                    end = at;
+                }
+                None => {
+                    end = output.len();
+                    break;
+                }
+            }
+        }
+        let (before, after) = (&output[..start], &output[end..]);
+        self.dropped = self.dropped.plus(Amount::of(before)).plus(Amount::of(after));
+        if !after.is_empty() {
+            self.in_dropped = !after.ends_with(b"\n");
+        }
+        start..end
+    }
+
+    /// Whether something was dropped and not yet told.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.dropped != Amount::default()
+    }
+
+    /// What was dropped in the seconds before this one, if that is not told yet.
+    pub(crate) fn to_tell(&self, second: u64) -> Option<Amount> {
+        (self.has_dropped() && self.second != second).then_some(self.dropped)
+    }
+
+    /// It has been told.
+    pub(crate) fn told(&mut self) {
+        self.dropped = Amount::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_pass_up_to_the_limit() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.pass(2, 1, b"a\nb\nc\nd"), 0..4);
+        assert_eq!(rate.to_tell(1), None);
+        assert_eq!(rate.to_tell(2), Some(Amount { bytes: 3, lines: 1 }));
+        // The rest of a dropped line is dropped although a new second has begun.
+        assert_eq!(rate.pass(2, 2, b"ddd\ne\n"), 4..6);
+        assert_eq!(rate.to_tell(3), Some(Amount { bytes: 7, lines: 2 }));
+        rate.told();
+        assert!(!rate.has_dropped());
+    }
+
+    #[test]
+    fn a_line_in_pieces_counts_once() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.pass(1, 1, b"a"), 0..1);
+        assert_eq!(rate.pass(1, 1, b"b"), 0..1);
+        assert_eq!(rate.pass(1, 1, b"c\nd\n"), 0..2);
+        assert_eq!(rate.pass(1, 1, b"e\n"), 0..0);
+        assert_eq!(rate.to_tell(2), Some(Amount { bytes: 4, lines: 2 }));
+    }
+}

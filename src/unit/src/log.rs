@@ -1,0 +1,115 @@
+//! `[log]`: what the logger is told about a unit, as words that PID 1 hands on unread.
+
+use std::ffi::CString;
+
+use ettan_table::LogPolicy;
+use toml::de::DeValue;
+
+use crate::diagnostic::{Complaint, Notes};
+use crate::draft::{At, Draft, Item, kind_word};
+use crate::users::Users;
+use crate::{draft, size};
+
+/// What `[log]` says; None where it says nothing.
+#[derive(Debug, Default)]
+pub(crate) struct LogDraft {
+    max_size: Option<u32>,
+    max_files: Option<u16>,
+    max_age_sec: Option<u32>,
+    timestamps: Option<&'static str>,
+    rate_limit: Option<u32>,
+    user: Option<At<String>>,
+}
+
+/// The smallest file: a line and what is before it, some times over.
+const LEAST_SIZE: u64 = 4096;
+
+pub(crate) fn max_size(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let checked = bytes(item.value).and_then(|bytes| match u32::try_from(bytes) {
+        Ok(bytes) if u64::from(bytes) >= LEAST_SIZE => Ok(bytes),
+        Ok(_) => Err(Complaint::new("smaller than \"4K\", which a long line needs")),
+        Err(_) => Err(Complaint::new("larger than \"4G\"")),
+    });
+    draft.log.max_size = notes.take(&item.span, checked);
+}
+
+pub(crate) fn max_files(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let checked = number(item.value).and_then(|number| match u16::try_from(number) {
+        Ok(files) if files > 0 => Ok(files),
+        Ok(_) | Err(_) => Err(Complaint::new("from 1 to 65535 files can be kept")),
+    });
+    draft.log.max_files = notes.take(&item.span, checked);
+}
+
+pub(crate) fn max_age_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let checked = draft::span(item.value).and_then(|ms| match ms / 1_000 {
+        0 => Err(Complaint::new("shorter than a second")),
+        seconds => Ok(seconds),
+    });
+    draft.log.max_age_sec = notes.take(&item.span, checked);
+}
+
+pub(crate) fn timestamps(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let words = ["iso", "tai64n", "none"].map(|word| (word, word));
+    draft.log.timestamps = notes.take(&item.span, draft::word(item.value, &words));
+}
+
+pub(crate) fn rate_limit(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let checked = number(item.value).and_then(|lines| match lines {
+        0 => Err(Complaint::new("no line at all would be logged")),
+        lines => Ok(lines),
+    });
+    draft.log.rate_limit = notes.take(&item.span, checked);
+}
+
+pub(crate) fn user(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let value = notes.take(&item.span, draft::text_or_number(item.value));
+    draft.log.user = value.map(|value| At { span: item.span.clone(), value });
+}
+
+/// The policy, and the words for the logger. None if something of it cannot be.
+pub(crate) fn compile(
+    log: &LogDraft,
+    users: &Users<'_>,
+    notes: &mut Notes,
+) -> Option<(LogPolicy, CString)> {
+    let usual = LogPolicy::default();
+    let policy = LogPolicy {
+        max_size_bytes: log.max_size.unwrap_or(usual.max_size_bytes),
+        max_files: log.max_files.unwrap_or(usual.max_files),
+    };
+    let mut words = Vec::new();
+    words.extend(log.timestamps.filter(|word| *word != "iso").map(|word| format!("stamps={word}")));
+    words.extend(log.max_age_sec.map(|seconds| format!("age={seconds}")));
+    words.extend(log.rate_limit.map(|lines| format!("rate={lines}")));
+    if let Some(user) = &log.user {
+        let identity = notes.take(&user.span, users.user(&user.value, true))?;
+        words.push(format!("owner={}:{}", identity.uid, identity.gid));
+    }
+    CString::new(words.join(" ")).ok().map(|words| (policy, words))
+}
+
+fn bytes(value: &DeValue<'_>) -> Result<u64, Complaint> {
+    match value {
+        DeValue::String(text) => size::parse(text),
+        DeValue::Integer(number) if number.radix() == 10 => size::parse(number.as_str()),
+        other => Err(Complaint::new(format!("{} is not a size", kind_word(other)))
+            .hint("bytes, or for example \"512K\", \"50M\", \"1G\"")),
+    }
+}
+
+fn number(value: &DeValue<'_>) -> Result<u32, Complaint> {
+    let odd = || Complaint::new(format!("{} is not a number of them", kind_word(value)));
+    match value {
+        DeValue::Integer(number) if number.radix() == 10 => {
+            number.as_str().parse().map_err(|_| odd().hint("a whole number that is not negative"))
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => Err(odd()),
+    }
+}
