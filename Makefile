@@ -48,6 +48,7 @@ soak:           ## a million kills, crashes, floods, simulated hours: docs/soak.
 
 bench: host-musl ## against a bare C floor and other supervisors, in ten minutes
 	tests/bench/run
+	tests/bench/logs.sh
 
 clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)

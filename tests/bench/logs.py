@@ -1,7 +1,7 @@
 """The loggers: ours against multilog, svlogd and s6-log, all fed the same lines through one pipe, all stamping and
 rotating on the same tmpfs, one after the other in each round.
 
-usage: logs.py [--mb N] [--rounds N] (in a mount namespace of its own: it mounts over /run)
+usage: logs.py --init FILE [--mb N] [--rounds N] (in a mount namespace of its own: it mounts over /run)
 """
 
 import argparse

@@ -17,8 +17,6 @@ pub(crate) enum Packet<'a> {
         name: &'a str,
         /// When and how much to rotate.
         limits: Limits,
-        /// Where it is kept on disk, if it is.
-        directory: &'a str,
     },
     /// Nothing new is to come: log what is left until the pipe ends.
     Close {
@@ -55,21 +53,6 @@ pub(crate) struct Limits {
     pub(crate) lines_a_second: u32,
     /// Whose directory and files they are, if not ours.
     pub(crate) owner: Option<(u32, u32)>,
-    /// Whether it is kept on disk too.
-    pub(crate) keep: Keep,
-    /// The most bytes to write to the disk in a day.
-    pub(crate) budget_bytes: Option<u64>,
-}
-
-/// When a log goes to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// It stays in memory.
-    Never,
-    /// All along.
-    Always,
-    /// When its unit crashed, at the end, and when somebody asks.
-    WhenAsked,
 }
 
 impl Limits {
@@ -81,8 +64,6 @@ impl Limits {
         max_age_sec: 0,
         lines_a_second: 0,
         owner: None,
-        keep: Keep::Never,
-        budget_bytes: None,
     };
 }
 
@@ -103,7 +84,6 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
             let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
             let max_files = words.next()?.parse::<u32>().ok()?.max(1);
             let mut limits = Limits { max_size_bytes, max_files, ..Limits::default() };
-            let mut directory = "";
             for word in words {
                 match word.split_once('=')? {
                     ("stamps", word) => limits.stamps = Stamps::of_word(word)?,
@@ -113,14 +93,10 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
                         let (user, group) = word.split_once(':')?;
                         limits.owner = Some((user.parse().ok()?, group.parse().ok()?));
                     }
-                    ("storage", "disk") => limits.keep = Keep::Always,
-                    ("storage", "flush") => limits.keep = Keep::WhenAsked,
-                    ("dir", path) => directory = path,
-                    ("budget", word) => limits.budget_bytes = Some(word.parse().ok()?),
                     _ => return None,
                 }
             }
-            Some(Packet::Open { name, limits, directory })
+            Some(Packet::Open { name, limits })
         }
         "syslog" if rest.is_empty() => Some(Packet::Syslog),
         "kernel" if rest.is_empty() => Some(Packet::Kernel),
@@ -147,13 +123,10 @@ mod tests {
     #[test]
     fn the_verbs_are_read() {
         let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
-        assert_eq!(
-            read(b"open web 4096 3"),
-            Some(Packet::Open { name: "web", limits, directory: "" })
-        );
+        assert_eq!(read(b"open web 4096 3"), Some(Packet::Open { name: "web", limits }));
         let limits = Limits { stamps: Stamps::Tai64n, ..limits };
         let packet = b"open web 4096 3 stamps=tai64n";
-        assert_eq!(read(packet), Some(Packet::Open { name: "web", limits, directory: "" }));
+        assert_eq!(read(packet), Some(Packet::Open { name: "web", limits }));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
         assert_eq!(
             read(b"mark web ended\n"),
@@ -166,10 +139,7 @@ mod tests {
     #[test]
     fn limits_of_zero_become_the_smallest_that_work() {
         let limits = Limits { max_size_bytes: 1, max_files: 1, ..Limits::default() };
-        assert_eq!(
-            read(b"open web 0 0"),
-            Some(Packet::Open { name: "web", limits, directory: "" })
-        );
+        assert_eq!(read(b"open web 0 0"), Some(Packet::Open { name: "web", limits }));
     }
 
     #[test]
