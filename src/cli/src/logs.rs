@@ -110,7 +110,7 @@ fn is_error(line: &Line<'_>) -> bool {
     let begins = |words: &[&[u8]]| words.iter().any(|word| line.text.starts_with(word));
     match line.kind {
         Kind::Note => {
-            begins(&[b"lost ", b"failed"])
+            begins(&[b"lost ", b"dropped ", b"failed"])
                 || begins(&[b"ended: "]) && !line.text.ends_with(b"exited with status 0")
         }
         Kind::Line | Kind::Error | Kind::Rest | Kind::Message(_) | Kind::Clock => {
