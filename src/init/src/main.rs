@@ -1,64 +1,5 @@
-//! PID 1: wait, translate, step, perform. Also its own helpers, by re-executing itself.
-//!
-//! ```text
-//! kernel ─► sys ─► translate ─ Event ─► core ─ Action ─► perform ─► sys ─► kernel
-//! ```
-//!
-//! | file | what it does |
-//! |---|---|
-//! | `boot` | makes the machine fit to run units: file systems, descriptors, signals |
-//! | `pid1` | the loop, and everything PID 1 holds |
-//! | `translate` | what the kernel said → `Event` |
-//! | `perform` | `Action` → what the kernel is told |
-//! | `group` | which processes belong to a unit |
-//! | `seek` | the main process of a forking daemon |
-//! | `pipes` | the log pipes, and the logger that reads them |
-//! | `builtin` | the units that are Ettan itself: loader, logger, watcher, rescue shell |
-//! | `tables` | the compiled unit table in force |
-//! | `control` | the control socket |
-//! | `close` | the end: strays, file systems, reboot(2) |
-//! | `memory` | records that a new execution of PID 1 inherits |
-//! | `state` | PID 1's own part of a record |
-//! | `save` | writes them |
-//! | `past` | what the execution before left, and how it ended |
-//! | `resume` | goes on where it was |
-//! | `upgrade` | another file in the place of this one: tries it, then executes it |
-//! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
+//! `/sbin/init`. Everything is in the library beside it, where tests can reach it.
 #![forbid(unsafe_code)]
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::wildcard_enum_match_arm
-)]
-
-mod boot;
-mod builtin;
-mod close;
-mod control;
-mod degraded;
-#[cfg(feature = "fault-injection")]
-#[allow(clippy::panic, clippy::indexing_slicing, unconditional_recursion)]
-mod fault;
-mod group;
-mod guard;
-mod memory;
-mod mend;
-mod past;
-mod perform;
-mod pid1;
-mod pipes;
-mod report;
-mod reserve;
-mod resume;
-mod save;
-mod seek;
-mod state;
-mod tables;
-mod translate;
-mod upgrade;
 
 use std::process::ExitCode;
 
@@ -66,33 +7,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static HEAP: ettan_sys::heap::CountingAlloc = ettan_sys::heap::CountingAlloc;
 
-/// What `ettan status` and the log call this program.
-const VERSION: &str = if cfg!(feature = "next-release") {
-    concat!(env!("CARGO_PKG_VERSION"), "+next")
-} else {
-    env!("CARGO_PKG_VERSION")
-};
-
-const USAGE: &str = "ettan-init is PID 1: the kernel starts it as /sbin/init. \
-To talk to a running one, use the `ettan` command.";
-
 fn main() -> ExitCode {
-    if ettan_sys::process::own_pid() == 1 {
-        return pid1::main();
-    }
-    let status = match std::env::args().nth(1).as_deref() {
-        Some("load") => {
-            control::viewers::admit();
-            ettan_unit::helper_main()
-        }
-        Some("log") => ettan_log::main(),
-        Some("watch") => ettan_watch::main(),
-        Some("close") => close::helper_main(std::env::args_os().nth(2)),
-        Some(upgrade::CHECK) => upgrade::helper_main(),
-        Some(_) | None => {
-            eprintln!("{USAGE}");
-            2
-        }
-    };
-    ExitCode::from(u8::try_from(status).unwrap_or(1))
+    ettan_init::main()
 }

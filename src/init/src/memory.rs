@@ -135,14 +135,7 @@ impl Memory {
         if at == place && bytes.iter().all(|byte| *byte == 0) {
             return Some(Record::new());
         }
-        let (sum, rest) = bytes.split_first_chunk::<4>()?;
-        let (owner, body) = rest.split_first_chunk::<2>()?;
-        let (length, body) = body.split_first_chunk::<2>()?;
-        let body = body.get(..usize::from(u16::from_le_bytes(*length)))?;
-        let summed = rest.get(..body.len().checked_add(HEAD - 4)?)?;
-        let is_whole = crc32(summed) == u32::from_le_bytes(*sum);
-        let is_meant = usize::from(u16::from_le_bytes(*owner)) == place;
-        (is_whole && is_meant).then(|| Record::from_slice(body).ok())?
+        Record::from_slice(whole(&bytes, place)?).ok()
     }
 
     /// Makes every record useless, as no fault should.
@@ -170,8 +163,20 @@ fn position(place: usize) -> u64 {
     u64::try_from(at).unwrap_or(u64::MAX)
 }
 
+/// The record in these bytes, if it is whole and meant for `place`.
+pub(crate) fn whole(bytes: &[u8], place: usize) -> Option<&[u8]> {
+    let (sum, rest) = bytes.split_first_chunk::<4>()?;
+    let (owner, body) = rest.split_first_chunk::<2>()?;
+    let (length, body) = body.split_first_chunk::<2>()?;
+    let body = body.get(..usize::from(u16::from_le_bytes(*length)))?;
+    let summed = rest.get(..body.len().checked_add(HEAD - 4)?)?;
+    let is_whole = crc32(summed) == u32::from_le_bytes(*sum);
+    let is_meant = usize::from(u16::from_le_bytes(*owner)) == place;
+    (is_whole && is_meant).then_some(body)
+}
+
 /// The bytes of a record for `place`, and how many of them count.
-fn sealed(place: usize, record: &[u8]) -> Option<([u8; PLACE], usize)> {
+pub(crate) fn sealed(place: usize, record: &[u8]) -> Option<([u8; PLACE], usize)> {
     let mut bytes = [0; PLACE];
     let length = record.len().checked_add(HEAD)?;
     let (sum, rest) = bytes.get_mut(..length)?.split_first_chunk_mut::<4>()?;

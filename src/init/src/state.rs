@@ -3,7 +3,7 @@
 
 use crate::group::Launched;
 pub(crate) use crate::memory::Record;
-use ettan_core::{ExitStatus, Pid, RECORD_MAX};
+use ettan_core::RECORD_MAX;
 
 /// No descriptor.
 pub(crate) const NONE: i32 = -1;
@@ -50,27 +50,6 @@ pub(crate) struct Whole {
 pub(crate) struct Part {
     pub(crate) launched: Launched,
     pub(crate) pipe: Option<PipeRecord>,
-}
-
-/// An end that is being dealt with, as one number; never 0.
-pub(crate) fn held(pid: Pid, status: ExitStatus) -> u64 {
-    let [kind, value, core] = match status {
-        ExitStatus::Code(code) => [1, code, 0],
-        ExitStatus::Signal { signal, core } => [2, signal, u8::from(core)],
-    };
-    let [a, b, c, d] = pid.raw().to_le_bytes();
-    u64::from_le_bytes([a, b, c, d, kind, value, core, 0])
-}
-
-/// The end that was.
-pub(crate) fn released(held: u64) -> Option<(Pid, ExitStatus)> {
-    let [a, b, c, d, kind, value, core, 0] = held.to_le_bytes() else { return None };
-    let status = match (kind, core) {
-        (1, 0) => ExitStatus::Code(value),
-        (2, 0 | 1) => ExitStatus::Signal { signal: value, core: core == 1 },
-        _ => return None,
-    };
-    Some((Pid::new(i32::from_le_bytes([a, b, c, d]))?, status))
 }
 
 /// The core's bytes, with their length in front.
@@ -130,7 +109,7 @@ impl Whole {
             reload_at: Some(from.u64()?).filter(|at| *at != u64::MAX),
             last_reload: from.u64()?,
         };
-        from.0.is_empty().then_some(whole)
+        (from.0.is_empty() && is_sane(whole.closer)).then_some(whole)
     }
 }
 
@@ -153,10 +132,13 @@ impl Part {
         let (first, main) = (from.i32()?, from.i32()?);
         let launched = Launched { cookie, born, first, first_lives: from.flag()?, main, main_born };
         let part = Self { launched, pipe: from.pipe()? };
-        // Signalling 0, a negative number or 1 would reach others than were meant.
-        let sane = |pid: i32| pid == 0 || pid > 1;
-        (from.0.is_empty() && sane(first) && sane(main)).then_some(part)
+        (from.0.is_empty() && is_sane(first) && is_sane(main)).then_some(part)
     }
+}
+
+/// No process (0), or one. Signalling a negative number or 1 would reach others than were meant.
+const fn is_sane(pid: i32) -> bool {
+    pid == 0 || pid > 1
 }
 
 fn flag(to: &mut Record, value: bool) {
@@ -265,22 +247,6 @@ mod tests {
         assert!(!record.is_full());
         let part = Part::read(split(&record).unwrap().1).unwrap();
         assert_eq!((part.launched.main_born, part.pipe), (5, Some(PIPE)));
-    }
-
-    #[test]
-    fn an_end_survives_as_a_number() {
-        let pid = Pid::new(4_194_303).unwrap();
-        for status in [
-            ExitStatus::Code(0),
-            ExitStatus::Code(255),
-            ExitStatus::Signal { signal: 11, core: true },
-            ExitStatus::Signal { signal: 64, core: false },
-        ] {
-            assert_eq!(released(held(pid, status)), Some((pid, status)));
-        }
-        for rubbish in [0, u64::MAX, 0x0003_0000_0005, 0x0001_0000_0000] {
-            assert_eq!(released(rubbish), None, "{rubbish:#x}");
-        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Kernel {
 
 /// `6,1234,5678901,-;text`, then lines of properties that nobody misses. The number and the
 /// message.
-fn read(record: &[u8]) -> Option<(u64, Message<'_>)> {
+pub(crate) fn read(record: &[u8]) -> Option<(u64, Message<'_>)> {
     let at = record.iter().position(|byte| *byte == b';')?;
     let (head, text) = (record.get(..at)?, record.get(at + 1..)?);
     let mut fields = str::from_utf8(head).ok()?.split(',');

@@ -19,6 +19,7 @@ mod ledger;
 mod packet;
 mod page;
 mod rate;
+pub mod readers;
 pub mod record;
 mod sender;
 mod serve;
@@ -67,12 +68,4 @@ fn run() -> Result<End, ettan_sys::Errno> {
     let signals = signals::block_these(&SIGNALS)?;
     let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
     serve(Path::new(ROOT), control.as_fd(), Some(signals), &mut buffers)
-}
-
-/// A time in milliseconds since 1970 as `2026-11-21T01:02:03.456Z`.
-#[must_use]
-pub fn iso(wall_ms: i64) -> String {
-    let mut stamp = stamp::Stamp::new();
-    stamp.set(u64::try_from(wall_ms).unwrap_or(0));
-    String::from_utf8_lossy(stamp.text(record::Stamps::Iso)).into_owned()
 }

@@ -23,6 +23,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
         "table" => examples.extend(tables()),
         "records" => examples.extend(lives()),
+        "memory" => examples.extend(ettan_init::readers::examples()),
         _ => {}
     }
     examples

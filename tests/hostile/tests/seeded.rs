@@ -35,6 +35,11 @@ fn f8_9_records() {
 }
 
 #[test]
+fn f3_6_memory() {
+    stands("memory");
+}
+
+#[test]
 fn f4_3_request() {
     stands("request");
 }
@@ -72,6 +77,26 @@ fn cgroup_files() {
 #[test]
 fn f7_10_command_line() {
     stands("command_line");
+}
+
+#[test]
+fn log_packet() {
+    stands("log_packet");
+}
+
+#[test]
+fn f6_9_log_record() {
+    stands("log_record");
+}
+
+#[test]
+fn f6_12_syslog() {
+    stands("syslog");
+}
+
+#[test]
+fn kernel_message() {
+    stands("kernel_message");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod files;
 mod kernel;
+mod log;
 mod records;
 mod wire;
 
@@ -23,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "unit_file", check: files::unit_file, words: files::TOML_WORDS },
     Target { name: "table", check: files::table, words: &[b"ettantbl", b"/bin/a", b"a\0"] },
     Target { name: "records", check: records::records, words: &[] },
+    Target { name: "memory", check: records::memory, words: &[] },
     Target { name: "request", check: wire::request, words: wire::WORDS },
     Target { name: "reply", check: wire::reply, words: wire::WORDS },
     Target { name: "pid_file", check: kernel::pid_file, words: kernel::NUMBER_WORDS },
@@ -31,6 +33,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "proc_environ", check: kernel::environ, words: kernel::ENVIRON_WORDS },
     Target { name: "cgroup_files", check: kernel::cgroup_files, words: kernel::NUMBER_WORDS },
     Target { name: "command_line", check: kernel::command_line, words: kernel::LINE_WORDS },
+    Target { name: "log_packet", check: log::packet, words: log::PACKET_WORDS },
+    Target { name: "log_record", check: log::record, words: log::RECORD_WORDS },
+    Target { name: "syslog", check: log::syslog, words: log::SYSLOG_WORDS },
+    Target { name: "kernel_message", check: log::kernel, words: log::KERNEL_WORDS },
     Target { name: "rtnetlink", check: kernel::rtnetlink, words: kernel::NETLINK_WORDS },
 ];
 

@@ -4,6 +4,7 @@ use ettan_core::{
     Ask, Damage, Event, ExitStatus, Millis, Pid, Power, RECORD_MAX, SpawnFault, State, Step,
     Supervisor, UnitId,
 };
+use ettan_init::readers;
 use ettan_table::crc32;
 
 use crate::Dice;
@@ -55,6 +56,36 @@ pub(super) fn records(bytes: &[u8]) -> bool {
         goes_on(&mut supervisor, &units);
     }
     accepted > 0 && !units.is_empty()
+}
+
+/// The unit whose place is looked at.
+const PLACE: usize = 7;
+
+/// A record comes back as it was written, and not at all with a bit changed, or at another
+/// place. What is understood of it means the same when written again, and names no process
+/// that must not be signalled.
+pub(super) fn memory(bytes: &[u8]) -> bool {
+    let _ = readers::place(bytes, PLACE);
+    if let Some(mut written) = readers::write_place(bytes, PLACE) {
+        assert_eq!(readers::place(&written, PLACE).as_deref(), Some(bytes));
+        assert_eq!(readers::place(&written, PLACE + 1), None);
+        let mut dice = Dice::new(u64::from(crc32(bytes)));
+        let at = dice.below(written.len());
+        written[at] ^= 1 << dice.below(8);
+        assert_eq!(readers::place(&written, PLACE), None, "a changed bit is not noticed");
+    }
+    let may_be_signalled = |pid: i32| pid == 0 || pid > 1;
+    let part = readers::part(bytes);
+    if let Some((again, pids)) = &part {
+        assert!(pids.iter().all(|pid| may_be_signalled(*pid)), "{pids:?}");
+        assert_eq!(readers::part(again), part);
+    }
+    let whole = readers::whole(bytes);
+    if let Some((again, closer)) = &whole {
+        assert!(may_be_signalled(*closer), "{closer}");
+        assert_eq!(readers::whole(again), whole);
+    }
+    part.is_some() || whole.is_some()
 }
 
 fn same(
