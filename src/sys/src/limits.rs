@@ -40,6 +40,18 @@ pub fn raise_nofile(wanted: u64) -> Result<u64> {
     Ok(now.current.unwrap_or(u64::MAX))
 }
 
+/// Lets this process have so much address space, and so many seconds of a processor, and no
+/// more: for a helper that reads what it does not know the size of. Past the first it cannot
+/// allocate, past the second it is killed (XCPU).
+///
+/// # Errors
+/// EPERM when a hard limit is lower.
+pub fn confine(memory_bytes: u64, cpu_seconds: u64) -> Result<()> {
+    let both = |most| Rlimit { current: Some(most), maximum: Some(most) };
+    setrlimit(Resource::As, both(memory_bytes))?;
+    setrlimit(Resource::Cpu, both(cpu_seconds))
+}
+
 /// Sets our own out-of-memory score, -1000 (never killed) to 1000. Children get what their plan
 /// says.
 ///

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use ettan_sys::{OwnedFd, memory, pipe};
+use ettan_sys::{OwnedFd, limits, memory, pipe};
 use ettan_table::Table;
 
 use crate::diagnostic::Severity;
@@ -14,12 +14,22 @@ const TABLE: u8 = 3;
 /// The memfd of the table that is in force; not there at boot.
 const FORMER: u8 = 4;
 
+/// The most address space: half as much again as the largest set of files needs (see
+/// `tests/limits.rs`). Files that nobody would write do not take a board's memory from its services.
+const MEMORY_BYTES: u64 = 512 << 20;
+
+/// The most time of a processor: a Pi Zero needs a few seconds for 1,016 ordinary files.
+const CPU_SECONDS: u64 = 120;
+
 /// Reads the units of this machine, writes the table to descriptor 3 and seals it, tells the
 /// log what is wrong. Returns the exit status: 0 also when units were refused, 1 when there is
 /// no table.
 #[must_use]
 pub fn helper_main() -> i32 {
     let mut out = String::new();
+    if let Err(errno) = limits::confine(MEMORY_BYTES, CPU_SECONDS) {
+        out.push_str(&format!("the loader has no limits: {errno}\n"));
+    }
     let loaded = read_units(Path::new("/"), pipe::inherited(FORMER).ok(), &mut out);
     for diagnostic in &loaded.diagnostics {
         out.push_str(&diagnostic.to_string());

@@ -30,6 +30,29 @@ fn f4_1_more_clients_than_there_is_room_for() {
     assert_eq!(machine.ettan("is-active web").code, 0);
 }
 
+/// The file is deleted, or something else is put in its place: after HUP there is a socket again.
+#[test]
+fn f4_5_socket_deleted_or_replaced() {
+    let mut machine = booted();
+    let old = Client::connect(&machine.socket()).expect("somebody listens");
+    let socket = "/run/ettan/control.sock";
+    for damage in [
+        format!("rm {socket}"),
+        format!("mv {socket} {socket}.old"),
+        format!("echo nobody >{socket}.new; mv {socket}.new {socket}"),
+        format!("rm {socket}; ln -s /run/nowhere {socket}"),
+    ] {
+        assert_eq!(machine.sh(&damage).code, 0, "{damage}");
+        assert_ne!(machine.ettan("is-active web").code, 0, "{damage}");
+        let _ = machine.sh("kill -HUP 1");
+        machine.until("somebody listens again", |machine| machine.ettan("is-active web").code == 0);
+    }
+    // Whoever was in stays in.
+    old.send(br#"{"verb":"is-active","unit":"web"}"#).expect("a packet is taken");
+    assert!(matches!(old.receive(Limit::seconds(20)), Received::Packet(_)));
+    assert_eq!(machine.told("web starting"), 1);
+}
+
 #[test]
 fn f4_1_silent_clients_are_let_go() {
     let machine = booted();

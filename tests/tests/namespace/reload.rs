@@ -142,12 +142,17 @@ fn f5_9_unit_renamed_while_it_runs() {
 fn f5_10_reload_storm() {
     let mut machine = booted(&[("web", idle())]);
     let web = machine.main_pid("web");
+    let begun = std::time::Instant::now();
     let _ = machine.sh("for n in $(seq 500); do kill -HUP 1; done");
     let _ = machine.sh("for n in $(seq 20); do ettan --no-block reload-units & done; wait");
     machine.unit("last", &idle());
     assert_eq!(machine.ettan("reload-units").code, 0);
     machine.until("the last is up", |machine| machine.ettan("is-active last").code == 0);
     assert_eq!(machine.main_pid("web"), web);
+    // At most one a second, however many ask; one at boot, one begun before, one to come.
+    let loads = machine.told("ettan-load starting");
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap_or(usize::MAX);
+    assert!(loads <= seconds + 3, "{loads} loads in {seconds} s");
 }
 
 #[test]

@@ -266,17 +266,28 @@ fn f4_3_ten_thousand_packets_of_rubbish_change_nothing() {
 }
 
 #[test]
-fn f4_6_ten_thousand_contrary_commands_end_as_the_last_one_says() {
-    let mut world = World::new(&["web"]);
+fn f4_6_a_hundred_thousand_contrary_commands_end_as_the_last_one_says() {
+    let names = ["web", "db", "mail"];
+    let mut world = World::new(&names);
     let mut dice = Dice(5);
     let clients = [world.client(), world.client(), world.client()];
-    for round in 0..10_000 {
-        let client = &clients[dice.below(3) as usize];
-        let change = Change { unit: "web".into(), wait: dice.below(2) == 0 };
-        let up = dice.below(2) == 0;
-        let request = if up { Request::Start(change) } else { Request::Stop(change) };
+    let mut up = [false; 3];
+    for round in 0..100_000 {
+        let (client, which) = (&clients[dice.below(3) as usize], dice.below(3) as usize);
+        let change = Change { unit: names[which].into(), wait: dice.below(2) == 0 };
+        let request = match dice.below(5) {
+            0 | 1 => Request::Start(change),
+            2 | 3 => Request::Stop(change),
+            _ => Request::Restart(change),
+        };
+        up[which] = !matches!(request, Request::Stop(_));
+        let before = world.pid(names[which]);
         let replies = world.ask(client, &request);
         assert_eq!(replies[0], Reply::Accepted, "round {round}");
-        assert_eq!(world.pid("web").is_some(), up, "round {round}");
+        let restarted = matches!(request, Request::Restart(_));
+        assert!(!restarted || world.pid(names[which]) != before, "round {round}");
+        for (name, up) in names.iter().zip(up) {
+            assert_eq!(world.pid(name).is_some(), up, "round {round}: {name}");
+        }
     }
 }
