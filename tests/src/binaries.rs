@@ -9,6 +9,8 @@ pub enum Program {
     Init,
     /// `/sbin/init` that fails when asked to.
     FailingInit,
+    /// `/sbin/init` as a release after this one.
+    NextInit,
     /// `/usr/bin/ettan`.
     Cli,
     /// The daemon with every bad habit.
@@ -25,14 +27,18 @@ pub enum Program {
 pub fn look(program: Program) -> Option<PathBuf> {
     let file = match (program, std::env::var_os("ETTAN_INIT")) {
         (Program::Init, Some(file)) => PathBuf::from(file),
-        (Program::FailingInit, _) => {
-            let mut place = directory().into_os_string();
-            place.push("-fault-injection");
-            PathBuf::from(place).join(file_name(program))
-        }
+        (Program::FailingInit, _) => with_feature("fault-injection").join(file_name(program)),
+        (Program::NextInit, _) => with_feature("next-release").join(file_name(program)),
         (_, _) => directory().join(file_name(program)),
     };
     file.is_file().then_some(file)
+}
+
+/// Where `qemu/cross.sh` puts what is built with a feature.
+fn with_feature(feature: &str) -> PathBuf {
+    let mut place = directory().into_os_string();
+    place.push(format!("-{feature}"));
+    PathBuf::from(place)
 }
 
 fn directory() -> PathBuf {
@@ -60,7 +66,7 @@ pub fn workspace() -> PathBuf {
 
 fn file_name(program: Program) -> &'static str {
     match program {
-        Program::Init | Program::FailingInit => "ettan-init",
+        Program::Init | Program::FailingInit | Program::NextInit => "ettan-init",
         Program::Cli => "ettan",
         Program::FakeDaemon => "fake-daemon",
         Program::SoakWorker => "soak-worker",

@@ -496,9 +496,10 @@ fn sweep() {
 const FAILING_INIT: &str = "usr/sbin/init-failing";
 
 /// Where the programs under test go.
-const PROGRAMS: [(Program, &str); 6] = [
+const PROGRAMS: [(Program, &str); 7] = [
     (Program::Init, "usr/sbin/init"),
     (Program::FailingInit, FAILING_INIT),
+    (Program::NextInit, "usr/sbin/init-next"),
     (Program::Cli, "usr/bin/ettan"),
     (Program::FakeDaemon, "usr/bin/fake-daemon"),
     (Program::SoakWorker, "usr/bin/soak-worker"),
@@ -506,7 +507,8 @@ const PROGRAMS: [(Program, &str); 6] = [
 ];
 
 /// What only some tests need, and look for themselves.
-const OPTIONAL: [Program; 3] = [Program::FailingInit, Program::Lacking, Program::SoakWorker];
+const OPTIONAL: [Program; 4] =
+    [Program::FailingInit, Program::NextInit, Program::Lacking, Program::SoakWorker];
 
 /// The machine's own /etc.
 const ETC: [(&str, &str); 4] = [

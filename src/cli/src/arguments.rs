@@ -1,6 +1,7 @@
 //! What people may type: `ettan VERB [UNIT…]`, and `reboot`, `poweroff`, `halt`, `shutdown` by name of the link.
 
 use crate::code::Code;
+use crate::logs::{KERNEL, Query, Wish, moment, severity_of};
 use clap::{Parser, Subcommand};
 use ettan_wire::PowerWord;
 use std::ffi::OsString;
@@ -24,7 +25,8 @@ pub(crate) enum Verb {
     Stop { units: Vec<String> },
     Restart { units: Vec<String> },
     Kill { signal: String, units: Vec<String> },
-    Logs { follow: bool, lines: Option<usize>, units: Vec<String> },
+    Logs(Query),
+    Tai64nLocal,
     Events { recent: bool },
     ReloadUnits,
     Reexec,
@@ -36,7 +38,7 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of ettan(1) that are still to come.
-const NOT_YET: [&str; 26] = [
+const NOT_YET: [&str; 25] = [
     "tree",
     "try-restart",
     "reload",
@@ -61,7 +63,6 @@ const NOT_YET: [&str; 26] = [
     "setuidgid",
     "envdir",
     "softlimit",
-    "tai64nlocal",
     "conditions",
 ];
 
@@ -134,8 +135,25 @@ enum Word {
         /// Only the last N lines
         #[arg(short = 'n', long = "lines", value_name = "N")]
         lines: Option<usize>,
+        /// Nothing before this time ("2026-11-21 01:02" UTC, today) or this long ago (10min)
+        #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+        since: Option<i64>,
+        /// Nothing after it
+        #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
+        until: Option<i64>,
+        /// Nothing less severe than this: emerg, alert, crit, err, warning, notice, info, debug
+        #[arg(short, long, value_name = "SEVERITY", value_parser = severity_of)]
+        priority: Option<u8>,
+        /// Only since the machine was started
+        #[arg(short, long)]
+        boot: bool,
+        /// The kernel's messages
+        #[arg(short, long)]
+        kernel: bool,
         units: Vec<String>,
     },
+    /// Standard input with TAI64N labels turned into local time
+    Tai64nlocal,
     /// State changes as they happen
     Events {
         /// First the last ones that PID 1 still knows
@@ -228,7 +246,7 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Asked, Code> {
 /// The verb that a link of this name stands for.
 fn link_verb(name: &OsString) -> Option<&'static str> {
     let name = Path::new(name).file_name()?.to_str()?;
-    ["reboot", "poweroff", "halt", "shutdown"].into_iter().find(|link| *link == name)
+    ["reboot", "poweroff", "halt", "shutdown", "tai64nlocal"].into_iter().find(|link| *link == name)
 }
 
 fn verb_of(word: Word) -> Verb {
@@ -241,7 +259,16 @@ fn verb_of(word: Word) -> Verb {
         Word::Stop { units } => Verb::Stop { units: names(units) },
         Word::Restart { units } => Verb::Restart { units: names(units) },
         Word::Kill { signal, units } => Verb::Kill { signal, units: names(units) },
-        Word::Logs { follow, lines, units } => Verb::Logs { follow, lines, units: names(units) },
+        Word::Logs { follow, lines, since, until, priority, boot, kernel, units } => {
+            let mut units = names(units);
+            if kernel {
+                units.push(KERNEL.to_owned());
+            }
+            let wish =
+                Wish { since_ms: since, until_ms: until, severity: priority, this_boot: boot };
+            Verb::Logs(Query { units, lines, follow, wish })
+        }
+        Word::Tai64nlocal => Verb::Tai64nLocal,
         Word::Events { recent } => Verb::Events { recent },
         Word::ReloadUnits => Verb::ReloadUnits,
         Word::Reexec => Verb::Reexec,
@@ -302,6 +329,16 @@ mod tests {
     #[test]
     fn shutdown_at_a_time_is_not_there_yet() {
         assert!(matches!(verb("shutdown -h 23:00"), Ok(Verb::NotYet { .. })));
+    }
+
+    #[test]
+    fn what_is_wanted_of_logs() {
+        let wish = Wish { severity: Some(3), this_boot: true, ..Wish::default() };
+        let units = vec!["web".to_owned(), KERNEL.to_owned()];
+        let query = Query { units, lines: Some(5), follow: true, wish };
+        assert_eq!(verb("ettan logs -fkb -n 5 -p err web"), Ok(Verb::Logs(query)));
+        assert_eq!(verb("ettan logs --since whenever"), Err(Code::Usage));
+        assert_eq!(verb("/usr/bin/tai64nlocal"), Ok(Verb::Tai64nLocal));
     }
 
     #[test]

@@ -1,26 +1,34 @@
 //! `ettan logs`: reads the logger's files themselves, so that logs are there when PID 1 is not.
-//! Follows them by inotify, across rotation.
+//! Follows them by inotify, across rotation. Writes nothing there.
 
+mod clocks;
 mod reader;
+mod wish;
 
 use crate::code::Code;
 use crate::escape::{Screen, json_string};
 use crate::link::{Link, Trouble};
+use clocks::{Clocks, Spell, When};
+use ettan_log::iso;
 use ettan_log::record::{Kind, Line};
 use ettan_sys::inotify::Inotify;
 use ettan_sys::poll::{Interest, wait_one};
 use ettan_wire::{ErrorCode, Refusal, Reply, Request, Which};
 use reader::Reader;
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+pub(crate) use wish::{Wish, moment, severity_of};
 
 /// Where the logger keeps its files.
 const ROOT: &str = "/run/log/ettan";
 
-/// Ettan's own log.
+/// Ettan's own log, and those of what belongs to no unit.
 const OWN: &str = "ettan";
+pub(crate) const KERNEL: &str = "ettan-kernel";
+const WITHOUT_UNIT: [&str; 3] = [OWN, KERNEL, "ettan-syslog"];
 
 /// Lines before the new ones when following, unless asked otherwise.
 const BEFORE: usize = 10;
@@ -28,21 +36,39 @@ const BEFORE: usize = 10;
 /// How often to look when the kernel does not tell of changes.
 const LOOK_MS: u64 = 1_000;
 
+/// An error is one up to this severity.
+const ERROR: u8 = 3;
+
+/// What `logs` was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) units: Vec<String>,
+    pub(crate) lines: Option<usize>,
+    pub(crate) follow: bool,
+    pub(crate) wish: Wish,
+}
+
 /// `logs [-f] [-n N] [UNIT…]`
-pub(crate) fn logs(units: &[String], lines: Option<usize>, follow: bool, screen: &Screen) -> Code {
-    let own = [OWN.to_owned()];
-    let units = if units.is_empty() { &own[..] } else { units };
-    let mut sources = Vec::new();
-    for unit in units {
-        match source(unit, follow) {
-            Ok(source) => sources.push(source),
-            Err(trouble) => return trouble.tell(screen),
-        }
+pub(crate) fn logs(query: Query, screen: &Screen) -> Code {
+    let Query { mut units, lines, follow, wish } = query;
+    if units.is_empty() {
+        units.push(OWN.to_owned());
     }
+    let sources = units.iter().map(|unit| source(unit, follow)).collect::<Result<Vec<_>, _>>();
+    let sources = match sources {
+        Ok(sources) => sources,
+        Err(trouble) => return trouble.tell(screen),
+    };
     let show = Show { screen, named: units.len() > 1 };
+    let mut journal = Journal { sources, clocks: Clocks::new(), wish };
     let lines = lines.or(follow.then_some(BEFORE));
-    let read = past(&mut sources, lines, follow).map(|past| past.iter().for_each(|l| show.line(l)));
-    let done = read.and_then(|()| if follow { go_on(&mut sources, &show) } else { Ok(()) });
+    let read = journal.read(lines, follow).map(|entries| show.all(&journal, &entries));
+    let done = read.and_then(|()| if follow { go_on(&mut journal, &show) } else { Ok(()) });
+    for (unit, bytes) in journal.foreign() {
+        screen.complain(&format!(
+            "logs: {unit}: {bytes} bytes are no log lines (a power cut?); skipped"
+        ));
+    }
     match done {
         Ok(()) => Code::Done,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -56,25 +82,179 @@ pub(crate) fn logs(units: &[String], lines: Option<usize>, follow: bool, screen:
     }
 }
 
-/// The last lines of one unit, as they are in the files; none when they cannot be read.
+/// The last lines of one unit, as `logs` shows them; none when they cannot be read.
 pub(crate) fn last_lines(unit: &str, count: usize) -> Vec<Vec<u8>> {
-    let Some(directory) = directory(unit) else { return Vec::new() };
-    let mut sources = [Source { unit: unit.to_owned(), reader: Reader::new(directory) }];
-    let lines = past(&mut sources, Some(count), false).unwrap_or_default();
-    lines.into_iter().map(|(_, line)| line).collect()
+    let Some(source) = Source::of(unit) else { return Vec::new() };
+    let mut journal =
+        Journal { sources: vec![source], clocks: Clocks::new(), wish: Wish::default() };
+    let entries = journal.read(Some(count), false).unwrap_or_default();
+    entries.iter().map(|entry| journal.text(entry, false)).collect()
+}
+
+/// The last lines of all logs that tell of errors, each with the name of its unit.
+pub(crate) fn last_errors(count: usize) -> Vec<Vec<u8>> {
+    let names = std::fs::read_dir(ROOT).into_iter().flatten();
+    let mut names: Vec<_> =
+        names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    let sources = names.iter().filter(|name| !name.starts_with('.') && *name != KERNEL);
+    let sources = sources.filter_map(|name| Source::of(name)).map(Source::only_the_end).collect();
+    let mut journal = Journal { sources, clocks: Clocks::new(), wish: Wish::default() };
+    let mut entries = journal.read(None, false).unwrap_or_default();
+    entries.retain(|entry| is_error(&Line::of(&entry.bytes)));
+    let skip = entries.len().saturating_sub(count);
+    entries.iter().skip(skip).map(|entry| journal.text(entry, true)).collect()
+}
+
+fn is_error(line: &Line<'_>) -> bool {
+    let begins = |words: &[&[u8]]| words.iter().any(|word| line.text.starts_with(word));
+    match line.kind {
+        Kind::Note => {
+            begins(&[b"lost ", b"dropped ", b"failed"])
+                || begins(&[b"ended: "]) && !line.text.ends_with(b"exited with status 0")
+        }
+        Kind::Line | Kind::Error | Kind::Rest | Kind::Message(_) | Kind::Clock => {
+            wish::severity(line) <= ERROR
+        }
+    }
+}
+
+/// Some logs, read together.
+struct Journal {
+    sources: Vec<Source>,
+    clocks: Clocks,
+    wish: Wish,
 }
 
 /// One unit's log.
 struct Source {
     unit: String,
     reader: Reader,
+    spell: Spell,
+    /// Bytes that no logger wrote.
+    foreign: usize,
 }
 
-/// A line and the name of its unit.
-type Named = (String, Vec<u8>);
+/// A record as it is in the file.
+struct Entry {
+    source: usize,
+    bytes: Vec<u8>,
+    when: When,
+}
+
+impl Source {
+    fn of(unit: &str) -> Option<Self> {
+        let reader = Reader::new(directory(unit)?);
+        Some(Source { unit: unit.to_owned(), reader, spell: Spell::default(), foreign: 0 })
+    }
+
+    fn only_the_end(mut self) -> Self {
+        self.reader.skip_to_the_end();
+        self
+    }
+}
+
+impl Journal {
+    /// Everything that is new and wanted, oldest first, at most the last `lines`. A line without an
+    /// end waits for it when there is somebody to wait.
+    fn read(&mut self, lines: Option<usize>, follow: bool) -> io::Result<Vec<Entry>> {
+        let mut logs = Vec::new();
+        for (source, from) in self.sources.iter_mut().enumerate() {
+            let mut log = VecDeque::new();
+            let Source { reader, spell, foreign, .. } = from;
+            let mut keep = |bytes: &[u8]| {
+                // What a power cut leaves of a file that was growing.
+                if bytes.first() == Some(&0) {
+                    *foreign = foreign.saturating_add(bytes.len());
+                    return;
+                }
+                let line = Line::of(bytes);
+                let when = self.clocks.note(spell, &line);
+                if line.kind != Kind::Clock && self.wish.has_severity(&line) {
+                    log.push_back(Entry { source, bytes: bytes.to_vec(), when });
+                }
+            };
+            reader.read(&mut keep)?;
+            if !follow {
+                reader.rest(&mut keep);
+            }
+            logs.push(log);
+        }
+        let mut entries = self.merge(logs);
+        entries.retain(|entry| {
+            self.wish.has_time(self.clocks.right_ms(entry.when))
+                && (!self.wish.this_boot || self.clocks.is_this_boot(entry.when))
+        });
+        let skip = lines.map_or(0, |lines| entries.len().saturating_sub(lines));
+        Ok(entries.split_off(skip))
+    }
+
+    /// All in the order of time; those of one log stay in their order.
+    fn merge(&self, mut logs: Vec<VecDeque<Entry>>) -> Vec<Entry> {
+        let mut merged = Vec::with_capacity(logs.iter().map(VecDeque::len).sum());
+        let first =
+            |log: &VecDeque<Entry>| log.front().map(|entry| self.clocks.right_ms(entry.when));
+        while let Some(next) = logs
+            .iter_mut()
+            .filter(|log| !log.is_empty())
+            .min_by_key(|log| first(log))
+            .and_then(VecDeque::pop_front)
+        {
+            merged.push(next);
+        }
+        merged
+    }
+
+    fn unit(&self, entry: &Entry) -> &str {
+        self.sources.get(entry.source).map_or("", |source| source.unit.as_str())
+    }
+
+    /// With the right time; where lines have none, they are shown alone, or with that of the record
+    /// before when the unit is said.
+    fn text(&self, entry: &Entry, named: bool) -> Vec<u8> {
+        let stamp = Line::of(&entry.bytes).stamp;
+        let rest = entry.bytes.get(stamp.len()..).unwrap_or_default();
+        let right = || iso(self.clocks.right_ms(entry.when)).into_bytes();
+        let space = if stamp.is_empty() { &b" "[..] } else { b"" };
+        match (named, stamp.is_empty()) {
+            (false, true) => rest.to_vec(),
+            (false, false) => [&right(), rest].concat(),
+            (true, _) => [&right(), &b" "[..], self.unit(entry).as_bytes(), space, rest].concat(),
+        }
+    }
+
+    fn json(&self, entry: &Entry) -> String {
+        let line = Line::of(&entry.bytes);
+        let kind = match line.kind {
+            Kind::Line => "line",
+            Kind::Error => "error",
+            Kind::Rest => "rest",
+            Kind::Note => "note",
+            Kind::Message(_) => "message",
+            Kind::Clock => "clock",
+        };
+        let mut json = format!(
+            "{{\"unit\":{},\"time\":\"{}\",\"kind\":\"{kind}\"",
+            json_string(self.unit(entry)),
+            iso(self.clocks.right_ms(entry.when)),
+        );
+        if let Kind::Message(priority) = line.kind {
+            json.push_str(&format!(",\"facility\":{},\"severity\":{}", priority / 8, priority % 8));
+        }
+        if let Some((boot, up_ms)) = self.clocks.since_boot(entry.when) {
+            json.push_str(&format!(",\"boot\":{},\"up_ms\":{up_ms}", json_string(boot)));
+        }
+        json + &format!(",\"text\":{}}}", json_string(&String::from_utf8_lossy(line.text)))
+    }
+
+    fn foreign(&self) -> impl Iterator<Item = (&str, usize)> {
+        let found = self.sources.iter().filter(|source| source.foreign > 0);
+        found.map(|source| (source.unit.as_str(), source.foreign))
+    }
+}
 
 fn directory(unit: &str) -> Option<PathBuf> {
-    let is_name = !unit.is_empty() && !unit.contains('/') && unit != "." && unit != "..";
+    let is_name = !unit.is_empty() && !unit.contains('/') && !unit.starts_with('.');
     is_name.then(|| Path::new(ROOT).join(unit))
 }
 
@@ -82,43 +262,25 @@ fn directory(unit: &str) -> Option<PathBuf> {
 fn source(unit: &str, follow: bool) -> Result<Source, Trouble> {
     let unknown =
         || Trouble { text: format!("no unit is called {unit}"), code: Code::NotInstalled };
-    let directory = directory(unit).ok_or_else(unknown)?;
-    if !follow && unit != OWN && !directory.exists() {
+    let source = Source::of(unit).ok_or_else(unknown)?;
+    if !follow && !WITHOUT_UNIT.contains(&unit) && !source.reader.directory().exists() {
         let request = Request::IsActive(Which { unit: crate::change::name(unit)? });
         let answer = Link::ask(&request)?.next()?;
         if let Reply::Error(Refusal { code: ErrorCode::UnknownUnit, text, .. }) = answer.reply {
             return Err(Trouble { text: text.to_string(), code: Code::NotInstalled });
         }
     }
-    Ok(Source { unit: unit.to_owned(), reader: Reader::new(directory) })
-}
-
-/// Everything up to now, oldest first, at most the last `lines`. A line without an end waits for
-/// it when there is somebody to wait.
-fn past(sources: &mut [Source], lines: Option<usize>, follow: bool) -> io::Result<Vec<Named>> {
-    let mut past: Vec<Named> = Vec::new();
-    for Source { unit, reader } in &mut *sources {
-        reader.read(|line| past.push((unit.clone(), line.to_vec())))?;
-        if !follow {
-            reader.rest(|line| past.push((unit.clone(), line.to_vec())));
-        }
-    }
-    if sources.len() > 1 {
-        // Stable: lines of one unit stay in their order.
-        past.sort_by(|(_, a), (_, b)| Line::of(a).stamp.cmp(Line::of(b).stamp));
-    }
-    let skip = lines.map_or(0, |lines| past.len().saturating_sub(lines));
-    Ok(past.split_off(skip))
+    Ok(source)
 }
 
 /// Shows what is written from now on, for ever.
-fn go_on(sources: &mut [Source], show: &Show<'_>) -> io::Result<()> {
+fn go_on(journal: &mut Journal, show: &Show<'_>) -> io::Result<()> {
     let inotify = Inotify::new().ok();
     loop {
-        let watched = inotify.as_ref().is_some_and(|inotify| watch(inotify, sources));
-        for Source { unit, reader } in &mut *sources {
-            reader.read(|line| show.line(&(unit.clone(), line.to_vec())))?;
-        }
+        let watched = inotify.as_ref().is_some_and(|inotify| watch(inotify, &journal.sources));
+        journal.clocks.look_again();
+        let entries = journal.read(None, true)?;
+        show.all(journal, &entries);
         let timeout_ms = (!watched).then_some(LOOK_MS);
         match &inotify {
             Some(inotify) => {
@@ -149,58 +311,16 @@ struct Show<'a> {
 }
 
 impl Show<'_> {
-    fn line(&self, (unit, bytes): &Named) {
-        if self.screen.json {
-            return self.screen.packet(&json(unit, bytes));
+    fn all(&self, journal: &Journal, entries: &[Entry]) {
+        for entry in entries {
+            if self.screen.json {
+                self.screen.packet(&journal.json(entry));
+            } else {
+                self.screen.write(&journal.text(entry, self.named));
+            }
         }
-        if !self.named {
-            return self.screen.write(bytes);
-        }
-        let stamp = Line::of(bytes).stamp;
-        let rest = bytes.get(stamp.len()..).unwrap_or_default();
-        let named = if stamp.is_empty() {
-            [unit.as_bytes(), b" ", rest].concat()
-        } else {
-            [stamp, b" ", unit.as_bytes(), rest].concat()
-        };
-        self.screen.write(&named);
     }
-}
-
-fn json(unit: &str, bytes: &[u8]) -> String {
-    let line = Line::of(bytes);
-    let kind = match line.kind {
-        Kind::Line => "line",
-        Kind::Error => "error",
-        Kind::Rest => "rest",
-        Kind::Note => "note",
-        Kind::Message(_) => "message",
-        Kind::Clock => "clock",
-    };
-    format!(
-        "{{\"unit\":{},\"time\":{},\"kind\":\"{kind}\",\"text\":{}}}",
-        json_string(unit),
-        json_string(&String::from_utf8_lossy(line.stamp)),
-        json_string(&String::from_utf8_lossy(line.text)),
-    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{directory, json};
-
-    #[test]
-    fn a_line_as_json() {
-        assert_eq!(
-            json("web", b"2026-11-21T01:02:07.001Z*ended: \"x\"\x1b\xff"),
-            "{\"unit\":\"web\",\"time\":\"2026-11-21T01:02:07.001Z\",\"kind\":\"note\",\"text\":\"ended: \\\"x\\\"\\u001b\u{fffd}\"}"
-        );
-    }
-
-    #[test]
-    fn a_name_never_leaves_the_folder() {
-        for name in ["", ".", "..", "../x", "/etc", "a/b"] {
-            assert_eq!(directory(name), None, "{name}");
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@
 //! | `show` | wire values → lines |
 //! | `group` | memory and tasks, from the unit's cgroup |
 //! | `logs` | log files, also as they grow |
+//! | `tai` | labels of TAI64N, in local time |
 //! | `escape` | control characters never reach a terminal |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ mod logs;
 mod reexec;
 mod show;
 mod status;
+mod tai;
 
 use arguments::Verb;
 use code::Code;
@@ -54,7 +56,8 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Stop { units } => change::goal(change::Goal::Stop, &units, wait, screen),
         Verb::Restart { units } => change::goal(change::Goal::Restart, &units, wait, screen),
         Verb::Kill { signal, units } => change::kill(&signal, &units, screen),
-        Verb::Logs { follow, lines, units } => logs::logs(&units, lines, follow, screen),
+        Verb::Logs(query) => logs::logs(query, screen),
+        Verb::Tai64nLocal => tai::local(),
         Verb::Events { recent } => change::events(recent, screen),
         Verb::ReloadUnits => change::reload(wait, screen),
         Verb::Reexec => reexec::reexec(wait, screen),

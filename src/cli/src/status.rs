@@ -11,6 +11,9 @@ use ettan_wire::{Reply, Request, StateWord, UnitStatus, Which};
 /// Log lines under the status of one unit.
 const LOG_LINES: usize = 10;
 
+/// Errors below the summary of all.
+const ERROR_LINES: usize = 5;
+
 /// `status UNIT…`
 pub(crate) fn status(units: &[String], screen: &Screen) -> Code {
     let mut code = Code::Done;
@@ -62,12 +65,26 @@ pub(crate) fn summary(screen: &Screen) -> Code {
         let Answer { reply, json } = Link::ask(&Request::Stats)?.expect()?;
         match reply {
             _ if screen.json => screen.packet(&json),
-            Reply::Stats(stats) => screen.say(&format!("\n{}", show::summary(&stats))),
+            Reply::Stats(stats) => {
+                screen.say(&format!("\n{}", show::summary(&stats)));
+                last_errors(screen);
+            }
             _ => return Err(unexpected()),
         }
         Ok(Code::Done)
     });
     shown.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// What went wrong last, in whatever log it is.
+fn last_errors(screen: &Screen) {
+    let errors = logs::last_errors(ERROR_LINES);
+    if !errors.is_empty() {
+        screen.say("\nlast errors:");
+    }
+    for line in errors {
+        screen.write(&line);
+    }
 }
 
 /// `list`.

@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         self.array().map(|[byte]| byte)
     }
 
-    fn u16(&mut self) -> Read<u16> {
+    pub(crate) fn u16(&mut self) -> Read<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
@@ -217,10 +217,6 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u64(&mut self) -> Read<u64> {
         self.array().map(u64::from_le_bytes)
-    }
-
-    pub(crate) fn version(&mut self, wanted: u16) -> Read<()> {
-        if self.u16()? == wanted { Ok(()) } else { Err(Damage::Version) }
     }
 
     pub(crate) fn flag(&mut self) -> Read<bool> {

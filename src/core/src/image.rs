@@ -11,10 +11,17 @@ use crate::{
     Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, State, Supervisor, Unit, UnitId,
 };
 
-/// The version of the records. Another one is not read.
-pub const IMAGE_VERSION: u16 = 1;
+/// The version of the records that are written; `init` raises it too when it changes its part.
+pub const IMAGE_VERSION: u16 = if cfg!(feature = "next-release") { 2 } else { 1 };
 
-/// Room for the longest record, which is 172 bytes with a name of 64.
+/// The oldest version that is read: that of the release before this one.
+const OLDEST: u16 = 1;
+
+/// What a made-up next release writes into a unit's record beyond what this one does. Reading the
+/// records of a release before means such a thing: a field that is not there has a value anyway.
+const NEXT_FIELD: u32 = 0x7265_7478;
+
+/// Room for the longest record, which is 176 bytes with a name of 64.
 pub const RECORD_MAX: usize = 180;
 
 /// Why bytes cannot be taken for a record.
@@ -28,6 +35,18 @@ pub enum Damage {
     Value,
     /// Two records claim the same name or the same process.
     Twice,
+}
+
+/// Whether these are the beginnings of a record that this release can read.
+#[must_use]
+pub fn can_read(record: &[u8]) -> bool {
+    version(&mut Reader::new(record)).is_ok()
+}
+
+/// The version of a record, if it is one of those that are read.
+fn version(from: &mut Reader<'_>) -> Result<u16, Damage> {
+    let version = from.u16()?;
+    if (OLDEST..=IMAGE_VERSION).contains(&version) { Ok(version) } else { Err(Damage::Version) }
 }
 
 impl Supervisor {
@@ -93,6 +112,9 @@ impl Supervisor {
         for flag in flags(&mut slot.clone()) {
             out.flag(*flag);
         }
+        if IMAGE_VERSION > 1 {
+            out.u32(NEXT_FIELD);
+        }
         Some(out.len())
     }
 
@@ -102,7 +124,7 @@ impl Supervisor {
     /// What is wrong with the bytes.
     pub fn restore_whole(&mut self, bytes: &[u8]) -> Result<(), Damage> {
         let mut from = Reader::new(bytes);
-        from.version(IMAGE_VERSION)?;
+        version(&mut from)?;
         let (phase, power) = (from.phase()?, from.power()?);
         let (phase_until, strays_killed) = (from.u64()?, from.flag()?);
         let dice = from.u64()?;
@@ -119,7 +141,7 @@ impl Supervisor {
     /// What is wrong with the bytes.
     pub fn restore_condition(&mut self, bytes: &[u8]) -> Result<(), Damage> {
         let mut from = Reader::new(bytes);
-        from.version(IMAGE_VERSION)?;
+        version(&mut from)?;
         let (name, holds) = (from.name()?, from.flag()?);
         from.end()?;
         if let Some(bit) = self.condition_bit(&name, holds).filter(|_| holds) {
@@ -243,7 +265,7 @@ fn flags(slot: &mut Slot) -> [&mut bool; 12] {
 
 fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
     let mut from = Reader::new(bytes);
-    from.version(IMAGE_VERSION)?;
+    let version = version(&mut from)?;
     let unit: Unit = from.unit()?;
     let mut slot = Slot::new(unit);
     slot.goal = if from.flag()? { Goal::Up } else { Goal::Down };
@@ -256,6 +278,9 @@ fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
     (slot.restarts, slot.in_a_row, slot.delays) = (from.u32()?, from.u32()?, from.u32()?);
     for flag in flags(&mut slot) {
         *flag = from.flag()?;
+    }
+    if version > 1 && from.u32()? != NEXT_FIELD {
+        return Err(Damage::Value);
     }
     from.end()?;
     if slot.unit.name.is_empty() {

@@ -41,7 +41,7 @@ mod view;
 pub use action::{Action, Whom};
 pub use event::{Ask, Event, ExitStatus, Power, SpawnFault, Step};
 pub use ids::{Millis, Pid, UnitId};
-pub use image::{Damage, IMAGE_VERSION, RECORD_MAX};
+pub use image::{Damage, IMAGE_VERSION, RECORD_MAX, can_read};
 pub use needs::{MAX_CONDITIONS, MAX_NEEDS};
 pub use notice::Notice;
 pub use state::{Goal, Phase, Reason, State};

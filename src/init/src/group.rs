@@ -110,6 +110,12 @@ impl Groups {
         }
     }
 
+    /// A launch is about to be: its cookie is known before there is a process that has it.
+    pub(crate) fn promise(&mut self, unit: UnitId) {
+        let cookie = ettan_sys::random::number();
+        self.remember(unit, Launched { cookie, ..Launched::NEVER });
+    }
+
     /// Remembers the main process that was proven.
     pub(crate) fn remember_main(&mut self, unit: UnitId, main: Pid) {
         if let Some(slot) = self.launched.get_mut(usize::from(unit.0)) {

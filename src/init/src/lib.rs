@@ -65,7 +65,11 @@ mod upgrade;
 use std::process::ExitCode;
 
 /// What `ettan status` and the log call this program.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+const VERSION: &str = if cfg!(feature = "next-release") {
+    concat!(env!("CARGO_PKG_VERSION"), "+next")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 const USAGE: &str = "ettan-init is PID 1: the kernel starts it as /sbin/init. \
 To talk to a running one, use the `ettan` command.";

@@ -5,8 +5,7 @@ use crate::control::History;
 use crate::memory::{self, Memory};
 use crate::report::Cause;
 use crate::state::{self, NONE, Part, Record, Whole};
-use ettan_core::Millis;
-use ettan_core::{MAX_CONDITIONS, MAX_UNITS, Supervisor, UnitId};
+use ettan_core::{ExitStatus, MAX_CONDITIONS, MAX_UNITS, Millis, Pid, Supervisor, UnitId};
 use ettan_sys::reexec::{self, Inherited, Note, TIMES};
 use ettan_sys::{OwnedFd, clock, pipe};
 
@@ -43,6 +42,10 @@ pub(crate) struct Past {
     reverted: bool,
     /// The state, or part of it, was lost: a start first looks for what already runs.
     pub(crate) adopts: bool,
+    /// The end of a process that was being dealt with when a fault came.
+    pub(crate) held: Option<(Pid, ExitStatus)>,
+    /// Stands for the launcher of a forking unit that is being taken over without a record.
+    pub(crate) launched: Option<Pid>,
     /// Pipes of units whose record was lost.
     pub(crate) spare: Vec<OwnedFd>,
     inherited: Option<Inherited>,
@@ -91,7 +94,9 @@ pub(crate) fn find() -> Past {
 
 pub(crate) fn read_whole(memory: &Memory) -> Option<Whole> {
     let record = memory.read(memory::WHOLE).ok()??;
-    Whole::read(state::split(&record)?.1)
+    let (core, ours) = state::split(&record)?;
+    // One version counts for both parts.
+    ettan_core::can_read(core).then(|| Whole::read(ours))?
 }
 
 impl Past {
@@ -106,6 +111,8 @@ impl Past {
             trial: Trial::Over,
             reverted: false,
             adopts: false,
+            held: None,
+            launched: None,
             spare: Vec::new(),
             inherited: None,
             whole: None,
@@ -163,6 +170,7 @@ impl Past {
             self.trial = Trial::Fresh;
         }
         self.crashes = self.count_faults(&note);
+        self.held = state::released(note.held);
         self.last_words = Some(note);
     }
 

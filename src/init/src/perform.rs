@@ -10,7 +10,7 @@ use crate::seek::Seekers;
 use core::ffi::CStr;
 use ettan_core::{Action, Event, Notice, Pid, Reason, SpawnFault, State, Step, UnitId, Whom};
 use ettan_sys::spawn::{self, Identity, SpawnPlan, SpawnStep, Strings};
-use ettan_sys::{Errno, procfs, random, signals};
+use ettan_sys::{Errno, procfs, signals};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// As many as the table carries.
@@ -29,10 +29,12 @@ impl Pid1 {
         #[cfg(feature = "fault-injection")]
         crate::fault::count_down(self);
         match action {
-            Action::Spawn { unit } => Some(match self.spawn(unit) {
-                Ok(pid) => Event::Spawned { unit, pid },
-                Err(fault) => Event::SpawnFailed { unit, fault },
-            }),
+            Action::Spawn { unit } => {
+                Some(match self.adopt(unit).unwrap_or_else(|| self.spawn(unit)) {
+                    Ok(pid) => Event::Spawned { unit, pid },
+                    Err(fault) => Event::SpawnFailed { unit, fault },
+                })
+            }
             Action::Signal { unit, signal, whom } => {
                 self.signal(unit, signal, whom);
                 None
@@ -124,7 +126,7 @@ impl Pid1 {
     }
 
     fn spawn_once(&mut self, unit: UnitId) -> Result<Pid, SpawnFault> {
-        let cookie = random::number();
+        let cookie = self.groups.launched(unit).cookie;
         let (pid, forking) = match self.builtins.and_then(|builtins| builtins.program(unit)) {
             Some(program) => (self.spawn_builtin(unit, program, cookie)?, false),
             None => self.spawn_unit(unit, cookie)?,
@@ -151,12 +153,6 @@ impl Pid1 {
             Seekers::clear_stale(&self.tables, &policy.name);
         }
         let log = LogPolicy::of(&launch);
-        if self.past.adopts {
-            let kind = policy.kind;
-            if let Some(adopted) = self.adopt(unit, kind, log) {
-                return adopted.map(|pid| (pid, false));
-            }
-        }
         self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
         // Before it can say a word, so that the log shows where the run begins.
         let starting = State::Starting { pid: None, since: self.now };

@@ -304,11 +304,18 @@ impl Pid1 {
     /// Performs what the core has asked for until it asks for nothing more.
     pub(crate) fn drain(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
+            if let Action::Spawn { unit } = action {
+                self.groups.promise(unit);
+                self.supervisor.not_saved(unit);
+            }
             if !matches!(action, Action::Publish(_)) && self.supervisor.has_changed() {
                 self.save(true);
             }
             self.work = true;
             if let Some(outcome) = self.perform(action) {
+                self.supervisor.handle(self.now, outcome);
+            }
+            if let Some(outcome) = self.end_of_launcher() {
                 self.supervisor.handle(self.now, outcome);
             }
         }

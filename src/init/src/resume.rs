@@ -6,7 +6,7 @@ use crate::past::Past;
 use crate::pid1::Pid1;
 use crate::pipes::{LogPolicy, Pipes};
 use crate::state::Part;
-use ettan_core::{Event, ExitStatus, Kind, Pid, SpawnFault, State, Step, Supervisor, UnitId};
+use ettan_core::{Ask, Event, ExitStatus, Kind, Pid, SpawnFault, State, Step, Supervisor, UnitId};
 use ettan_sys::{Errno, procfs, signals};
 
 /// How a process ended that nobody saw end: as the worst of ends.
@@ -88,49 +88,45 @@ impl Pid1 {
         });
     }
 
-    /// Starts under way when the records were written: each has happened, or has not.
+    /// Starts under way when the records were written: each has happened, or has not. A child
+    /// that was born has been executed since, so that its cookie or its cgroup shows.
     fn answer_spawns(&mut self) {
         let waiting: Vec<UnitId> =
             self.supervisor.units().filter(|id| self.supervisor.awaits_spawn(*id)).collect();
-        if waiting.is_empty() {
-            return;
-        }
-        let known: Vec<i32> =
-            self.supervisor.units().filter_map(|id| self.main_of_any(id)).collect();
-        let mut strangers = false;
         for unit in waiting {
-            let found = self.first_member(unit);
-            strangers |= found.is_none();
+            let is_helper = self.supervisor.unit(unit).is_some_and(|unit| unit.builtin);
+            let found = self.first_member(unit).or_else(|| self.child_with_cookie(unit));
             let event = match found {
+                Some(pid) if is_helper => {
+                    // What it was given is lost: it starts again, with new sockets.
+                    let _ = ettan_sys::process::kill(pid.raw(), signals::KILL);
+                    Event::SpawnFailed { unit, fault: AGAIN }
+                }
                 Some(pid) => {
-                    self.groups.remember(unit, launched(pid));
+                    let cookie = self.groups.launched(unit).cookie;
+                    self.groups.remember(unit, Launched { cookie, ..launched(pid) });
                     Event::Spawned { unit, pid }
                 }
                 None => Event::SpawnFailed { unit, fault: AGAIN },
             };
             self.feed(event);
         }
-        if strangers {
-            // Started just before the fault, for a unit that has no cgroup: it starts again.
-            each_pid(|pid| {
-                let is_ours = procfs::stat(pid)
-                    .is_some_and(|stat| stat.ppid == 1 && stat.session == pid && !stat.is_zombie());
-                if is_ours && !known.contains(&pid) && is_launched(pid) && !self.has_group(pid) {
-                    let _ = ettan_sys::process::kill(pid, signals::KILL);
-                }
-            });
-        }
     }
 
-    fn main_of_any(&self, unit: UnitId) -> Option<i32> {
-        self.supervisor.view(unit).and_then(|view| view.state.pid()).map(Pid::raw)
-    }
-
-    fn has_group(&self, pid: i32) -> bool {
-        self.supervisor
-            .units()
-            .filter(|id| self.supervisor.unit(*id).is_some_and(|unit| !unit.builtin))
-            .any(|id| self.groups.has_tree() && self.groups.is_member(&self.supervisor, id, pid))
+    /// Our child that the unit's last launch made.
+    fn child_with_cookie(&self, unit: UnitId) -> Option<Pid> {
+        let mut oldest: Option<(u64, Pid)> = None;
+        each_pid(|pid| {
+            let Some(stat) = procfs::stat(pid).filter(|stat| stat.ppid == 1) else { return };
+            let is_its = !stat.is_zombie() && self.groups.has_cookie(unit, pid);
+            if is_its
+                && let Some(pid) = Pid::new(pid)
+                && oldest.is_none_or(|(born, _)| stat.start_time < born)
+            {
+                oldest = Some((stat.start_time, pid));
+            }
+        });
+        oldest.map(|(_, pid)| pid)
     }
 
     /// Our oldest child in the unit's cgroup: what was executed for it.
@@ -162,9 +158,15 @@ impl Pid1 {
                 continue;
             }
             let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
-            log::warn!("{name}: process {} ended while nobody looked", pid.raw());
+            let status = match self.past.held {
+                Some((held, status)) if held == pid => status,
+                Some(_) | None => {
+                    log::warn!("{name}: process {} ended while nobody looked", pid.raw());
+                    UNSEEN
+                }
+            };
             self.groups.forget_first(unit, pid);
-            self.feed(Event::Exited { pid, status: UNSEEN });
+            self.feed(Event::Exited { pid, status });
         }
     }
 
@@ -189,12 +191,13 @@ impl Pid1 {
 
     /// A start of a unit whose record was lost: what already runs of it is taken over, or ended
     /// first. None: nothing runs, it may start.
-    pub(crate) fn adopt(
-        &mut self,
-        unit: UnitId,
-        kind: Kind,
-        log: LogPolicy,
-    ) -> Option<Result<Pid, SpawnFault>> {
+    pub(crate) fn adopt(&mut self, unit: UnitId) -> Option<Result<Pid, SpawnFault>> {
+        if !self.past.adopts {
+            return None;
+        }
+        let policy = self.supervisor.unit(unit).filter(|unit| !unit.builtin)?;
+        let kind = policy.kind;
+        let log = LogPolicy::of(&self.tables.launch(&policy.name)?);
         let (mut members, mut output) = (0_u32, None);
         self.groups.each_member(&self.supervisor, unit, |pid| {
             members = members.saturating_add(1);
@@ -203,21 +206,50 @@ impl Pid1 {
         if members == 0 {
             return None;
         }
-        let survivor = self.first_member(unit);
         let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
-        match (kind, survivor) {
-            (Kind::Simple | Kind::Oneshot { .. }, Some(pid)) => {
-                log::warn!("{name}: process {} was found running and is kept", pid.raw());
-                self.groups.remember(unit, launched(pid));
-                if let Some(identity) = output {
-                    self.pipes.find_ends(unit, log, &mut self.past.spare, identity);
-                }
-                Some(Ok(pid))
-            }
-            (Kind::Simple | Kind::Oneshot { .. } | Kind::Forking | Kind::Target, _) => {
-                log::warn!("{name}: {members} processes of a run before are ended first");
-                self.groups.end_members(&self.supervisor, unit);
-                Some(Err(AGAIN))
+        let Some(pid) = self.first_member(unit) else {
+            log::warn!("{name}: {members} processes of a run before are ended first");
+            self.groups.end_members(&self.supervisor, unit);
+            return Some(Err(AGAIN));
+        };
+        log::warn!("{name}: process {} was found running and is kept", pid.raw());
+        let is_launcher = kind == Kind::Forking;
+        self.groups.remember(
+            unit,
+            if is_launcher {
+                Launched { first: 0, first_lives: false, ..launched(pid) }
+            } else {
+                launched(pid)
+            },
+        );
+        if let Some(identity) = output {
+            self.pipes.find_ends(unit, log, &mut self.past.spare, identity);
+        }
+        if is_launcher {
+            // It ended long ago, and well, since the daemon is there: now the PID file says who.
+            self.past.launched = Some(pid);
+        }
+        Some(Ok(pid))
+    }
+
+    /// The end of a launcher that was found gone: what follows an adopted forking unit's start.
+    pub(crate) fn end_of_launcher(&mut self) -> Option<Event<'static>> {
+        let pid = self.past.launched.take()?;
+        Some(Event::Exited { pid, status: ExitStatus::Code(0) })
+    }
+
+    /// Units whose processes outlived the records, but that nothing starts by itself, were started
+    /// by somebody: so they are now, and are taken over.
+    pub(crate) fn start_what_runs(&mut self) {
+        if !self.past.adopts {
+            return;
+        }
+        for unit in (0..u16::try_from(ettan_core::MAX_UNITS).unwrap_or(0)).map(UnitId) {
+            let is_down =
+                self.supervisor.view(unit).is_some_and(|view| view.goal == ettan_core::Goal::Down);
+            let is_service = self.supervisor.unit(unit).is_some_and(|unit| !unit.builtin);
+            if is_down && is_service && self.first_member(unit).is_some() {
+                self.feed(Event::Ask { unit, ask: Ask::Start });
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::group::Launched;
 pub(crate) use crate::memory::Record;
-use ettan_core::RECORD_MAX;
+use ettan_core::{ExitStatus, Pid, RECORD_MAX};
 
 /// No descriptor.
 pub(crate) const NONE: i32 = -1;
@@ -50,6 +50,27 @@ pub(crate) struct Whole {
 pub(crate) struct Part {
     pub(crate) launched: Launched,
     pub(crate) pipe: Option<PipeRecord>,
+}
+
+/// An end that is being dealt with, as one number; never 0.
+pub(crate) fn held(pid: Pid, status: ExitStatus) -> u64 {
+    let [kind, value, core] = match status {
+        ExitStatus::Code(code) => [1, code, 0],
+        ExitStatus::Signal { signal, core } => [2, signal, u8::from(core)],
+    };
+    let [a, b, c, d] = pid.raw().to_le_bytes();
+    u64::from_le_bytes([a, b, c, d, kind, value, core, 0])
+}
+
+/// The end that was.
+pub(crate) fn released(held: u64) -> Option<(Pid, ExitStatus)> {
+    let [a, b, c, d, kind, value, core, 0] = held.to_le_bytes() else { return None };
+    let status = match (kind, core) {
+        (1, 0) => ExitStatus::Code(value),
+        (2, 0 | 1) => ExitStatus::Signal { signal: value, core: core == 1 },
+        _ => return None,
+    };
+    Some((Pid::new(i32::from_le_bytes([a, b, c, d]))?, status))
 }
 
 /// The core's bytes, with their length in front.
@@ -247,6 +268,22 @@ mod tests {
         assert!(!record.is_full());
         let part = Part::read(split(&record).unwrap().1).unwrap();
         assert_eq!((part.launched.main_born, part.pipe), (5, Some(PIPE)));
+    }
+
+    #[test]
+    fn an_end_survives_as_a_number() {
+        let pid = Pid::new(4_194_303).unwrap();
+        for status in [
+            ExitStatus::Code(0),
+            ExitStatus::Code(255),
+            ExitStatus::Signal { signal: 11, core: true },
+            ExitStatus::Signal { signal: 64, core: false },
+        ] {
+            assert_eq!(released(held(pid, status)), Some((pid, status)));
+        }
+        for rubbish in [0, u64::MAX, 0x0003_0000_0005, 0x0001_0000_0000] {
+            assert_eq!(released(rubbish), None, "{rubbish:#x}");
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use crate::degraded::Feature;
 use crate::pid1::{Pid1, token};
+use crate::state;
 use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power, State};
 use ettan_sys::Errno;
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
+use ettan_sys::reexec;
 use ettan_sys::signals::{self, Signals};
 
 /// Children reaped in one turn; the rest wait for the next, so that a storm of orphans leaves
@@ -176,7 +178,15 @@ impl Pid1 {
             // Before the next loader, which may follow at once, gets a table of its own.
             self.tables.finish(status == ExitStatus::Code(0));
         }
+        if unit.is_some() {
+            // Nobody else will ever learn of it: a fault before it is written down takes it along.
+            reexec::hold(state::held(pid, status));
+        }
         self.feed(Event::Exited { pid, status });
+        if unit.is_some() && self.supervisor.has_changed() {
+            self.save(true);
+        }
+        reexec::hold(0);
         if loaded {
             self.finish_loading();
         }
@@ -219,6 +229,7 @@ impl Pid1 {
             .units()
             .any(|id| self.supervisor.unit(id).is_some_and(|unit| unit.autostart && !unit.builtin));
         self.drain();
+        self.start_what_runs();
         if let Some(builtins) = self.builtins {
             let ask = if nothing_starts {
                 log::error!(

@@ -69,3 +69,11 @@ fn run() -> Result<End, ettan_sys::Errno> {
     let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
     serve(Path::new(ROOT), control.as_fd(), Some(signals), &mut buffers)
 }
+
+/// A time in milliseconds since 1970 as `2026-11-21T01:02:03.456Z`.
+#[must_use]
+pub fn iso(wall_ms: i64) -> String {
+    let mut stamp = stamp::Stamp::new();
+    stamp.set(u64::try_from(wall_ms).unwrap_or(0));
+    String::from_utf8_lossy(stamp.text(record::Stamps::Iso)).into_owned()
+}

@@ -24,6 +24,43 @@ pub fn wall() -> i64 {
     seconds.saturating_mul(1000).saturating_add_unsigned(nanoseconds / 1_000_000)
 }
 
+/// A moment in local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Of the Gregorian calendar.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: i32,
+    /// 1 to 31.
+    pub day: i32,
+    /// 0 to 23.
+    pub hour: i32,
+    /// 0 to 59.
+    pub minute: i32,
+    /// 0 to 60.
+    pub second: i32,
+}
+
+/// A moment in seconds since 1970 by the local time zone (TZ, /etc/localtime). Reads files, and
+/// allocates: not for PID 1. None when its year has no room.
+#[must_use]
+pub fn local(second: i64) -> Option<Local> {
+    // On 32-bit systems with an old C library a time may be shorter.
+    let second = libc::time_t::try_from(second).ok()?;
+    // SAFETY: zeroes are a valid tm.
+    let mut tm: libc::tm = unsafe { core::mem::zeroed() };
+    // SAFETY: both point to values that live on; localtime_r keeps neither.
+    let done = unsafe { libc::localtime_r(&raw const second, &raw mut tm) };
+    (!done.is_null()).then(|| Local {
+        year: i64::from(tm.tm_year).saturating_add(1900),
+        month: tm.tm_mon.saturating_add(1),
+        day: tm.tm_mday,
+        hour: tm.tm_hour,
+        minute: tm.tm_min,
+        second: tm.tm_sec,
+    })
+}
+
 /// The wall clock and the time since boot at one moment, in milliseconds. Their difference changes
 /// only when somebody sets the wall clock: the kernel slews both alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +129,14 @@ mod tests {
             before = after;
         }
         assert!(now_ticks() <= now() / 10 + 1);
+    }
+
+    #[test]
+    fn local_time_is_that_of_the_zone() {
+        // What the zone is we do not know, only that it is whole minutes from UTC.
+        let found = local(951_782_400).unwrap();
+        assert_eq!((found.year, found.second), (2000, 0));
+        assert!(matches!((found.month, found.day), (2, 28 | 29) | (3, 1)), "{found:?}");
     }
 
     #[test]

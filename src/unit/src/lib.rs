@@ -34,3 +34,11 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use helper::helper_main;
 pub use keys::{KEYS, Key};
 pub use load::{Loaded, load, read_alone, reload};
+
+/// A span of time as unit files write it (`"2min 30s"`, a bare number of seconds), in milliseconds.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn span_ms(text: &str) -> Result<u32, String> {
+    duration::parse(text).map_err(|complaint| complaint.message)
+}

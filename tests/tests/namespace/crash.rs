@@ -2,8 +2,8 @@
 
 use crate::lives::{kill_init, no_line_is_lost, pids, three_units, told};
 use ettan_tests::binaries::{Program, look};
-use ettan_tests::units::{forking, idle};
-use ettan_tests::{Builder, Machine, Namespace, Operate};
+use ettan_tests::units::{forking, idle, shell};
+use ettan_tests::{Builder, Cgroups, Machine, Namespace, Operate};
 
 /// Everything a new execution promises, after `fault` led to one.
 fn survives(machine: &mut Namespace, fault: impl Fn(&mut Namespace), crashes: u64) {
@@ -43,15 +43,19 @@ fn f3_5_a_segmentation_fault_costs_nothing() {
 
 #[test]
 fn f3_5_an_abort_costs_nothing_without_cgroups() {
-    let mut machine = Builder::default().cgroups(ettan_tests::Cgroups::Missing).build();
+    let mut machine = Builder::default().cgroups(Cgroups::Missing).build();
     survives(&mut machine, |machine| kill_init(machine, "ABRT"), 1);
 }
 
 /// A machine whose PID 1 fails when asked to.
 fn failing() -> Namespace {
+    failing_in(Builder::default())
+}
+
+fn failing_in(builder: Builder) -> Namespace {
     let built = look(Program::FailingInit).is_some();
     assert!(built, "no init with fault-injection; tests/run namespace builds one");
-    Builder::default().command(&["/sbin/init-failing"]).build()
+    builder.command(&["/sbin/init-failing"]).build()
 }
 
 fn fail(machine: &Namespace, kind: &str) {
@@ -96,6 +100,88 @@ fn f3_6_a_lost_state_never_makes_a_second_instance() {
     assert_eq!(machine.running("sleep 100000").len(), 1);
     assert_eq!(machine.running("--name telldus").len(), 1);
     machine.until("one watcher is left", |m| m.running("ettan-init watch").len() == 1);
+}
+
+#[test]
+fn f3_6_a_lost_state_without_cgroups_ends_all_and_starts_each_once() {
+    let mut machine = failing_in(Builder::default().cgroups(Cgroups::Missing));
+    machine.unit("web", &idle());
+    machine.unit("telldus", &forking("telldus", ""));
+    machine.boot();
+    machine.expect(&["web up"]);
+    machine.until("telldus is up", |m| m.ettan("is-active telldus").code == 0);
+    let web = machine.main_pid("web");
+    fail(&machine, "corrupt");
+    machine.until("PID 1 answers again", |m| told(m, "crashes") == 1);
+    machine.until("both are up again", |m| {
+        ["web", "telldus"].iter().all(|unit| m.ettan(&format!("is-active {unit}")).code == 0)
+    });
+    assert_ne!(machine.main_pid("web"), web, "nobody could know whose it was");
+    machine.until("the old ones are gone", |m| {
+        m.running("sleep 100000").len() == 1 && m.running("--name telldus").len() == 1
+    });
+    for helper in ["log", "watch"] {
+        let helper = format!("ettan-init {helper}");
+        machine.until("one helper of a kind is left", |m| m.running(&helper).len() == 1);
+    }
+}
+
+/// Fails at each of the first actions of a start: whether the process was born already or not,
+/// there is one start and not two.
+fn starts_once(builder: Builder) {
+    // "starting" is told, the process is born, "up" is told.
+    const ROUNDS: u32 = 3;
+    let mut machine = failing_in(builder);
+    machine.unit("web", &shell("echo start >>/tmp/starts; exec sleep 100000"));
+    machine.boot();
+    machine.expect(&["web up"]);
+    for after in 1..=ROUNDS {
+        let _ = machine.ettan("stop web").ok();
+        fail(&machine, "forget");
+        let request = format!(r#"{{"verb":"fail","kind":"segv","after":{after}}}"#);
+        machine.ask(&request, &["accepted"]);
+        let _ = machine.ettan("start web");
+        machine.until("PID 1 answers again", |m| told(m, "crashes") == after);
+        machine.until("web is up", |m| {
+            // Where the fault came before the wish was written down, there is none.
+            let _ = m.ettan("--no-block start web");
+            m.ettan("is-active web").code == 0 && m.running("sleep 100000").len() == 1
+        });
+        let starts = machine.sh("wc -l </tmp/starts").ok();
+        assert_eq!(starts.trim(), (after + 1).to_string(), "fault at action {after}");
+    }
+}
+
+#[test]
+fn f3_5_a_fault_during_a_start_makes_no_second_one() {
+    starts_once(Builder::default());
+}
+
+#[test]
+fn f3_5_a_fault_during_a_start_without_cgroups_makes_no_second_one() {
+    starts_once(Builder::default().cgroups(Cgroups::Missing));
+}
+
+#[test]
+fn f3_5_how_a_process_ended_is_known_after_a_fault() {
+    let mut machine = failing();
+    let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
+    machine.unit("web", &format!("{}restart = \"no\"\n", shell(script)));
+    machine.boot();
+    for after in 1..=3 {
+        machine.until("it can be told to end", |m| {
+            m.sh("grep -c ready /run/log/ettan/web/current").out.trim() == after.to_string()
+        });
+        let request = format!(r#"{{"verb":"fail","kind":"segv","after":{after}}}"#);
+        fail(&machine, "forget");
+        machine.ask(&request, &["accepted"]);
+        let web = machine.main_pid("web");
+        let _ = machine.sh(&format!("kill {web}"));
+        machine.until("PID 1 answers again", |m| told(m, "crashes") == after);
+        machine.until("it has failed", |m| m.status("web")["state"] == "failed");
+        assert_eq!(machine.status("web")["last_exit"], "exited with status 7", "action {after}");
+        let _ = machine.ettan("start web").ok();
+    }
 }
 
 #[test]

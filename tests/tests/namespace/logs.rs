@@ -1,6 +1,6 @@
 //! What services print, and who keeps it.
 
-use ettan_tests::units::{QUICK, fake, idle, shell};
+use ettan_tests::units::{QUICK, fake, idle, shell, with};
 use ettan_tests::{Machine, Namespace, Operate};
 
 #[test]
@@ -152,4 +152,85 @@ fn control_characters_are_escaped_on_a_terminal() {
     machine.until("the line is there", |machine| machine.ettan("logs d").out.contains("evil"));
     let shown = machine.sh("script -qec 'ettan logs d' /dev/null </dev/null").out;
     assert!(shown.contains("evil") && !shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn logs_are_merged_and_asked_for_by_time_and_severity() {
+    let mut machine = Namespace::usual();
+    let words = shell("echo first; sleep 0.1; echo '<3>bad'; sleep 0.1; exec sleep 100000");
+    machine.unit("one", &words);
+    machine.unit("two", &with("after = [\"one\"]", &fake("--name two --syslog third")));
+    machine.boot();
+    machine.until("all is there", |machine| {
+        let log = machine.ettan("logs one two").out;
+        log.contains("bad") && log.contains("third")
+    });
+    let log = machine.ettan("logs one two").ok();
+    let times: Vec<_> = log.lines().filter_map(|line| line.get(..24)).collect();
+    assert!(
+        times.is_sorted() && log.contains(" one first") && log.contains(" two<29>two["),
+        "{log}"
+    );
+    let bad = machine.ettan("logs -p err one two").ok();
+    assert!(bad.lines().count() == 1 && bad.ends_with(" one <3>bad"), "{bad}");
+    assert_eq!(machine.ettan("logs --until 2001-01-01 one two").ok(), "");
+    assert_eq!(machine.ettan("logs --since 1h --boot one two").ok().lines().count(), times.len());
+    assert_eq!(machine.ettan("logs --since whenever one").code, 2);
+    let json = machine.ettan("logs --json two").ok();
+    let third = json.lines().find(|line| line.contains("third")).unwrap_or_default();
+    let third: serde_json::Value = serde_json::from_str(third).expect("an object");
+    assert_eq!((&third["facility"], &third["severity"]), (&3.into(), &5.into()));
+    assert!(third["up_ms"].is_u64() && third["boot"].is_string(), "{third}");
+    let status = machine.ettan("status").ok();
+    assert!(status.contains("last errors:") && status.contains(" one <3>bad"), "{status}");
+    let one = machine.ettan("status one").out;
+    assert!(one.contains(" first"), "{one}");
+    let local = "ln -s /usr/bin/ettan /run/tai64nlocal; \
+                 echo '@400000004d52960a1dcd6500 x' | TZ=UTC0 /run/tai64nlocal";
+    let local = machine.sh(local);
+    assert_eq!(local.out.trim(), "2011-02-09 13:26:24.500000000 x");
+}
+
+#[test]
+fn ettans_own_log_begins_with_the_first_line() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &idle());
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it is there", |machine| machine.ettan("logs").out.contains("d: up"));
+    let log = machine.ettan("logs").ok();
+    let first = log.lines().next().unwrap_or_default();
+    assert!(first.contains(" Ettan ") && first.ends_with(" is PID 1"), "{log}");
+}
+
+#[test]
+fn following_survives_rotation_and_the_loggers_death() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &fake("--name d --lines 20000"));
+    machine.unit("watcher", &shell("exec ettan logs -f -n 0 e >/tmp/followed"));
+    machine.unit(
+        "e",
+        &with(
+            "wants = [\"watcher\"]",
+            &shell(
+                "while [ ! -e /tmp/go ]; do sleep 0.05; done; n=0; \
+         while [ $n -lt 20000 ]; do n=$((n + 1)); echo number $n; done; exec sleep 100000",
+            ),
+        ),
+    );
+    machine.boot();
+    machine.expect(&["e up"]);
+    machine.until("it follows", |machine| {
+        machine.sh("ls -l /proc/$(pgrep -f '[l]ogs -f')/fd").out.contains("inotify")
+    });
+    machine.sh("touch /tmp/go");
+    if let Some(pid) = helper(&mut machine, "log") {
+        let _ = machine.sh(&format!("kill -9 {pid}"));
+    }
+    machine.until("the last is there", |m| {
+        m.sh("tail -n 3 /tmp/followed").out.contains("number 20000")
+    });
+    let log = machine.sh("cat /tmp/followed").ok();
+    let numbers: Vec<_> = log.lines().filter_map(|line| line.split_once(" number ")).collect();
+    assert_eq!(numbers.len(), 20_000);
 }

@@ -3,7 +3,7 @@
 use crate::lives::{descriptors, kill_init, no_line_is_lost, pids, three_units, told};
 use ettan_tests::binaries::{Program, look};
 use ettan_tests::units::{QUICK, idle};
-use ettan_tests::{Builder, Machine, Namespace, Operate};
+use ettan_tests::{Builder, Cgroups, Machine, Namespace, Operate};
 use std::os::unix::fs::MetadataExt;
 
 const PATH: &str = "/disk/init";
@@ -230,4 +230,81 @@ fn f8_8_a_new_one_that_fails_on_its_way_gives_way_to_the_old() {
 #[test]
 fn f8_8_a_new_one_that_fails_in_its_first_turn_gives_way_to_the_old() {
     falls_back("turn");
+}
+
+/// As `movable`, with the made-up next release at hand.
+fn with_next(builder: Builder) -> Namespace {
+    let built = look(Program::NextInit).is_some();
+    assert!(built, "no init with next-release; tests/run namespace builds one");
+    movable(builder)
+}
+
+fn all_up(machine: &mut Namespace, units: &[String]) -> bool {
+    units.iter().all(|unit| machine.ettan(&format!("is-active {unit}")).code == 0)
+}
+
+#[test]
+fn f8_9_the_next_release_reads_the_state_and_this_one_finds_the_units() {
+    // What a package ships starts when it is asked to.
+    let layer = ettan_tests::binaries::target().join("test/layers/ships-extra");
+    let shipped = layer.join("usr/lib/units");
+    std::fs::create_dir_all(&shipped).expect("a directory of the layer");
+    std::fs::write(shipped.join("extra.toml"), idle()).expect("a file of the layer");
+    let mut machine = with_next(Builder::default().layer(&layer));
+    let units = three_units(&mut machine);
+    let services: Vec<String> = ["web", "telldus", "counts", "extra"].map(str::to_owned).to_vec();
+    let _ = machine.ettan("start extra").ok();
+    machine.until("all are up", |m| all_up(m, &services));
+    let before = pids(&mut machine, &services);
+    for _ in 0..2 {
+        // Up: nothing at all changes, for the helpers neither.
+        let helpers = pids(&mut machine, &units);
+        put(&mut machine, "cp /sbin/init-next");
+        let answer = machine.ettan("reexec").ok();
+        assert!(answer.ends_with("+next"), "{answer}");
+        assert_eq!(pids(&mut machine, &services), before);
+        assert_eq!(pids(&mut machine, &units), helpers);
+        // Down: this release cannot read those records, and finds what runs.
+        put(&mut machine, "cp /sbin/init");
+        let answer = machine.ettan("reexec").ok();
+        assert!(!answer.ends_with("+next"), "{answer}");
+        machine.until("all are up again", |m| all_up(m, &services));
+        assert_eq!(pids(&mut machine, &services), before, "a process was replaced");
+    }
+    assert_eq!(machine.running("sleep 100000").len(), 2);
+    assert_eq!(machine.running("--name telldus").len(), 1);
+    for helper in ["log", "watch"] {
+        let helper = format!("ettan-init {helper}");
+        machine.until("one helper of a kind is left", |m| m.running(&helper).len() == 1);
+    }
+    // All kinds are still looked after.
+    for unit in ["web", "telldus"] {
+        let old = machine.main_pid(unit);
+        machine.kill9(old);
+        machine.until("it is back", |m| {
+            let status = m.status(unit);
+            status["state"] == "up" && status["main_pid"] != old
+        });
+    }
+    assert_eq!(machine.running("sleep 100000").len(), 2);
+    assert_eq!(machine.running("--name telldus").len(), 1);
+    let last = machine.sh("tail -n 1 /run/log/ettan/counts/current").out;
+    machine
+        .until("the log goes on", |m| m.sh("tail -n 1 /run/log/ettan/counts/current").out != last);
+    assert_eq!(machine.stats()["crashes"], 0);
+}
+
+#[test]
+fn f8_9_without_cgroups_there_is_no_way_back() {
+    let mut machine = with_next(Builder::default().cgroups(Cgroups::Missing));
+    let units = three_units(&mut machine);
+    machine.until("all are up", |m| told(m, "up") == 3);
+    let before = pids(&mut machine, &units);
+    put(&mut machine, "cp /sbin/init-next");
+    let _ = machine.ettan("reexec").ok();
+    assert_eq!(pids(&mut machine, &units), before);
+    put(&mut machine, "cp /sbin/init");
+    refused(&mut machine, "every service would have to be ended");
+    assert_eq!(pids(&mut machine, &units), before);
+    no_line_is_lost(&mut machine);
 }

@@ -3,9 +3,8 @@
 //! The logger renames `current` to `@` and a number one higher than any before, and makes a new
 //! `current`. The file that was open is known by its inode, wherever its name went.
 
-use ettan_log::record::{Kind, Line};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +45,7 @@ impl Reader {
             let renamed_meanwhile = self.read_archives(archives, &mut line)?;
             let Some(current) = current else { return Ok(()) };
             if !renamed_meanwhile && !same_file(self.open.as_ref(), Some(&current))? {
-                self.open = Some(current);
+                self.open_next(current, &mut line);
                 self.read_open(&mut line)?;
                 return Ok(());
             }
@@ -76,11 +75,29 @@ impl Reader {
             if same_file(self.open.as_ref(), Some(&file))? {
                 continue;
             }
-            self.open = Some(file);
+            self.open_next(file, line);
             self.read_open(line)?;
         }
         let now = self.archives()?;
         Ok(now.last().is_some_and(|newest| *newest > self.newest_archive))
+    }
+
+    /// A file is whole lines, unless the power went: then its tail is a line by itself.
+    fn open_next(&mut self, file: File, line: &mut impl FnMut(&[u8])) {
+        self.rest(line);
+        self.open = Some(file);
+    }
+
+    /// Leaves out all but the end of the newest file; its first line may begin anywhere.
+    pub(super) fn skip_to_the_end(&mut self) {
+        const END_BYTES: u64 = 16 * 1024;
+        let Ok(mut current) = File::open(self.directory.join(CURRENT)) else { return };
+        self.newest_archive =
+            self.archives().ok().and_then(|all| all.last().cloned()).unwrap_or_default();
+        let size = current.metadata().map_or(0, |found| found.len());
+        if current.seek(SeekFrom::Start(size.saturating_sub(END_BYTES))).is_ok() {
+            self.open = Some(current);
+        }
     }
 
     fn read_open(&mut self, line: &mut impl FnMut(&[u8])) -> io::Result<()> {
@@ -95,10 +112,10 @@ impl Reader {
             };
             for part in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
                 match part.strip_suffix(b"\n") {
-                    Some(end) if self.begun.is_empty() => shown(end, line),
+                    Some(end) if self.begun.is_empty() => line(end),
                     Some(end) => {
                         self.begun.extend_from_slice(end);
-                        shown(&std::mem::take(&mut self.begun), line);
+                        line(&std::mem::take(&mut self.begun));
                     }
                     None => self.begun.extend_from_slice(part),
                 }
@@ -115,13 +132,6 @@ impl Reader {
         let mut archives: Vec<String> = names.filter(|name| name.starts_with('@')).collect();
         archives.sort();
         Ok(archives)
-    }
-}
-
-/// How the clocks stood is nothing for people.
-fn shown(record: &[u8], line: &mut impl FnMut(&[u8])) {
-    if Line::of(record).kind != Kind::Clock {
-        line(record);
     }
 }
 
