@@ -174,6 +174,14 @@ class Story:
                 self.fetch()
                 self.table.add("  page again", seconds_since(began), "ok")
 
+    def read_words(self):
+        """telldusd closes its streams and speaks by syslog(3) only."""
+        began = time.monotonic()
+        words = self.board.run("ettan logs telldusd")[1]
+        if not any("telldusd daemon starting up" in line for line in words):
+            raise BoardError("ettan logs telldusd: " + " / ".join(words))
+        self.done("ettan logs telldusd", began)
+
     def power_off(self):
         say("power off")
         began = time.monotonic()
@@ -201,6 +209,7 @@ class Story:
         self.follow_units()
         self.show_page()
         self.kill_all()
+        self.read_words()
         self.power_off()
         self.check_card()
 

@@ -64,16 +64,17 @@ pub fn restart_forking_after_kill(machine: &mut dyn Machine) {
 /// A daemon that closes its streams and speaks by syslog(3) only is heard in its own log, with its
 /// severity. A message of a process that is gone at once is somewhere, too.
 pub fn words_by_syslog(machine: &mut dyn Machine) {
-    machine.unit("telldusd", &forking("telldusd", "--close-fds --syslog \"a TellStick\""));
+    let daemon = forking("telldus", "--close-fds --syslog \"a TellStick\"");
+    machine.unit("speaker", &daemon);
     machine.boot();
-    machine.expect(&["telldusd up"]);
-    let pid = machine.main_pid("telldusd");
+    machine.expect(&["speaker up"]);
+    let pid = machine.main_pid("speaker");
     machine.until("its words are there", |machine| {
-        machine.ettan("logs telldusd").out.contains(&format!("<29>telldusd[{pid}]: a TellStick"))
+        machine.ettan("logs speaker").out.contains(&format!("<29>telldus[{pid}]: a TellStick"))
     });
     assert_eq!(machine.sh("fake-daemon --foreground --exit-after 1 --syslog stray").code, 0);
     machine.until("the stray is there", |machine| {
-        machine.sh("cat /run/log/ettan/*/current").out.contains(": stray")
+        machine.sh("grep -h ': stray' /run/log/ettan/*/current").out.contains("]: stray")
     });
 }
 

@@ -25,14 +25,15 @@ const PACKAGES: [&str; 10] = [
 /// The folder with the unpacked packages.
 fn layer() -> PathBuf {
     static LAYER: OnceLock<PathBuf> = OnceLock::new();
-    let unpack = || {
-        let folder = target().join("test/daemons");
-        let script = workspace().join("tests/daemons.sh");
-        let status = Command::new(script).arg(&folder).args(PACKAGES).status();
-        assert!(status.is_ok_and(|status| status.success()), "the packages cannot be unpacked");
-        folder
-    };
-    LAYER.get_or_init(unpack).clone()
+    LAYER.get_or_init(|| unpack("daemons", &PACKAGES)).clone()
+}
+
+fn unpack(folder: &str, packages: &[&str]) -> PathBuf {
+    let folder = target().join("test").join(folder);
+    let script = workspace().join("tests/daemons.sh");
+    let status = Command::new(script).arg(&folder).args(packages).status();
+    assert!(status.is_ok_and(|status| status.success()), "the packages cannot be unpacked");
+    folder
 }
 
 /// One daemon and how it is told what to do.
@@ -93,6 +94,45 @@ fn answers(machine: &mut dyn Machine, daemon: &Daemon) {
     if let Some(port) = daemon.port {
         let knock = format!("bash -c ': <>/dev/tcp/127.0.0.1/{port}'");
         machine.until("it answers", |machine| machine.sh(&knock).code == 0);
+    }
+}
+
+/// It speaks to nobody but /dev/log, unless told otherwise.
+#[test]
+fn f6_12_dnsmasq_is_heard_by_syslog_only() {
+    let mut machine = Builder::default().seconds(60).layer(&layer()).build();
+    let settings =
+        "port=5353\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\nuser=nobody\n";
+    machine.write("/etc/d.conf", settings.as_bytes());
+    let command = "/usr/sbin/dnsmasq --conf-file=/etc/d.conf --pid-file=/run/dnsmasq.pid";
+    machine.unit(
+        "d",
+        &format!("[service]\ntype = \"forking\"\nexec-start = \"{command}\"\npid-file = \"/run/dnsmasq.pid\"\n"),
+    );
+    machine.boot();
+    machine.expect(&["d up"]);
+    let pid = machine.main_pid("d");
+    machine.until("its words are there", |machine| {
+        let log = machine.ettan("logs d").out;
+        log.contains(&format!("<30>dnsmasq[{pid}]: started, version"))
+    });
+}
+
+/// For whole labels: over others Debian's falls.
+#[test]
+fn tai64nlocal_says_what_daemontools_says() {
+    let layer = unpack("daemontools", &["daemontools"]);
+    let mut machine = Builder::default().layer(&layer).build();
+    machine.unit("d", &ettan_tests::units::idle());
+    machine.boot();
+    machine.expect(&["d up"]);
+    let labels = "printf 'plain\\n@400000004d52960a1dcd6500 x\\n@4000000038bb1180000003e8\\n\\n x @400000004d52960a1dcd6500\\nend' |";
+    let zones = ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0"];
+    for zone in zones {
+        let theirs = machine.sh(&format!("{labels} TZ='{zone}' /usr/bin/tai64nlocal"));
+        let ours = machine.sh(&format!("{labels} TZ='{zone}' ettan tai64nlocal"));
+        assert!(theirs.out.contains("2011-02-09"), "{theirs:?}");
+        assert_eq!(ours.out, theirs.out, "in {zone}");
     }
 }
 
