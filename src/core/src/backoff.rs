@@ -104,6 +104,8 @@ pub(crate) fn is_temporary(fault: SpawnFault) -> bool {
         | Step::User
         | Step::WorkingDirectory
         | Step::Exec
-        | Step::Interpreter => scarce,
+        | Step::Interpreter
+        | Step::Scheduling
+        | Step::Capabilities => scarce,
     }
 }

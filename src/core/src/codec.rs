@@ -353,7 +353,7 @@ const KINDS: [Kind; 5] = [
     Kind::Target,
 ];
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 14] = [
     Step::Table,
     Step::Pipe,
     Step::Cgroup,
@@ -366,4 +366,6 @@ const STEPS: [Step; 12] = [
     Step::WorkingDirectory,
     Step::Exec,
     Step::Interpreter,
+    Step::Scheduling,
+    Step::Capabilities,
 ];

@@ -150,4 +150,8 @@ pub enum Step {
     Exec,
     /// The program is there, its interpreter (`#!` or ELF loader) is not.
     Interpreter,
+    /// Priority, I/O class, processors.
+    Scheduling,
+    /// Capabilities, and that no more are to be had.
+    Capabilities,
 }

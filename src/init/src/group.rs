@@ -89,6 +89,14 @@ impl Groups {
         tree.create(NameBuffer::of(name).as_cstr()).map(Some)
     }
 
+    /// Lets the cgroups of units be limited by `controller`.
+    ///
+    /// # Errors
+    /// As [`cgroup::Tree::enable`].
+    pub(crate) fn enable(&self, controller: &str) -> Result<(), Errno> {
+        self.tree.as_ref().ok_or(Errno::NOENT)?.enable(controller)
+    }
+
     /// Removes the cgroup of a unit that is down.
     pub(crate) fn remove_group(&self, unit: &str) {
         if let Some(tree) = &self.tree {

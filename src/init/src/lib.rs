@@ -10,6 +10,7 @@
 //! | `pid1` | the loop, and everything PID 1 holds |
 //! | `translate` | what the kernel said → `Event` |
 //! | `perform` | `Action` → what the kernel is told |
+//! | `extras` | what a service has beside the usual, as `sys` and its cgroup take it |
 //! | `group` | which processes belong to a unit |
 //! | `seek` | the main process of a forking daemon |
 //! | `pipes` | the log pipes, and the logger that reads them |
@@ -40,6 +41,7 @@ mod builtin;
 mod close;
 mod control;
 mod degraded;
+mod extras;
 #[cfg(feature = "fault-injection")]
 #[allow(clippy::panic, clippy::indexing_slicing, unconditional_recursion)]
 mod fault;

@@ -2,6 +2,7 @@
 
 use crate::builtin::Program;
 use crate::degraded::Feature;
+use crate::extras;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr};
 use crate::pid1::{Pid1, open_null};
 use crate::pipes::{LogPolicy, Mark};
@@ -161,6 +162,10 @@ impl Pid1 {
         let policy = self.supervisor.unit(unit).ok_or(gone)?;
         let launch = self.tables.launch(&policy.name).ok_or(gone)?;
         let output = self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        if self.supervisor.view(unit).is_some_and(|view| view.reason == Reason::Reloaded) {
+            // The limits of before must not stay.
+            self.groups.remove_group(&policy.name);
+        }
         let group = self.groups.group_for(unit, &policy.name);
         let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;
         let mut room = [0; COOKIE_LEN + 1];
@@ -172,6 +177,8 @@ impl Pid1 {
         let groups: heapless::Vec<u32, GROUPS_MAX> =
             launch.groups.clone().take(GROUPS_MAX).collect();
         let fds = descriptors(self.null.as_ref(), Some(output), [None; 2]);
+        let mut extras = extras::gather(launch.extras.clone());
+        extras.share(launch.name, &self.groups, group.as_ref());
         let plan = SpawnPlan {
             program: launch.program,
             argv: &argv,
@@ -182,7 +189,8 @@ impl Pid1 {
             working_directory: Some(launch.working_directory),
             umask: launch.umask,
             cgroup: group.as_ref().map(AsFd::as_fd),
-            oom_score_adj: 0,
+            oom_score_adj: extras.oom_score_adj,
+            rights: extras.rights,
         };
         Ok((run(&plan)?, forking))
     }
@@ -233,6 +241,7 @@ impl Pid1 {
             umask: 0o022,
             cgroup: None,
             oom_score_adj: 0,
+            rights: spawn::Rights::default(),
         })
     }
 
@@ -286,7 +295,9 @@ fn shortage(spawned: &Result<Pid, SpawnFault>) -> Option<Errno> {
         | Step::User
         | Step::WorkingDirectory
         | Step::Exec
-        | Step::Interpreter => false,
+        | Step::Interpreter
+        | Step::Scheduling
+        | Step::Capabilities => false,
     };
     ours.then(|| Errno::from_raw_os_error(fault.errno))
 }
@@ -315,5 +326,7 @@ const fn step_of(step: SpawnStep) -> Step {
         SpawnStep::WorkingDirectory => Step::WorkingDirectory,
         SpawnStep::Exec => Step::Exec,
         SpawnStep::Interpreter => Step::Interpreter,
+        SpawnStep::Scheduling => Step::Scheduling,
+        SpawnStep::Capabilities => Step::Capabilities,
     }
 }

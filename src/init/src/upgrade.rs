@@ -175,6 +175,7 @@ impl Pid1 {
             umask: 0o022,
             cgroup: None,
             oom_score_adj: 0,
+            rights: spawn::Rights::default(),
         })
         .map_err(|fault| fault.errno)?;
         Pid::new(pid).ok_or(Errno::SRCH)

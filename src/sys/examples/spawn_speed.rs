@@ -33,6 +33,7 @@ fn main() {
             fds: &fds,
             cgroup: group.as_ref().filter(|_| grouped).map(AsFd::as_fd),
             oom_score_adj: 0,
+            rights: ettan_sys::spawn::Rights::default(),
         };
         let round = || {
             let begin = Instant::now();

@@ -1,4 +1,5 @@
-//! Keeps the processes of each unit together, where there is a cgroup v2 tree. Limits nothing.
+//! Keeps the processes of each unit together, where there is a cgroup v2 tree, and writes the
+//! limits it is told. Decides none.
 
 use crate::kernel::{self, Feature};
 use crate::raw::retry;
@@ -112,6 +113,21 @@ impl Tree {
         Ok(group)
     }
 
+    /// Lets the groups in it be limited by `controller` (`memory`, `pids`, `cpu`).
+    ///
+    /// # Errors
+    /// ENOENT where the kernel has none of that name or gave it to a v1 tree; EBUSY in a group
+    /// with processes that is not the whole machine's.
+    pub fn enable(&self, controller: &str) -> Result<()> {
+        let mut text = [0_u8; 16];
+        let word = text.get_mut(..controller.len().saturating_add(1)).ok_or(Errno::INVAL)?;
+        let (sign, name) = word.split_first_mut().ok_or(Errno::INVAL)?;
+        *sign = b'+';
+        name.copy_from_slice(controller.as_bytes());
+        write(&self.dir, c"../cgroup.subtree_control", word)?;
+        write(&self.dir, c"cgroup.subtree_control", word)
+    }
+
     /// The group of this name, if it is there.
     ///
     /// # Errors
@@ -140,6 +156,14 @@ impl Tree {
 }
 
 impl Group {
+    /// Writes one of its files: `memory.max`, `pids.max`.
+    ///
+    /// # Errors
+    /// ENOENT without the controller; what the kernel says of the value.
+    pub fn set(&self, file: &CStr, value: &[u8]) -> Result<()> {
+        write(&self.dir, file, value)
+    }
+
     /// Whether a process that has not ended is in it or below.
     ///
     /// # Errors

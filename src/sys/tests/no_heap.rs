@@ -62,6 +62,7 @@ impl Work {
             fds: &fds,
             cgroup: group.as_ref().map(AsFd::as_fd),
             oom_score_adj: 0,
+            rights: ettan_sys::spawn::Rights::default(),
         };
         let pid = spawn(&plan).expect("a process");
         let _ = procfs::first_environment_has(pid, b"ETTAN_COOKIE=0123456789abcdef");

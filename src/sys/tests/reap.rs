@@ -57,6 +57,7 @@ fn spawn_shell(script: &str) -> i32 {
         fds: &[],
         cgroup: None,
         oom_score_adj: 0,
+        rights: ettan_sys::spawn::Rights::default(),
     };
     spawn(&plan).expect("a process")
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use ettan_core::{MAX_UNITS, On};
 
 use crate::crc::crc32;
+use crate::extra::{EXTRA_WORDS, Extras, MAX_EXTRAS};
 use crate::format::{
     HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NONE, SettingsRecord,
     UNCHECKED_BYTES, VERSION, Word, is_name,
@@ -109,14 +110,23 @@ impl<'a> Table<'a> {
 
     fn check_settings(&self, index: usize) -> Option<()> {
         let record: &SettingsRecord = self.settings.get(index)?;
-        let [_, _, groups, directory, umask, envp, _, _, log_words] =
+        let [_, _, groups, directory, umask, envp, _, _, log_words, extras] =
             record.map(u32::from_le_bytes);
         let whole = self.list(groups)?.len() <= MAX_GROUPS
             && umask <= 0o777
             && self.string(directory)?.to_bytes().starts_with(b"/");
         self.check_strings(self.list(envp)?, MAX_VARIABLES)?;
         self.inside(log_words)?;
+        self.check_extras(self.list(extras)?)?;
         whole.then_some(())
+    }
+
+    /// Each item has to mean something.
+    fn check_extras(&self, words: &[Word]) -> Option<()> {
+        let extras = Extras::new(words);
+        let count = extras.count_left();
+        let whole = count <= MAX_EXTRAS && words.len() == count.checked_mul(EXTRA_WORDS)?;
+        (whole && extras.count() == count).then_some(())
     }
 
     fn check_messages(&self) -> Option<()> {

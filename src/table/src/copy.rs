@@ -59,6 +59,7 @@ fn copy_launch(launch: Launch<'_>) -> EntryLaunch {
         tty_path: launch.tty_path.map(CString::from),
         log: launch.log,
         log_words: CString::from(launch.log_words),
+        extras: launch.extras.collect(),
     }
 }
 

@@ -29,8 +29,9 @@ pub(crate) type Word = [u8; 4];
 pub(crate) type UnitRecord = [Word; 10];
 /// restart delay · its maximum · min uptime · start time-out · stop time-out · packed
 pub(crate) type PolicyRecord = [Word; 6];
-/// uid · gid · groups · working directory · umask · envp · log size · log files · log words
-pub(crate) type SettingsRecord = [Word; 9];
+/// uid · gid · groups · working directory · umask · envp · log size · log files · log words ·
+/// extras
+pub(crate) type SettingsRecord = [Word; 10];
 
 /// The longest unit or condition name in bytes (`faults.md` 5.2).
 pub const MAX_NAME: usize = 64;

@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use crate::extra::Extras;
 use crate::format::Word;
 
 /// How to execute one unit's program. Borrows from the table; nothing is copied.
@@ -35,6 +36,8 @@ pub struct Launch<'a> {
     pub log: LogPolicy,
     /// What else the logger is told about it, in words of the logger's.
     pub log_words: &'a CStr,
+    /// What it has beside the usual.
+    pub extras: Extras<'a>,
 }
 
 /// How much log a unit keeps.

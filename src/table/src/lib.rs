@@ -18,6 +18,7 @@ mod check;
 #[cfg(feature = "write")]
 mod copy;
 mod crc;
+mod extra;
 mod format;
 mod launch;
 mod table;
@@ -26,6 +27,7 @@ pub mod write;
 
 pub use check::Fault;
 pub use crc::crc32;
+pub use extra::{Extra, Extras, Knob, MAX_EXTRAS};
 pub use format::{MAX_ARGUMENTS, MAX_GROUPS, MAX_NAME, MAX_VARIABLES, is_name};
 pub use launch::{Launch, LogPolicy, Numbers, Strings};
 pub use table::{Message, Table};

@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use ettan_core::{Catalog, Kind, Name, Need, NeedKind, On, Unit};
 
+use crate::extra::Extras;
 use crate::format::{
     NEED_VALUE, NEED_VALUE_BITS, NONE, PolicyRecord, SettingsRecord, UnitRecord, Word,
     kind_from_byte, restart_from_byte,
@@ -52,7 +53,7 @@ impl<'a> Table<'a> {
             return None;
         }
         let settings = self.settings.get(usize::try_from(record.settings).ok()?)?;
-        let [uid, gid, groups, directory, umask, envp, log_size, log_files, log_words] =
+        let [uid, gid, groups, directory, umask, envp, log_size, log_files, log_words, extras] =
             settings.map(u32::from_le_bytes);
         let argv = self.strings_of(record.argv)?;
         Some(Launch {
@@ -73,6 +74,7 @@ impl<'a> Table<'a> {
                 max_files: u16::try_from(log_files).unwrap_or(u16::MAX),
             },
             log_words: self.string(log_words)?,
+            extras: Extras::new(self.list(extras)?),
         })
     }
 

@@ -12,6 +12,7 @@ use ettan_core::{Kind, MAX_UNITS, NeedKind, Unit};
 
 use crate::LogPolicy;
 use crate::crc::crc32;
+use crate::extra::{Extra, MAX_EXTRAS};
 use crate::format::{
     HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NEED_VALUE, NEED_VALUE_BITS,
     NONE, VERSION, is_name, kind_to_byte, restart_to_byte,
@@ -88,6 +89,8 @@ pub struct EntryLaunch {
     pub log: LogPolicy,
     /// What else the logger is told.
     pub log_words: CString,
+    /// What it has beside the usual.
+    pub extras: Vec<Extra>,
 }
 
 /// What cannot be written: one of the limits that `Table::read` checks is exceeded.
@@ -153,6 +156,7 @@ fn check(entry: &Entry) -> Option<()> {
             && launch.argv.len() <= MAX_ARGUMENTS
             && launch.envp.len() <= MAX_VARIABLES
             && launch.groups.len() <= MAX_GROUPS
+            && launch.extras.len() <= MAX_EXTRAS
     };
     let whole = is_name(&entry.unit.name)
         && executes(entry.unit.kind) == entry.launch.is_some()
@@ -228,6 +232,7 @@ impl Writer {
         let directory = self.string(launch.working_directory.to_bytes())?;
         let envp = self.list_of_strings(&launch.envp)?;
         let (log, log_words) = (launch.log, self.string(launch.log_words.to_bytes())?);
+        let extras = self.extras(&launch.extras)?;
         let settings = [
             launch.uid,
             launch.gid,
@@ -238,6 +243,7 @@ impl Writer {
             log.max_size_bytes,
             u32::from(log.max_files),
             log_words,
+            extras,
         ];
         shared(&mut self.settings, &mut self.settings_places, &settings)
     }
@@ -256,6 +262,20 @@ impl Writer {
             (2, self.text(&need.name)?)
         };
         (value <= NEED_VALUE).then_some((kind << 30) | (sort << NEED_VALUE_BITS) | value)
+    }
+
+    fn extras(&mut self, extras: &[Extra]) -> Option<u32> {
+        let mut words = Vec::new();
+        for extra in extras {
+            let raw = extra.raw();
+            let tags = u32::from_le_bytes([raw.tag, raw.sub, 0, 0]);
+            words.push(tags);
+            for number in [raw.first, raw.second] {
+                let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+                words.extend([u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]);
+            }
+        }
+        self.list(words)
     }
 
     fn list_of_strings(&mut self, strings: &[CString]) -> Option<u32> {
@@ -304,7 +324,7 @@ impl Writer {
         let mut body: Vec<u32> = alloc::vec![
             units,
             u32::try_from(self.policies.len()).ok()?.checked_div(6)?,
-            u32::try_from(self.settings.len()).ok()?.checked_div(9)?,
+            u32::try_from(self.settings.len()).ok()?.checked_div(10)?,
             u32::try_from(self.words.len()).ok()?,
             u32::try_from(self.strings.len()).ok()?,
             messages,
@@ -360,6 +380,12 @@ pub fn fingerprint(kind: Kind, launch: Option<&EntryLaunch>) -> u64 {
         hash.part(launch.working_directory.to_bytes());
         for path in [&launch.pid_file, &launch.tty_path] {
             hash.part(path.as_ref().map_or(&[][..], |path| path.to_bytes()));
+        }
+        for extra in &launch.extras {
+            let raw = extra.raw();
+            hash.part(&[raw.tag, raw.sub]);
+            hash.part(&raw.first.to_le_bytes());
+            hash.part(&raw.second.to_le_bytes());
         }
     }
     hash.0

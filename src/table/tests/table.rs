@@ -43,6 +43,7 @@ fn launch() -> EntryLaunch {
         tty_path: None,
         log: LogPolicy { max_size_bytes: 1000, max_files: 2 },
         log_words: c"stamps=none".into(),
+        extras: vec![],
     }
 }
 

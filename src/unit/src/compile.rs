@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use ettan_core::{Kind, Name, Restart, Unit};
 use ettan_table::write::EntryLaunch;
-use ettan_table::{MAX_ARGUMENTS, MAX_VARIABLES};
+use ettan_table::{Extra, MAX_ARGUMENTS, MAX_VARIABLES};
 
 use crate::diagnostic::{Complaint, Diagnostic, Notes, Source};
 use crate::document;
@@ -18,6 +18,7 @@ use crate::reference::{Target, shown};
 use crate::specifier::{HostName, Specifiers};
 use crate::tree::resolve_inside;
 use crate::users::{Identity, Users};
+use crate::variables;
 
 /// Where programs are searched by what units start, and by hints.
 const PATH: [&str; 6] =
@@ -182,8 +183,13 @@ fn launch(
     let tty = tty.and_then(|path| notes.take(&path.span, specifiers.expand(&path.value)));
     let log = log::compile(&draft.log, &world.users, notes);
     let identity = identity?;
-    let envp = variables(draft, &identity, specifiers, notes);
     let (log, log_words) = log?;
+    let envp = variables(draft, &identity, specifiers, world.root, notes);
+    let mut extras = std::mem::take(&mut draft.extras);
+    // Whoever is not root has no use for set-user-id programs, and crackers have.
+    if draft.no_new_privileges.unwrap_or(identity.uid != 0) {
+        extras.push(Extra::NoNewPrivileges);
+    }
     Some(EntryLaunch {
         argv: argv?,
         envp,
@@ -196,6 +202,7 @@ fn launch(
         tty_path: tty.and_then(|path| CString::new(path).ok()),
         log,
         log_words,
+        extras,
     })
 }
 
@@ -264,30 +271,52 @@ fn identity(draft: &Draft, users: &Users<'_>, notes: &mut Notes) -> Option<Ident
         Some(user) => notes.take(&user.span, users.user(&user.value, group.is_some())),
         None => notes.take(&(0..0), users.user("root", true)),
     };
-    match group {
+    let identity = match group {
         None => identity,
         Some((gid, group)) => notes.take(&group.span, identity?.with_group(gid?)),
-    }
+    };
+    let more = draft.supplementary_groups.iter();
+    let more: Vec<Option<u32>> =
+        more.map(|group| notes.take(&group.span, users.group_id(&group.value))).collect();
+    let place = draft.supplementary_groups.first().map_or(0..0, |group| group.span.clone());
+    notes.take(&place, identity?.with_groups(more.into_iter().collect::<Option<_>>()?))
 }
 
-/// The standard ones, then the unit's own, which win.
+/// The standard ones, then the unit's own, which win: `environment`, then directories, then files.
 fn variables(
     draft: &Draft,
     identity: &Identity,
     specifiers: &Specifiers<'_>,
+    root: &Path,
     notes: &mut Notes,
 ) -> Vec<CString> {
-    let mut list = vec![("PATH", PATH.join(":")), ("HOME", identity.home.clone())];
+    let mut list =
+        vec![("PATH".to_string(), PATH.join(":")), ("HOME".to_string(), identity.home.clone())];
     if let Some(name) = &identity.name {
-        list.extend([("USER", name.clone()), ("LOGNAME", name.clone())]);
+        list.extend([("USER".into(), name.clone()), ("LOGNAME".into(), name.clone())]);
     }
-    for (name, value) in &draft.environment {
+    let mut set = |name: &str, value: Option<String>| {
         list.retain(|(known, _)| known != name);
-        let expanded = notes.take(&value.span, specifiers.expand(&value.value));
-        list.extend(expanded.map(|value| (name.as_str(), value)));
+        list.extend(value.map(|value| (name.to_string(), value)));
+    };
+    for (name, value) in &draft.environment {
+        set(name, notes.take(&value.span, specifiers.expand(&value.value)));
+    }
+    let files = draft.environment_files.iter().map(|path| (path, false));
+    let directories = draft.environment_dirs.iter().map(|path| (path, true));
+    for (At { span, value }, is_directory) in directories.chain(files) {
+        let read = specifiers.expand(value).and_then(|path| match is_directory {
+            true => variables::directory(root, &path),
+            false => variables::file(root, &path),
+        });
+        for (name, value) in notes.take(span, read).unwrap_or_default() {
+            set(&name, value);
+        }
     }
     if list.len() > MAX_VARIABLES {
-        let place = draft.environment.first().map_or(0..0, |(_, value)| value.span.clone());
+        let inline = draft.environment.first().map(|(_, value)| value);
+        let files = draft.environment_files.first().or(draft.environment_dirs.first());
+        let place = inline.or(files).map_or(0..0, |at| at.span.clone());
         let message = format!("{} variables, at most {MAX_VARIABLES}", list.len());
         notes.error(&place, message);
     }

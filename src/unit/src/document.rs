@@ -109,8 +109,9 @@ fn section(
         }
     }
     for (key, value) in table.iter() {
-        let item = Item { key: key.span(), span: value.span(), value: value.get_ref() };
+        let place = key.span();
         let key = key.get_ref().as_ref();
+        let item = Item { name: key, key: place, span: value.span(), value: value.get_ref() };
         if key.starts_with("x-") && matches!(item.value, DeValue::Table(_)) {
             continue;
         }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use ettan_core::Restart;
+use ettan_table::Extra;
 use toml::de::DeValue;
 
 use crate::diagnostic::{Complaint, Notes};
@@ -19,6 +20,7 @@ pub(crate) struct At<T> {
 
 /// One `key = value` of the file.
 pub(crate) struct Item<'a> {
+    pub(crate) name: &'a str,
     pub(crate) key: Range<usize>,
     pub(crate) span: Range<usize>,
     pub(crate) value: &'a DeValue<'a>,
@@ -59,6 +61,11 @@ pub(crate) struct Draft {
     pub(crate) environment: Vec<(String, At<String>)>,
     pub(crate) tty_path: Option<At<String>>,
     pub(crate) log: LogDraft,
+    pub(crate) environment_files: Vec<At<String>>,
+    pub(crate) environment_dirs: Vec<At<String>>,
+    pub(crate) supplementary_groups: Vec<At<String>>,
+    pub(crate) no_new_privileges: Option<bool>,
+    pub(crate) extras: Vec<Extra>,
     /// Everything that [service] has, by key: for what a target cannot have.
     pub(crate) service_keys: Vec<At<String>>,
 }
@@ -146,11 +153,7 @@ pub(crate) fn pid_file(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
 }
 
 pub(crate) fn remain_after_exit(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
-    let value = match item.value {
-        DeValue::Boolean(value) => Ok(*value),
-        other => Err(Complaint::new(format!("{} is not true or false", kind_word(other)))),
-    };
-    let value = notes.take(&item.span, value);
+    let value = notes.take(&item.span, boolean(item.value));
     draft.remain_after_exit = value.map(|value| At { span: item.key.clone(), value });
 }
 
@@ -243,7 +246,7 @@ pub(crate) fn tty_path(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.tty_path = path(item, notes);
 }
 
-fn odd_variable(name: &str) -> Option<String> {
+pub(crate) fn odd_variable(name: &str) -> Option<String> {
     if name == "ETTAN_COOKIE" {
         return Some("`ETTAN_COOKIE` is set by Ettan itself".into());
     }
@@ -268,8 +271,15 @@ pub(crate) fn kind_word(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+pub(crate) fn boolean(value: &DeValue<'_>) -> Result<bool, Complaint> {
+    match value {
+        DeValue::Boolean(value) => Ok(*value),
+        other => Err(Complaint::new(format!("{} is not true or false", kind_word(other)))),
+    }
+}
+
 /// Text that can become a C string.
-fn text(value: &DeValue<'_>) -> Result<String, Complaint> {
+pub(crate) fn text(value: &DeValue<'_>) -> Result<String, Complaint> {
     match value {
         DeValue::String(text) if text.contains('\0') => {
             Err(Complaint::new("text cannot hold a NUL"))
@@ -280,7 +290,7 @@ fn text(value: &DeValue<'_>) -> Result<String, Complaint> {
 }
 
 /// A list of text, or one text.
-fn texts(item: &Item<'_>, notes: &mut Notes) -> Vec<At<String>> {
+pub(crate) fn texts(item: &Item<'_>, notes: &mut Notes) -> Vec<At<String>> {
     let DeValue::Array(array) = item.value else {
         let one = notes.take(
             &item.span,

@@ -6,6 +6,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod capability;
 mod check;
 mod command;
 mod compile;
@@ -13,6 +14,7 @@ mod diagnostic;
 mod document;
 mod draft;
 mod duration;
+mod extras;
 mod files;
 mod former;
 mod graph;
@@ -28,6 +30,7 @@ mod size;
 mod specifier;
 mod tree;
 mod users;
+mod variables;
 
 pub use check::check;
 pub use diagnostic::{Diagnostic, Place, Severity};

@@ -124,6 +124,13 @@ impl User {
 }
 
 impl Identity {
+    /// The same user in `more` groups.
+    pub(crate) fn with_groups(mut self, more: Vec<u32>) -> Result<Self, Complaint> {
+        self.groups.extend(more);
+        tidy(&mut self.groups)?;
+        Ok(self)
+    }
+
     /// The same user with another main group.
     pub(crate) fn with_group(mut self, gid: u32) -> Result<Self, Complaint> {
         self.groups.retain(|group| *group != self.gid);

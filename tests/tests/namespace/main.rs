@@ -5,6 +5,7 @@ mod boot;
 mod console;
 mod control;
 mod crash;
+mod environment;
 mod exec;
 mod injection;
 mod kernels;

@@ -62,6 +62,10 @@ impl Display for Unspawned<'_> {
             Step::Group => write!(f, "take on its group: {errno}"),
             Step::User => write!(f, "take on its user: {errno}"),
             Step::WorkingDirectory => write!(f, "enter its working-directory: {errno}"),
+            Step::Scheduling => {
+                write!(f, "set its nice, io-scheduling-class or cpu-affinity: {errno}")
+            }
+            Step::Capabilities => write!(f, "set its capabilities: {errno}"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a child does between birth and execve, in order. Runs in our memory while we are
 //! suspended: no heap, no lock, no panic, nothing but system calls.
 
-use super::plan::{Identity, MAX_GROUPS, SpawnPlan};
+use super::plan::{MAX_GROUPS, SpawnPlan};
 use super::slots::{Filled, close_range};
 use super::{Heritage, KILLED, SpawnFault, SpawnStep, fault};
 use crate::raw::{check, errno, last, retry};
@@ -9,7 +9,7 @@ use crate::{Errno, Result, limits, signals};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, OFlags};
-use rustix::thread::{Gid, Uid};
+use rustix::thread::Gid;
 
 /// What the exit status of a child says that could not execute; nobody reads it.
 const NOT_EXECUTED: i32 = 127;
@@ -116,11 +116,10 @@ impl<'a> Child<'a> {
         self.take_terminal().map_err(at(SpawnStep::Tty))?;
         self.restore_limits().map_err(at(SpawnStep::Limits))?;
         rustix::process::umask(Mode::from_raw_mode(self.plan.umask));
-        if let Some(identity) = self.plan.identity {
-            self.change_groups(identity).map_err(at(SpawnStep::Group))?;
-            rustix::thread::set_thread_uid(Uid::from_raw_unchecked(identity.uid))
-                .map_err(at(SpawnStep::User))?;
-        }
+        self.plan.rights.limit()?;
+        let count = self.plan.identity.map_or(0, |identity| identity.groups.len());
+        let groups = self.groups.get(..count).ok_or(fault(SpawnStep::Group, Errno::INVAL))?;
+        self.plan.rights.become_user(self.plan.identity, groups)?;
         if let Some(directory) = self.plan.working_directory {
             rustix::process::chdir(directory).map_err(at(SpawnStep::WorkingDirectory))?;
         }
@@ -196,17 +195,11 @@ impl<'a> Child<'a> {
         }
         Ok(())
     }
-
-    fn change_groups(&self, identity: Identity<'_>) -> Result<()> {
-        let groups = self.groups.get(..identity.groups.len()).ok_or(Errno::INVAL)?;
-        rustix::thread::set_thread_groups(groups)?;
-        rustix::thread::set_thread_gid(Gid::from_raw_unchecked(identity.gid))
-    }
 }
 
 impl SpawnStep {
     fn from_number(number: u8) -> Option<Self> {
-        const ALL: [SpawnStep; 10] = [
+        const ALL: [SpawnStep; 12] = [
             SpawnStep::Fork,
             SpawnStep::Cgroup,
             SpawnStep::Descriptors,
@@ -217,6 +210,8 @@ impl SpawnStep {
             SpawnStep::WorkingDirectory,
             SpawnStep::Exec,
             SpawnStep::Interpreter,
+            SpawnStep::Scheduling,
+            SpawnStep::Capabilities,
         ];
         ALL.into_iter().find(|&step| step as u8 == number)
     }

@@ -11,6 +11,7 @@
 
 mod child;
 mod plan;
+mod rights;
 mod slots;
 mod trampoline;
 
@@ -18,6 +19,7 @@ mod trampoline;
 mod tests;
 
 pub use plan::{Identity, MAX_FDS, MAX_GROUPS, MAX_STRINGS, SpawnPlan, Strings};
+pub use rights::Rights;
 
 use crate::kernel::{self, Feature};
 use crate::raw::retry;
@@ -52,6 +54,10 @@ pub enum SpawnStep {
     Exec,
     /// The program is there, its interpreter (`#!` or ELF loader) is not.
     Interpreter,
+    /// nice, io-scheduling-class, cpu-affinity.
+    Scheduling,
+    /// The capability sets, no-new-privileges.
+    Capabilities,
 }
 
 /// Why there is no process.
@@ -84,7 +90,7 @@ static WORKSHOP: Mutex<Workshop> = Mutex::new(Workshop { stack: Stack::only(), s
 /// child of ours and stays a zombie until reaped. When it returns a fault, no process is left.
 ///
 /// The program gets: its own session; descriptors `plan.fds` (and the terminal) and no other; no
-/// blocked and no ignored signal; the resource limits of boot time; the given umask, directory,
+/// blocked and no ignored signal; the resource limits of boot time but for those in `plan.rights`; the given umask, directory,
 /// identity, arguments and environment.
 ///
 /// # Errors

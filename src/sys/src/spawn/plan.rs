@@ -1,5 +1,6 @@
 //! Says what to start. Plain data, laid out so that execve takes it as it is.
 
+use super::rights::Rights;
 use crate::{BorrowedFd, Errno, Result};
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
@@ -39,6 +40,8 @@ pub struct SpawnPlan<'a> {
     /// How much the kernel should like to kill it when memory is short, -1000 to 1000; 0 for
     /// services. Where that cannot be set it starts all the same.
     pub oom_score_adj: i16,
+    /// Limits, scheduling and capabilities that are not the usual ones.
+    pub rights: Rights,
 }
 
 /// A user, a group and further groups, by number.

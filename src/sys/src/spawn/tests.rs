@@ -55,6 +55,7 @@ fn plain<'a>(program: &'a CStr, argv: &'a Strings<'a>, envp: &'a Strings<'a>) ->
         fds: &[],
         cgroup: None,
         oom_score_adj: 0,
+        rights: Rights::default(),
     }
 }
 

@@ -28,7 +28,22 @@ fn text() -> io::Result<String> {
     let group = nix::unistd::getpgrp();
     lines.push(format!("pid {this} session {session} group {group}"));
     // Name, umask, ids and signal masks, in the kernel's words.
-    let wanted = ["Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "SigCgt", "NoNewPrivs"];
+    let wanted = [
+        "Umask",
+        "Uid",
+        "Gid",
+        "Groups",
+        "SigBlk",
+        "SigIgn",
+        "SigCgt",
+        "NoNewPrivs",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "Cpus_allowed_list",
+    ];
     for line in fs::read_to_string("/proc/self/status")?.lines() {
         if wanted.iter().any(|key| line.starts_with(&format!("{key}:"))) {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -39,6 +54,9 @@ fn text() -> io::Result<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         lines.push(format!("limit {}", words.join(" ")));
     }
+    lines.push(format!("oom-score-adj {}", read("/proc/self/oom_score_adj").trim()));
+    lines.push(format!("nice {}", stat_field(16)));
+    lines.push(format!("root {}", fs::read_link("/proc/self/root")?.display()));
     lines.push(format!("cgroup {}", read("/proc/self/cgroup").trim()));
     lines.extend(descriptors()?);
     let mut environment: Vec<_> = std::env::vars_os().collect();
@@ -67,6 +85,13 @@ fn descriptors() -> io::Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Field `number` (counted from 0 after the program's name) of /proc/self/stat.
+fn stat_field(number: usize) -> String {
+    let stat = read("/proc/self/stat");
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    after.split_whitespace().nth(number).unwrap_or("").to_owned()
 }
 
 fn read(path: &str) -> String {
