@@ -185,6 +185,16 @@ impl Ledger {
     /// Logs a message with facility and severity. It may come within an unfinished line, which
     /// goes on after it.
     pub(crate) fn message(&mut self, desk: &mut Desk<'_>, priority: u16, text: &[u8]) {
+        let limit = self.limits.lines_a_second;
+        if limit > 0 {
+            if self.rate.to_tell(desk.second).is_some() {
+                // In its place; what cannot be written is told later.
+                let _ = self.heal(desk);
+            }
+            if !self.rate.passes(limit, desk.second, text) {
+                return;
+            }
+        }
         let mid_line = self.column > 0 || self.next == Lead::Rest;
         let written = self.start(desk).and_then(|()| {
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

@@ -53,6 +53,22 @@ impl Rate {
         start..end
     }
 
+    /// Whether a message, which counts as a line, is within the limit; it is counted if not.
+    pub(crate) fn passes(&mut self, limit: u32, second: u64, message: &[u8]) -> bool {
+        if self.second != second {
+            self.second = second;
+            self.lines = 0;
+        }
+        let passes = self.lines < limit;
+        if passes {
+            self.lines += 1;
+        } else {
+            let bytes = message.len() as u64;
+            self.dropped = self.dropped.plus(Amount { bytes, lines: 1 });
+        }
+        passes
+    }
+
     /// Whether something was dropped and not yet told.
     pub(crate) fn has_dropped(&self) -> bool {
         self.dropped != Amount::default()
@@ -84,6 +100,16 @@ mod tests {
         assert_eq!(rate.to_tell(3), Some(Amount { bytes: 7, lines: 2 }));
         rate.told();
         assert!(!rate.has_dropped());
+    }
+
+    #[test]
+    fn messages_and_lines_share_the_limit() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.pass(2, 1, b"a\nb"), 0..3);
+        assert!(rate.passes(2, 1, b"first"));
+        assert!(!rate.passes(2, 1, b"second"));
+        assert!(rate.passes(2, 2, b"third"));
+        assert_eq!(rate.to_tell(3), Some(Amount { bytes: 6, lines: 1 }));
     }
 
     #[test]
