@@ -90,6 +90,7 @@ pub fn main() -> ExitCode {
         Some("log") => ettan_log::main(),
         Some("watch") => ettan_watch::main(),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),
+        Some("copy") => upgrade::copier_main(),
         Some(upgrade::CHECK) => upgrade::helper_main(),
         Some(_) | None => {
             eprintln!("{USAGE}");

@@ -72,6 +72,7 @@ impl Pid1 {
                 self.awaits_strays = !gone;
                 gone.then_some(Event::StraysGone)
             }
+            Action::CloseFilesystems if self.leave_disk() => None,
             Action::CloseFilesystems => self.close_file_systems(),
             Action::Power(power) => {
                 self.power(power);
@@ -245,8 +246,16 @@ impl Pid1 {
         })
     }
 
+    /// Starts a child that copies our own file into `copy`.
+    pub(crate) fn spawn_copier(&self, copy: &OwnedFd) -> Result<Pid, Errno> {
+        let program =
+            Program { path: c"/proc/self/exe", argv: &[c"ettan-init", c"copy"], tty: None };
+        self.execute_builtin(program, 0, [Some(copy.as_fd()), None])
+            .map_err(|fault| Errno::from_raw_os_error(fault.errno))
+    }
+
     /// In a child, because any of it may hang; the core bounds how long that is waited for.
-    fn close_file_systems(&mut self) -> Option<Event<'static>> {
+    pub(crate) fn close_file_systems(&mut self) -> Option<Event<'static>> {
         let program =
             Program { path: c"/proc/self/exe", argv: &[c"ettan-init", c"close"], tty: None };
         match self.execute_builtin(program, 0, [None; 2]) {

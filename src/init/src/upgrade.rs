@@ -46,6 +46,15 @@ pub(crate) enum Upgrade {
     Checking(Check),
     /// The file is good: it is executed at the end of the turn.
     Ready(OwnedFd),
+    /// The machine goes down, and a child copies our own file into memory.
+    Moving {
+        /// The child.
+        child: Pid,
+        /// The memory.
+        copy: OwnedFd,
+    },
+    /// We stay what we are, whatever the disk thinks of it.
+    Over,
 }
 
 /// A file that is being tried out.
@@ -63,7 +72,7 @@ impl Upgrade {
     pub(crate) const fn deadline(&self) -> Option<Millis> {
         match self {
             Self::Checking(check) => check.until,
-            Self::None | Self::Ready(_) => None,
+            Self::None | Self::Ready(_) | Self::Moving { .. } | Self::Over => None,
         }
     }
 }
@@ -74,6 +83,9 @@ impl Pid1 {
     pub(crate) fn ask_for_upgrade(&mut self) {
         match self.upgrade {
             Upgrade::Checking(_) | Upgrade::Ready(_) => {}
+            Upgrade::Moving { .. } | Upgrade::Over => {
+                self.refuse_upgrade(&why(format_args!("the machine is going down")));
+            }
             Upgrade::None => match self.try_out() {
                 Ok(check) => self.upgrade = Upgrade::Checking(check),
                 Err(why) => self.refuse_upgrade(&why),
@@ -94,6 +106,9 @@ impl Pid1 {
 
     /// A child ended: the one that tries the file out, perhaps.
     pub(crate) fn check_ended(&mut self, pid: Pid, status: ExitStatus) {
+        if matches!(self.upgrade, Upgrade::Moving { child, .. } if child == pid) {
+            return self.moved(status);
+        }
         if !matches!(&self.upgrade, Upgrade::Checking(check) if check.child == pid) {
             return;
         }
@@ -120,6 +135,44 @@ impl Pid1 {
         crate::report::flush();
         let errno = reexec::upgrade(file);
         self.refuse_upgrade(&why(format_args!("cannot be executed: {}", Cause(errno))));
+    }
+
+    /// Before file systems are closed: when our own file was replaced and has no name any more, the
+    /// one it is on could not be made read-only (`faults.md` 8.6). A child copies it into memory,
+    /// since reading a disk may take for ever. True: what follows, follows from the child's end.
+    pub(crate) fn leave_disk(&mut self) -> bool {
+        if matches!(self.upgrade, Upgrade::Moving { .. } | Upgrade::Over) || !reexec::is_nameless()
+        {
+            return false;
+        }
+        let begun = memory::memfd_create(c"ettan-init").map_err(Cause).and_then(|copy| {
+            let child = self.spawn_copier(&copy);
+            child.map(|child| Upgrade::Moving { child, copy }).map_err(Cause)
+        });
+        match begun {
+            Ok(moving) => {
+                self.upgrade = moving;
+                true
+            }
+            Err(cause) => {
+                log::error!("PID 1's file was replaced, and cannot be copied: {cause}");
+                self.upgrade = Upgrade::Over;
+                false
+            }
+        }
+    }
+
+    fn moved(&mut self, status: ExitStatus) {
+        let moving = core::mem::replace(&mut self.upgrade, Upgrade::Over);
+        if let (Upgrade::Moving { copy, .. }, ExitStatus::Code(0)) = (moving, status) {
+            self.save(false);
+            crate::report::flush();
+            let errno = reexec::move_to(copy);
+            log::error!("PID 1's file was replaced, and its copy not executed: {}", Cause(errno));
+        }
+        if let Some(outcome) = self.close_file_systems() {
+            self.feed(outcome);
+        }
     }
 
     fn refuse_upgrade(&mut self, why: &Why) {
@@ -223,6 +276,22 @@ impl Display for OneLine<'_> {
             f.write_str(line)?;
         }
         Ok(())
+    }
+}
+
+/// `ettan-init copy`: the program's own file into descriptor 3.
+pub(crate) fn copier_main() -> i32 {
+    let copied =
+        std::fs::read("/proc/self/exe").map_err(|error| error.to_string()).and_then(|own| {
+            let copy = pipe::inherited(STATE).map_err(|errno| errno.to_string())?;
+            memory::write_all(copy, &own).map_err(|errno| errno.to_string())
+        });
+    match copied {
+        Ok(()) => 0,
+        Err(why) => {
+            eprintln!("PID 1's own file cannot be copied: {why}");
+            1
+        }
     }
 }
 

@@ -252,6 +252,34 @@ fn try_upgrade(file: BorrowedFd<'_>) -> Result<()> {
     Err(done?)
 }
 
+/// Whether the program's file has no name any more, and lies on a disk nevertheless: as long as it
+/// runs, its file system cannot be made read-only.
+#[must_use]
+pub fn is_nameless() -> bool {
+    let mut link = [MaybeUninit::uninit(); 16];
+    let Ok((link, _)) = rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/self/exe", &mut link)
+    else {
+        return false;
+    };
+    // SAFETY: only asked about; it is open for as long as the program runs, or gives EBADF.
+    let program = unsafe { BorrowedFd::borrow_raw(PROGRAM) };
+    !link.starts_with(b"/memfd:") && rustix::fs::fstat(program).is_ok_and(|stat| stat.st_nlink == 0)
+}
+
+/// Executes `file`, a copy of this program, in its place: nothing refers to the original any more.
+/// Returns only when that cannot be.
+pub fn move_to(file: impl AsFd) -> Errno {
+    let raw = file.as_fd().as_raw_fd();
+    let done = copy_to(raw, PROGRAM).and_then(|()| copy_to(raw, PREVIOUS)).map(|()| {
+        keep_open(true);
+        execute_file(PROGRAM);
+        last()
+    });
+    keep_open(false);
+    let _ = keep_program();
+    done.unwrap_or_else(|errno| errno)
+}
+
 /// This program is in service: from now on a fault executes it anew, and the one before it is let
 /// go of.
 ///

@@ -3,7 +3,7 @@
 use crate::lives::{descriptors, kill_init, no_line_is_lost, pids, three_units, told};
 use ettan_tests::binaries::{Program, look};
 use ettan_tests::units::{QUICK, idle};
-use ettan_tests::{Builder, Cgroups, Machine, Namespace, Operate};
+use ettan_tests::{Builder, Cgroups, End, Machine, Namespace, Operate};
 use std::os::unix::fs::MetadataExt;
 
 const PATH: &str = "/disk/init";
@@ -307,4 +307,41 @@ fn f8_9_without_cgroups_there_is_no_way_back() {
     refused(&mut machine, "every service would have to be ended");
     assert_eq!(pids(&mut machine, &units), before);
     no_line_is_lost(&mut machine);
+}
+
+/// What refers to a file without a name that is on the disk: open, mapped, or executed.
+fn holds(machine: &Namespace, disk: &str) -> Vec<String> {
+    let proc = format!("/proc/{}", machine.init());
+    let open = std::fs::read_dir(format!("{proc}/fd")).into_iter().flatten().flatten();
+    let links = open.map(|entry| entry.path()).chain([format!("{proc}/exe").into()]);
+    let mut names: Vec<String> = links
+        .filter_map(|link| Some(std::fs::read_link(link).ok()?.to_string_lossy().into_owned()))
+        .collect();
+    let maps = std::fs::read_to_string(format!("{proc}/maps")).unwrap_or_default();
+    names.extend(maps.lines().map(str::to_owned));
+    names.retain(|name| name.contains(disk));
+    names
+}
+
+#[test]
+fn f8_6_a_replaced_pid_1_does_not_keep_its_disk_from_being_closed() {
+    // Below /dev, which is not unmounted at the end.
+    let mut machine = Builder::default().command(&["/dev/disk/init"]).build();
+    let disk = "mkdir -p /dev/disk && mount -t tmpfs disk /dev/disk && cp /sbin/init /dev/disk/";
+    let _ = machine.sh(disk).ok();
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    let _ = machine.sh("mount -o remount,ro /dev/disk && mount -o remount,rw /dev/disk").ok();
+    let _ = machine.sh("cp /sbin/init /dev/disk/new && mv /dev/disk/new /dev/disk/init").ok();
+    let busy = machine.sh("mount -o remount,ro /dev/disk");
+    assert_ne!(busy.code, 0, "nothing is in the way");
+    assert!(!holds(&machine, "/dev/disk").is_empty());
+    // PID 1 stays after everything is closed, and tries again.
+    let trace = machine.trace(&["trace=reboot", "inject=reboot:error=EIO"]);
+    let _ = machine.sh("ettan poweroff");
+    machine.until("it is time to switch off", |_| trace.log().contains("reboot("));
+    assert_eq!(holds(&machine, "/dev/disk"), Vec::<String>::new());
+    drop(trace);
+    assert_eq!(machine.end(), End::Off);
 }
