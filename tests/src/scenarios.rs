@@ -149,6 +149,55 @@ pub fn clock_jumps(machine: &mut dyn Machine) {
     machine.expect(&["web up"]);
 }
 
+/// A service whose lines are numbered, so that a lost one shows.
+const COUNTS: &str = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.2; done";
+
+/// `strikes` has process 1 fail so many times, and comes back when it is there again: everybody
+/// else goes on, and is looked after as before. A new execution that was asked for is the same.
+pub fn every_fault_costs_nothing(machine: &mut dyn Machine, strikes: &str, count: u64) {
+    machine.unit("web", &format!("{}{QUICK}", idle()));
+    machine.unit("telldus", &format!("{}{QUICK}", forking("telldus", "")));
+    machine.unit("counts", &shell(COUNTS));
+    machine.boot();
+    machine.expect(&["telldus up"]);
+    let units = ["web", "telldus", "counts", "ettan-log", "ettan-watch"];
+    let before = units.map(|unit| machine.main_pid(unit));
+    let struck = machine.sh(strikes);
+    eprintln!("{}", struck.out);
+    let answered = struck.ok();
+    assert!(answered.contains("overflow"), "{answered}");
+    let said = machine.ettan("status --json").ok();
+    assert!(said.contains(&format!("\"crashes\":{count},")), "{said}");
+    assert_eq!(machine.ettan("reexec").code, 0);
+    machine.until("it answers", |machine| machine.ettan("is-active counts").code == 0);
+    assert_eq!(units.map(|unit| machine.main_pid(unit)), before, "a process was replaced");
+    no_line_is_lost(machine);
+    for unit in ["web", "telldus"] {
+        let old = machine.main_pid(unit);
+        machine.kill9(old);
+        machine.until("it is back", |machine| {
+            let status = machine.status(unit);
+            status["state"] == "up" && status["main_pid"] != old
+        });
+        assert_eq!(machine.status(unit)["restarts"], 1, "{unit}");
+    }
+    let _ = machine.sh("ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+}
+
+/// The numbered lines in the log of `counts` follow each other, and more come.
+fn no_line_is_lost(machine: &mut dyn Machine) {
+    let log = "cat /run/log/ettan/counts/current";
+    let count = machine.sh(log).out.lines().count();
+    machine.until("the log goes on", |machine| machine.sh(log).out.lines().count() > count);
+    let log = machine.sh(log).ok();
+    let numbers =
+        log.lines().filter_map(|line| line.rsplit_once("line ")?.1.trim().parse::<usize>().ok());
+    for (place, number) in numbers.enumerate() {
+        assert_eq!(place + 1, number, "a line is missing or came twice");
+    }
+}
+
 /// What shutdown must do before the machine ends: stop in reverse order, everything.
 fn before_the_end(machine: &mut dyn Machine) {
     machine.unit("first", &idle());

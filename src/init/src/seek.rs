@@ -269,8 +269,17 @@ impl Seek {
             Look::Missing | Look::NotYet => return self.nobody_can_write_it(view),
             Look::Refused(why) => return Verdict::Refused(Refusal::File(why)),
         };
-        let verdict = self.judge(number, view);
-        let Verdict::NotYet = verdict else { return verdict };
+        match self.judge(number, view) {
+            Verdict::NotYet => {}
+            // The number is somebody else's by now, and there is nobody to write the right one.
+            Verdict::Refused(refusal) => match self.nobody_can_write_it(view) {
+                Verdict::Lost(_) => {}
+                Verdict::NotYet | Verdict::Found(_) | Verdict::Refused(_) => {
+                    return Verdict::Refused(refusal);
+                }
+            },
+            found @ (Verdict::Found(_) | Verdict::Lost(_)) => return found,
+        }
         // The number names nobody alive. Was it ours and has died, or did the daemon write a
         // wrong one?
         match reaped.iter().rev().find(|&&(pid, _)| pid == number) {

@@ -72,13 +72,12 @@ impl Channel {
     pub(crate) fn next(&self) -> Option<Announced> {
         loop {
             let (text, sender) = self.receive()?;
-            // Whoever is gone already was killed by somebody else; the next one will be counted.
             let (number, word) = text.split_once(' ').expect("a number and a word");
             let number = number.parse().expect("a number");
+            // Whoever is gone already was killed by somebody else; its successor will be counted.
             if let Some(process) = Handle::open(sender) {
                 return Some(Announced { number, process, alone: word == "alone" });
             }
-            eprintln!("soak: {number} was gone before it was counted");
         }
     }
 

@@ -79,7 +79,7 @@ fn under_load(
     strike: impl Fn(&mut Target, &mut Dice) -> Duration + Send,
 ) -> Vec<Row> {
     let mut herd =
-        Herd::boot(Plan { seconds: 120 + rounds, chatterers: CHATTERERS, more: Vec::new() });
+        Herd::boot(Plan { seconds: 120 + rounds, chatterers: CHATTERERS, ..Plan::default() });
     let who = Who::of(&herd.machine);
     let pings = Pings::new(herd.machine.socket());
     let (mut target, mut dice) = (Target { who, pings }, Dice::new());

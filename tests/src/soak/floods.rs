@@ -44,7 +44,12 @@ struct Thrown {
 pub(super) fn run(rounds: u64) -> Vec<Row> {
     let flood = "[service]\nexec-start = \"/usr/bin/soak-worker /soak 0 flood\"\n".to_owned();
     let seconds = 120 + rounds / 10;
-    let mut herd = Herd::boot(Plan { seconds, chatterers: 2, more: vec![("flood", flood)] });
+    let mut herd = Herd::boot(Plan {
+        seconds,
+        chatterers: 2,
+        more: vec![("flood", flood)],
+        ..Plan::default()
+    });
     let (who, thrown) = (Who::of(&herd.machine), Thrown::default());
     herd.doom(life);
     std::thread::scope(|scope| {

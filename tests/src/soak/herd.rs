@@ -7,7 +7,7 @@ use super::dice::Dice;
 use super::lines::Lines;
 use super::watch::Watch;
 use crate::binaries::{Program, look};
-use crate::{Builder, Machine, Namespace, Operate};
+use crate::{Builder, Cgroups, Machine, Namespace, Operate};
 use std::time::{Duration, Instant};
 
 /// How many there are.
@@ -17,7 +17,7 @@ pub(crate) const SERVICES: usize = 50;
 const MISSED: Duration = Duration::from_secs(10);
 
 /// Where the services find the channel and their locks.
-const PLACE: &str = "/soak";
+pub(crate) const PLACE: &str = "/soak";
 
 /// As fast as a unit file can ask for: the build with fault injection has no floor of its own.
 const EAGER: &str =
@@ -32,6 +32,24 @@ pub(crate) struct Plan {
     pub(crate) chatterers: usize,
     /// Units besides, by name and text.
     pub(crate) more: Vec<(&'static str, String)>,
+    /// A shell command that is run inside before process 1 starts.
+    pub(crate) before: String,
+    pub(crate) cgroups: Cgroups,
+    /// Services are killed by others too, so that starts nobody asked for mean nothing.
+    pub(crate) others_kill: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            seconds: 120,
+            chatterers: 0,
+            more: Vec::new(),
+            before: String::new(),
+            cgroups: Cgroups::Own,
+            others_kill: false,
+        }
+    }
 }
 
 /// The machine and all its services.
@@ -44,6 +62,7 @@ pub(crate) struct Herd {
     services: Vec<Service>,
     /// What the chatterers write.
     lines: Vec<Lines>,
+    others_kill: bool,
     /// What was counted of all of them.
     pub(crate) counts: Counts,
 }
@@ -83,7 +102,7 @@ impl Herd {
             assert!(look(program).is_some(), "{program:?} is not built: tests/run soak does it");
         }
         let builder = Builder::default().seconds(plan.seconds).command(&["/sbin/init-failing"]);
-        let mut machine = builder.build();
+        let mut machine = builder.cgroups(plan.cgroups).build();
         machine.write(&format!("{PLACE}/locks"), b"");
         let channel = Channel::new(&machine.root().join("soak/channel"));
         for number in 0..SERVICES {
@@ -99,11 +118,13 @@ impl Herd {
             machine.unit(&name, &chatterer(number));
             lines.push(Lines::new(logs.join(name).join("current")));
         }
+        assert_eq!(machine.sh(&plan.before).code, 0, "{}", plan.before);
         machine.boot();
         let watch = Watch::new(machine.init());
         let services = (0..chatterers.end).map(|_| Service::default()).collect();
+        let others_kill = plan.others_kill;
         let (dice, counts) = (Dice::new(), Counts::default());
-        let mut herd = Self { machine, watch, dice, channel, services, lines, counts };
+        let mut herd = Self { machine, watch, dice, channel, services, lines, others_kill, counts };
         herd.gather();
         herd
     }
@@ -137,7 +158,7 @@ impl Herd {
             let service = self.services.get_mut(announced.number).expect("one of the services");
             self.counts.starts += 1;
             self.counts.doubles += u64::from(!announced.alone);
-            if let Some(before) = &service.life {
+            if let Some(before) = service.life.as_ref().filter(|_| !self.others_kill) {
                 self.counts.unasked += 1;
                 let (number, lives) = (announced.number, before.process.lives());
                 eprintln!("soak: {number} started unasked; the one before lives: {lives}");

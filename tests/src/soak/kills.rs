@@ -15,8 +15,7 @@ const MASSACRE: u64 = 2_000;
 const LIFE_MAX_US: u64 = 40_000;
 
 pub(super) fn run(rounds: u64) -> Vec<Row> {
-    let mut herd =
-        Herd::boot(Plan { seconds: 120 + rounds / 100, chatterers: 0, more: Vec::new() });
+    let mut herd = Herd::boot(Plan { seconds: 120 + rounds / 100, ..Plan::default() });
     // Everything is used once before memory counts.
     kill(&mut herd, SERVICES as u64 * 10);
     herd.watch.settled();

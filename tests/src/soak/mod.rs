@@ -10,6 +10,7 @@ mod gaps;
 mod herd;
 mod kills;
 mod lines;
+mod reuse;
 mod watch;
 mod who;
 
@@ -29,8 +30,9 @@ pub struct Part {
 }
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 4] = [
+pub const PARTS: [Part; 5] = [
     Part { name: "kills", rounds: 1_000_000, run: kills::run },
+    Part { name: "reuse", rounds: 1_000_000, run: reuse::run },
     Part { name: "crashes", rounds: 1_000, run: faults::crashes },
     Part { name: "upgrades", rounds: 1_000, run: faults::upgrades },
     Part { name: "floods", rounds: 10_000, run: floods::run },

@@ -228,6 +228,30 @@ fn f1_12_pid_reused_by_another_service() {
     assert_eq!(machine.status("old")["state"], "down");
 }
 
+/// The daemon died during its start, and its number went to a stranger before anybody looked.
+fn reused_number_in_a_pid_file(machine: &mut dyn Machine) {
+    machine.unit("stranger", &idle());
+    machine.boot();
+    machine.expect(&["stranger up"]);
+    let stranger = machine.main_pid("stranger");
+    let keys = "type = \"forking\"\npid-file = \"/run/gone.pid\"\ntimeout-start-sec = \"1h\"\n";
+    let text = shell(&format!("echo {stranger} >/run/gone.pid"));
+    machine.unit("gone", &format!("{text}{keys}"));
+    assert_eq!(machine.ettan("--no-block reload-units").code, 0);
+    machine.expect(&["gone seeking", "gone backoff", "gone seeking"]);
+    assert!(machine.alive(stranger), "the stranger was hit");
+}
+
+#[test]
+fn f1_11_reused_number_in_a_pid_file_is_not_waited_for() {
+    reused_number_in_a_pid_file(&mut Namespace::usual());
+}
+
+#[test]
+fn f1_11_reused_number_in_a_pid_file_is_not_waited_for_without_cgroups() {
+    reused_number_in_a_pid_file(&mut Builder::default().cgroups(Cgroups::Missing).build());
+}
+
 /// Ten thousand orphans end at once while a service is killed.
 #[test]
 fn f1_13_ten_thousand_orphans() {

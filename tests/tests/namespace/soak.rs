@@ -21,3 +21,8 @@ fn soak_upgrades() {
 fn soak_floods() {
     sample("floods");
 }
+
+#[test]
+fn soak_reuse() {
+    sample("reuse");
+}

@@ -77,6 +77,8 @@ fn announce(place: &str, number: &str, file: Option<&str>) -> io::Result<File> {
     if let Some(file) = file {
         std::fs::write(file, format!("{}\n", std::process::id()))?;
     }
+    // Only where somebody wants to know which numbers services had.
+    let _ = File::create(Path::new(place).join("was").join(std::process::id().to_string()));
     let word = if alone { "alone" } else { "double" };
     let socket = UnixDatagram::unbound()?;
     socket.send_to(format!("{number} {word}").as_bytes(), Path::new(place).join("channel"))?;
