@@ -67,6 +67,18 @@ impl Qemu {
         machine
     }
 
+    /// Has the build that fails when asked to as process 1.
+    ///
+    /// # Panics
+    /// When it is not built.
+    #[must_use]
+    pub fn failing(mut self) -> Self {
+        let init = target().join("musl/armv6-fault-injection/ettan-init");
+        let init = fs::read(init).expect("FEATURES=fault-injection qemu/cross.sh armv6 ettan-init");
+        self.write("/sbin/init", &init);
+        self
+    }
+
     /// Ends a story: its units are stopped and their files removed, so that the next one finds
     /// the machine as the first one did. It goes on running.
     ///

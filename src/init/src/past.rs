@@ -130,7 +130,8 @@ impl Past {
         self.whole.as_ref()
     }
 
-    /// Makes or keeps the memory for the execution after this one. Before anything is opened.
+    /// Makes or keeps the memory for the execution after this one. Once there is a /proc, and
+    /// before more is opened than the numbers below those of the memory.
     pub(crate) fn arm_memory(&mut self) {
         if self.exists() {
             self.read_note();

@@ -103,9 +103,10 @@ pub(crate) fn main() -> ExitCode {
     crate::fault::at("main");
     ettan_sys::reexec::learn_path(own_word());
     let mut past = past::find();
-    past.arm_memory();
     let is_first = !past.exists();
     let mut ground = boot::before_logging(is_first);
+    // Our own file is found by /proc, which the kernel has not mounted.
+    past.arm_memory();
     past.arm();
     let pipes = resume::pipes(&mut past);
     report::start(pipes.own().and_then(|pipe| pipe.try_clone_to_owned().ok()));

@@ -47,6 +47,12 @@ fn f3_5_an_abort_costs_nothing_without_cgroups() {
     survives(&mut machine, |machine| kill_init(machine, "ABRT"), 1);
 }
 
+#[test]
+fn f3_5_a_fault_costs_nothing_where_the_kernel_mounted_nothing() {
+    let mut machine = Builder::default().start(ettan_tests::Start::Bare).build();
+    survives(&mut machine, |machine| kill_init(machine, "SEGV"), 1);
+}
+
 /// A machine whose PID 1 fails when asked to.
 fn failing() -> Namespace {
     failing_in(Builder::default())
