@@ -2,6 +2,7 @@
 //! `make soak` runs the whole and the tests one hundredth of it. docs/soak.md says what the
 //! figures mean.
 
+mod calls;
 mod channel;
 mod dice;
 mod faults;
@@ -30,11 +31,12 @@ pub struct Part {
 }
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 5] = [
+pub const PARTS: [Part; 6] = [
     Part { name: "kills", rounds: 1_000_000, run: kills::run },
     Part { name: "reuse", rounds: 1_000_000, run: reuse::run },
     Part { name: "crashes", rounds: 1_000, run: faults::crashes },
     Part { name: "upgrades", rounds: 1_000, run: faults::upgrades },
+    Part { name: "calls", rounds: 3_000, run: calls::run },
     Part { name: "floods", rounds: 10_000, run: floods::run },
 ];
 
