@@ -112,8 +112,12 @@ impl Drop for Injector {
     }
 }
 
-/// Cannot fail, or never return: nothing that a program could answer to.
-const SPARED: [i64; 6] = [
+/// Never return, or fail only for a wrong argument: C libraries do not even look. (Where blocking
+/// all signals fails, musl goes on to set whatever is on its stack as the mask.)
+const SPARED: [i64; 9] = [
+    libc::SYS_arch_prctl,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_restart_syscall,
     libc::SYS_exit,
@@ -203,9 +207,6 @@ impl Shared {
         Some(errno)
     }
 }
-
-/// A signal came in between.
-pub const EINTR: i32 = libc::EINTR;
 
 /// The name of a call, as far as PID 1 makes it.
 #[must_use]

@@ -195,6 +195,8 @@ impl Groups {
     ) -> bool {
         self.trouble.set(None);
         if self.kill_members(supervisor, unit, main) {
+            // It may have been looked at in vain just before.
+            self.sweeping.retain(|&(swept, _)| swept != unit);
             return true;
         }
         if !self.sweeping.iter().any(|&(swept, _)| swept == unit) {

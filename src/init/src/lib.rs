@@ -25,6 +25,10 @@
 //! | `resume` | goes on where it was |
 //! | `upgrade` | another file in the place of this one: tries it, then executes it |
 //! | `readers` | the readers of a former PID 1's memory, for tests |
+//! | `degraded` | what does not work just now, since when and why |
+//! | `mend` | tries it again |
+//! | `reserve` | descriptors kept back |
+//! | `guard` | slows down a loop that spins |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
 #![deny(

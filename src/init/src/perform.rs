@@ -155,14 +155,16 @@ impl Pid1 {
             Seekers::clear_stale(&self.tables, &policy.name);
         }
         let log = LogPolicy::of(&launch);
-        self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        let owner = &policy.name;
+        self.pipes.of(unit, owner, log).map_err(|errno| fault(Step::Pipe, errno))?;
         // Before it can say a word, so that the log shows where the run begins.
         let starting = State::Starting { pid: None, since: self.now };
         self.pipes.mark(Mark { unit, to: starting, reason: Reason::None });
         self.tell_logger();
         let policy = self.supervisor.unit(unit).ok_or(gone)?;
         let launch = self.tables.launch(&policy.name).ok_or(gone)?;
-        let output = self.pipes.of(unit, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        let output =
+            self.pipes.of(unit, &policy.name, log).map_err(|errno| fault(Step::Pipe, errno))?;
         if self.supervisor.view(unit).is_some_and(|view| view.reason == Reason::Reloaded) {
             // The limits of before must not stay.
             self.groups.remove_group(&policy.name);

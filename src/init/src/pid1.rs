@@ -249,7 +249,10 @@ impl Pid1 {
         match waited {
             Ok(count) => {
                 self.degraded.heal(self.now, Feature::Waiting);
-                if !self.signals_polled {
+                if self.guard.slow() {
+                    // Perhaps what is ready is not told of.
+                    self.look_around();
+                } else if !self.signals_polled {
                     self.read_signals();
                 }
                 count

@@ -6,7 +6,7 @@ use crate::control::describe::Sources;
 use crate::state::PipeRecord;
 use crate::tables::Tables;
 use core::ffi::CStr;
-use ettan_core::{MAX_UNITS, Reason, State, Supervisor, UnitId};
+use ettan_core::{MAX_UNITS, Name, Reason, State, Supervisor, UnitId};
 use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
 use ettan_table::Launch;
 use std::collections::VecDeque;
@@ -52,6 +52,8 @@ impl LogPolicy {
 }
 
 struct Pipe {
+    /// Whose: a load may give a unit's place to another.
+    owner: Name,
     read: OwnedFd,
     write: OwnedFd,
     /// What the kernel calls it; 0 where it does not say.
@@ -106,7 +108,7 @@ impl Pipes {
     /// Makes PID 1's own log pipe. Allocates; to be called once, at boot.
     pub(crate) fn new() -> Self {
         // Our own writes must never wait for a logger.
-        let own = Pipe::new(LogPolicy::DEFAULT)
+        let own = Pipe::new(&Name::new(), LogPolicy::DEFAULT)
             .and_then(|pipe| pipe::set_nonblocking(&pipe.write, true).map(|()| pipe))
             .ok();
         // A queue of ten, the kernel's default, would make programs wait for each restart of the
@@ -141,7 +143,8 @@ impl Pipes {
     ) -> Self {
         let shown = record.shown && logger.is_some();
         let identity = record.identity;
-        let own = Pipe { read, write, identity, policy: LogPolicy::DEFAULT, shown };
+        let (owner, policy) = (Name::new(), LogPolicy::DEFAULT);
+        let own = Pipe { owner, read, write, identity, policy, shown };
         Self::with(logger, Some(own), doors)
     }
 
@@ -155,19 +158,22 @@ impl Pipes {
     pub(crate) fn take_over(
         &mut self,
         unit: UnitId,
+        owner: &Name,
         (read, write): (OwnedFd, OwnedFd),
         record: &PipeRecord,
     ) {
         let PipeRecord { max_size_bytes, max_files, identity, .. } = *record;
         let shown = record.shown && self.logger.is_some();
         let policy = LogPolicy { max_size_bytes, max_files, words: 0 };
-        self.put(unit, Pipe { read, write, identity, policy, shown });
+        let owner = owner.clone();
+        self.put(unit, Pipe { owner, read, write, identity, policy, shown });
     }
 
     /// Finds the ends of this pipe among `spare`.
     pub(crate) fn find_ends(
         &mut self,
         unit: UnitId,
+        owner: &Name,
         policy: LogPolicy,
         spare: &mut Vec<OwnedFd>,
         identity: u64,
@@ -179,7 +185,8 @@ impl Pipes {
             Some(spare.swap_remove(at))
         };
         if let (Some(read), Some(write)) = (end(false), end(true)) {
-            self.put(unit, Pipe { read, write, identity, policy, shown: false });
+            let owner = owner.clone();
+            self.put(unit, Pipe { owner, read, write, identity, policy, shown: false });
         }
     }
 
@@ -213,12 +220,22 @@ impl Pipes {
     ///
     /// # Errors
     /// The kernel's answer to pipe2(2): EMFILE, ENFILE or ENOMEM.
-    pub(crate) fn of(&mut self, unit: UnitId, policy: LogPolicy) -> Result<BorrowedFd<'_>, Errno> {
+    pub(crate) fn of(
+        &mut self,
+        unit: UnitId,
+        owner: &Name,
+        policy: LogPolicy,
+    ) -> Result<BorrowedFd<'_>, Errno> {
         let place = usize::from(unit.0);
         if place >= self.units.len() && place < MAX_UNITS {
             self.units.resize_with(place.saturating_add(1), || None);
         }
         let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
+        if let Some(pipe) = slot.take_if(|pipe| pipe.owner != *owner)
+            && !pipe.shown
+        {
+            self.unshown = self.unshown.saturating_sub(1);
+        }
         let pipe = match slot {
             Some(pipe) => {
                 if pipe.policy != policy && pipe.shown {
@@ -229,7 +246,7 @@ impl Pipes {
                 pipe
             }
             None => {
-                let pipe = Pipe::new(policy)?;
+                let pipe = Pipe::new(owner, policy)?;
                 // Only now: a pipe that could not be made is never shown, and to wait for that is
                 // to be awake for ever.
                 self.unshown = self.unshown.saturating_add(1);
@@ -400,10 +417,11 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn new(policy: LogPolicy) -> Result<Self, Errno> {
+    fn new(owner: &Name, policy: LogPolicy) -> Result<Self, Errno> {
         let ends = pipe::pipe()?;
         let identity = pipe::identity(&ends.read).unwrap_or(0);
-        Ok(Self { read: ends.read, write: ends.write, identity, policy, shown: false })
+        let owner = owner.clone();
+        Ok(Self { owner, read: ends.read, write: ends.write, identity, policy, shown: false })
     }
 
     fn record(&self) -> PipeRecord {

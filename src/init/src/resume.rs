@@ -50,7 +50,8 @@ impl Pid1 {
             if let Some(record) = &part.pipe
                 && let Some(ends) = self.past.take_pipe(record)
             {
-                self.pipes.take_over(*unit, ends, record);
+                let owner = self.supervisor.unit(*unit).map(|unit| unit.name.clone());
+                self.pipes.take_over(*unit, &owner.unwrap_or_default(), ends, record);
             }
         }
         self.closer = Pid::new(whole.closer);
@@ -223,7 +224,9 @@ impl Pid1 {
             },
         );
         if let Some(identity) = output {
-            self.pipes.find_ends(unit, log, &mut self.past.spare, identity);
+            let owner = self.supervisor.unit(unit).map(|unit| unit.name.clone());
+            let owner = owner.unwrap_or_default();
+            self.pipes.find_ends(unit, &owner, log, &mut self.past.spare, identity);
         }
         if is_launcher {
             // It ended long ago, and well, since the daemon is there: now the PID file says who.

@@ -18,6 +18,19 @@ fn answer(machine: &Namespace, packet: &[u8]) -> Received {
     client.receive(Limit::seconds(20))
 }
 
+/// Without the logger, services would stand still at full pipes.
+#[test]
+fn what_belongs_to_process_1_is_restarted_but_not_stopped() {
+    let mut machine = booted();
+    for helper in ["ettan-log", "ettan-watch", "ettan-load"] {
+        let refused = machine.ettan(&format!("stop {helper}"));
+        assert!(refused.code != 0 && refused.err.contains("belongs to PID 1"), "{refused:?}");
+    }
+    let logger = machine.main_pid("ettan-log");
+    assert_eq!(machine.ettan("restart ettan-log").code, 0);
+    assert_ne!(machine.main_pid("ettan-log"), logger);
+}
+
 #[test]
 fn f4_1_more_clients_than_there_is_room_for() {
     let mut machine = booted();

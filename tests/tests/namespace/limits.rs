@@ -1,7 +1,9 @@
 //! F3: process 1 at its own limits.
 
+use ettan_tests::inject::{Injector, Plan};
 use ettan_tests::units::{QUICK, idle, shell, with};
 use ettan_tests::{Builder, Cgroups, Client, Machine, Namespace, Operate};
+use nix::libc;
 
 fn booted() -> Namespace {
     let mut machine = Namespace::usual();
@@ -33,6 +35,26 @@ fn f3_1_no_descriptor_left_for_a_client() {
         .status();
     assert!(status.is_ok_and(|status| status.success()));
     machine.until("all is well again", |machine| machine.ettan("is-active web").code == 0);
+    let told = machine.stats()["degraded"].to_string();
+    assert!(told.contains("control: too many open files"), "{told}");
+    machine.until("it has healed", |machine| machine.stats()["degraded"] == "");
+}
+
+#[test]
+fn f3_1_no_memory_to_let_a_client_in() {
+    let mut machine = booted();
+    let injector = Injector::attach(machine.init(), "");
+    injector.plan(every(libc::SYS_accept4, libc::EPERM));
+    let waiting = Client::connect(&machine.socket()).expect("the queue has room");
+    rests(&mut machine);
+    assert!(injector.lift().hits < 10, "{:?}", injector.tally());
+    waiting.send(br#"{"verb":"stats"}"#).expect("PID 1 has not closed");
+    let answer = waiting.receive(machine.limit());
+    assert!(format!("{answer:?}").contains("control: operation not permitted"), "{answer:?}");
+}
+
+fn every(call: libc::c_long, errno: i32) -> Plan {
+    Plan::Every { call: call.unsigned_abs(), errno }
 }
 
 /// The lowest number that no descriptor process 1 opens from now on may have.
@@ -71,6 +93,30 @@ fn f3_2_no_descriptor_left_for_a_log_pipe() {
     limit_descriptors(&machine, 4096);
     machine.until("it is up", |machine| machine.ettan("is-active late").code == 0);
     rests(&mut machine);
+}
+
+/// Every number is taken; what is killed is back nevertheless.
+#[test]
+fn f3_2_the_reserve_starts_what_is_killed() {
+    let mut machine = booted();
+    let numbers = std::fs::read_dir(format!("/proc/{}/fd", machine.init())).expect("descriptors");
+    let numbers = numbers.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let highest: u32 = numbers.max().expect("one at least");
+    limit_descriptors(&machine, highest + 1);
+    // Each client takes the lowest number that is free.
+    let clients: Vec<Client> =
+        (0..16).filter_map(|_| Client::connect(&machine.socket()).ok()).collect();
+    for client in &clients {
+        let _ = client.send(br#"{"verb":"events"}"#);
+        let _ = client.receive(ettan_tests::Limit::moment());
+    }
+    for _ in 0..3 {
+        machine.until("it shows", |machine| machine.running("sleep 100000").len() == 1);
+        let main = machine.running("sleep 100000")[0].pid;
+        machine.kill9(main);
+        machine.expect(&["web up"]);
+    }
+    limit_descriptors(&machine, 4096);
 }
 
 #[test]
@@ -133,6 +179,56 @@ fn f3_4_interrupted_calls() {
     drop(trace);
 }
 
+/// The logger's socket has room, and still the kernel takes nothing.
+#[test]
+fn f3_3_no_memory_to_show_a_pipe_to_the_logger() {
+    let mut machine = booted();
+    let injector = Injector::attach(machine.init(), "");
+    injector.plan(every(libc::SYS_sendmsg, libc::ENOBUFS));
+    machine.unit("says", &shell("echo said; exec sleep 100000"));
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.until("it is up", |machine| machine.ettan("is-active says").code == 0);
+    let told = machine.stats()["degraded"].to_string();
+    assert!(told.contains("logging: "), "{told}");
+    rests(&mut machine);
+    let tally = injector.lift();
+    assert!(tally.hits > 0 && tally.hits < 100, "{tally:?}");
+    machine.until("it is logged", |machine| machine.ettan("logs says").out.contains("said"));
+    machine.until("it has healed", |machine| machine.stats()["degraded"] == "");
+}
+
+/// The loader ends well although it was told to stop, and the next one is already waiting.
+#[test]
+fn f3_3_a_loader_restarted_as_it_ends_loses_no_table() {
+    let mut machine = booted();
+    let injector = Injector::attach(machine.init(), "");
+    machine.unit("new", &idle());
+    let socket = machine.socket();
+    let clients = [(); 2].map(|()| Client::connect(&socket).expect("somebody listens"));
+    injector.plan(every(libc::SYS_kill, libc::ESRCH));
+    clients[0].send(br#"{"verb":"reload-units"}"#).expect("a request is taken");
+    let _ = clients[0].receive(machine.limit());
+    clients[1].send(br#"{"verb":"restart","unit":"ettan-load"}"#).expect("a request is taken");
+    let _ = clients[1].receive(machine.limit());
+    machine.until("the new unit is up", |machine| machine.ettan("is-active new").code == 0);
+    let _ = injector.lift();
+    let log = machine.kmsg();
+    assert!(!log.contains("cannot be mapped") && !log.contains("no table"), "{log}");
+}
+
+#[test]
+fn f3_7_a_storm_without_a_meaning_is_told_of_once() {
+    let mut machine = booted();
+    let web = machine.main_pid("web");
+    let storm = "for n in $(seq 20000); do kill -34 1; kill -64 1; done";
+    let script = format!("bash -c '{storm}' & kill -9 {web}; wait");
+    assert_eq!(machine.sh(&script).code, 0);
+    machine.expect(&["web up"]);
+    let told = |machine: &mut Namespace| machine.kmsg().matches("has no use for it").count();
+    machine.until("it is told of", |machine| told(machine) > 0);
+    assert!(told(&mut machine) < 4, "{}", machine.kmsg());
+}
+
 #[test]
 fn f3_7_signal_storm() {
     let mut machine = booted();
@@ -142,6 +238,35 @@ fn f3_7_signal_storm() {
     assert_eq!(machine.main_pid("web"), web);
     machine.kill9(web);
     machine.expect(&["web up"]);
+}
+
+/// Each wait ends at once and tells nothing.
+#[test]
+fn f3_9_a_loop_that_spins_slows_down_and_says_so() {
+    let mut machine = booted();
+    let injector = Injector::attach(machine.init(), "");
+    let _ = machine.stats();
+    let waits = [libc::SYS_epoll_pwait, libc::SYS_epoll_wait, libc::SYS_epoll_pwait2];
+    let kinds = injector.kinds();
+    let call = waits.into_iter().find(|wait| kinds.contains(&wait.unsigned_abs()));
+    injector.plan(every(call.expect("it waits"), libc::EINTR));
+    let _ = machine.stats();
+    machine.until("it is noticed", |machine| machine.kmsg().contains("it spins"));
+    let told = machine.stats()["degraded"].to_string();
+    assert!(told.contains("loop, for "), "{told}");
+    rests(&mut machine);
+    comes_back(&mut machine);
+    assert!(injector.lift().hits > 0);
+    machine.until("it has healed", |machine| machine.stats()["degraded"] == "");
+}
+
+fn comes_back(machine: &mut Namespace) {
+    let web = machine.main_pid("web");
+    machine.kill9(web);
+    machine.until("it is back", |machine| {
+        let running = machine.running("sleep 100000");
+        running.len() == 1 && running[0].pid != web
+    });
 }
 
 #[test]

@@ -142,6 +142,13 @@ fn ask(name: &str, ask: Ask, wait: bool, context: &Context<'_>) -> Answer {
         return going_down();
     }
     with_unit(name, context, |unit, policy, _| {
+        // Without the logger every service would stand still at a full pipe.
+        if ask == Ask::Stop && policy.builtin && policy.autostart {
+            let text = format_args!(
+                "{name} belongs to PID 1 and is not stopped; `ettan restart {name}` starts it anew"
+            );
+            return Answer::Packet(refusal(ErrorCode::NotPermitted, text));
+        }
         let job =
             if wait { Job::Waiting { unit, name: policy.name.clone(), ask } } else { Job::Idle };
         Answer::Command(Command::Ask { unit, ask }, job)

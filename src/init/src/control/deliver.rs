@@ -39,7 +39,8 @@ impl Control {
 
     /// Sends what a client still has to get, as far as its socket has room and the turn has time.
     pub(super) fn go_on(&mut self, slot: usize, context: &Context<'_>) {
-        for _ in 0..BURST {
+        for _ in 0..BURST.min(self.budget) {
+            self.budget = self.budget.saturating_sub(1);
             let Some(client) = self.clients.get(slot).and_then(Option::as_ref) else { return };
             let (reply, next) = match &client.job {
                 Job::Idle | Job::Reloading { .. } | Job::Executing => {
