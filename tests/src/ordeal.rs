@@ -85,6 +85,8 @@ impl Ordeal {
         machine.boot();
         let mut ordeal = Self { machine, injector, most_faults: 1 };
         if let Plan::Every { .. } = plan {
+            let limit = Limit::seconds(HEALED_S);
+            while ordeal.injector.tally().hits == 0 && !limit.over() && ordeal.machine.turn() {}
             ordeal.endure(&[]);
         }
         let outcome = ordeal.heal(plan, &[]);
