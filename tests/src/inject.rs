@@ -208,6 +208,9 @@ impl Shared {
     }
 }
 
+/// A signal came in between.
+pub const EINTR: i32 = libc::EINTR;
+
 /// The name of a call, as far as PID 1 makes it.
 #[must_use]
 pub fn name(call: u64) -> String {
