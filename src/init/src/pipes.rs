@@ -387,6 +387,14 @@ impl Pipes {
         self.rests = false;
     }
 
+    /// Has the logger bring to the disk what is kept there. A full socket loses this: what fills it
+    /// is answered first, and the end of the machine brings everything anyway.
+    pub(crate) fn flush(&self) {
+        if let Some(logger) = &self.logger {
+            let _ = socket::send(logger, b"flush");
+        }
+    }
+
     /// Other policies are in force: the logger is told of those that changed.
     pub(crate) fn renew(&mut self, supervisor: &Supervisor, tables: &Tables) {
         for (place, pipe) in self.units.iter_mut().enumerate() {

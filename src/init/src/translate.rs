@@ -112,7 +112,12 @@ impl Pid1 {
                     self.reload();
                 }
                 signals::USR1 => self.shut_down(Power::Halt, false),
-                signals::USR2 | signals::PWR => self.shut_down(Power::PowerOff, false),
+                signals::PWR => {
+                    // The power may not last until everybody is stopped.
+                    self.pipes.flush();
+                    self.shut_down(Power::PowerOff, false);
+                }
+                signals::USR2 => self.shut_down(Power::PowerOff, false),
                 signals::TERM => self.shut_down(Power::Reboot, false),
                 signals::INT => {
                     let force = self.cad.press(self.now);

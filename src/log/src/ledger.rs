@@ -127,6 +127,16 @@ impl Ledger {
         self.gap.is_some() || self.rate.has_dropped()
     }
 
+    /// From now on what its oldest files take with them is counted.
+    pub(crate) fn count_gone(&mut self) {
+        self.store.count_gone();
+    }
+
+    /// What its oldest files took with them.
+    pub(crate) fn gone(&self) -> Amount {
+        self.store.gone()
+    }
+
     /// Gives its descriptor back until it is written to again.
     pub(crate) fn shed(&mut self) {
         self.store.shed();
@@ -381,7 +391,7 @@ impl Ledger {
         desk.stage.intend(self.store.inode(), self.store.size(), length, of_service.bytes);
         loop {
             match self.store.append(desk.page.text()) {
-                Err(error) if is_full(&error) && self.store.remove_oldest() => {}
+                Err(error) if crate::store::is_full(&error) && self.store.remove_oldest() => {}
                 Err(error) => return Err(error),
                 Ok(()) => break,
             }
@@ -411,10 +421,6 @@ fn add_note(page: &mut Page<'_>, text: &str) {
         page.add(piece.as_bytes());
     }
     let _ = page.write_all(b"\n");
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ macro_rules! complain {
 }
 
 mod clock;
+mod keep;
 mod kernel;
 mod ledger;
 mod packet;

@@ -17,6 +17,8 @@ pub(crate) enum Packet<'a> {
         name: &'a str,
         /// When and how much to rotate.
         limits: Limits,
+        /// Whether and where it is kept on a disk too.
+        keep: Keep<'a>,
     },
     /// Nothing new is to come: log what is left until the pipe ends.
     Close {
@@ -27,6 +29,8 @@ pub(crate) enum Packet<'a> {
     Syslog,
     /// Read the kernel's messages from what came with this packet.
     Kernel,
+    /// Bring the logs to the disk that are kept there.
+    Flush,
     /// Put a note of Ettan's own into the unit's log: after what its pipe holds, or before.
     Mark {
         /// First log what is there.
@@ -36,6 +40,27 @@ pub(crate) enum Packet<'a> {
         /// One line.
         text: &'a str,
     },
+}
+
+/// Whether and where a log is kept on a disk too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keep<'a> {
+    pub(crate) when: When,
+    pub(crate) directory: &'a str,
+    /// The most bytes to write in a day.
+    pub(crate) budget_bytes: Option<u64>,
+}
+
+/// When a log goes to the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum When {
+    /// It stays in memory.
+    #[default]
+    Never,
+    /// All along.
+    Always,
+    /// When its unit crashed, at the end, and when somebody asks.
+    Asked,
 }
 
 /// How much one unit's log may take.
@@ -84,9 +109,14 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
             let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
             let max_files = words.next()?.parse::<u32>().ok()?.max(1);
             let mut limits = Limits { max_size_bytes, max_files, ..Limits::default() };
+            let mut keep = Keep::default();
             for word in words {
                 match word.split_once('=')? {
                     ("stamps", word) => limits.stamps = Stamps::of_word(word)?,
+                    ("storage", "disk") => keep.when = When::Always,
+                    ("storage", "flush") => keep.when = When::Asked,
+                    ("dir", path) => keep.directory = path,
+                    ("budget", word) => keep.budget_bytes = Some(word.parse().ok()?),
                     ("age", word) => limits.max_age_sec = word.parse().ok()?,
                     ("rate", word) => limits.lines_a_second = word.parse().ok()?,
                     ("owner", word) => {
@@ -96,11 +126,12 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
                     _ => return None,
                 }
             }
-            Some(Packet::Open { name, limits })
+            Some(Packet::Open { name, limits, keep })
         }
         "syslog" if rest.is_empty() => Some(Packet::Syslog),
         "kernel" if rest.is_empty() => Some(Packet::Kernel),
         "close" => Some(Packet::Close { name: name(rest)? }),
+        "flush" => Some(Packet::Flush),
         "mark" | "note" => {
             let (unit, text) = rest.split_once(' ')?;
             Some(Packet::Mark { after: verb == "mark", name: name(unit)?, text })
@@ -123,10 +154,13 @@ mod tests {
     #[test]
     fn the_verbs_are_read() {
         let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
-        assert_eq!(read(b"open web 4096 3"), Some(Packet::Open { name: "web", limits }));
+        assert_eq!(
+            read(b"open web 4096 3"),
+            Some(Packet::Open { name: "web", limits, keep: Keep::default() })
+        );
         let limits = Limits { stamps: Stamps::Tai64n, ..limits };
         let packet = b"open web 4096 3 stamps=tai64n";
-        assert_eq!(read(packet), Some(Packet::Open { name: "web", limits }));
+        assert_eq!(read(packet), Some(Packet::Open { name: "web", limits, keep: Keep::default() }));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
         assert_eq!(
             read(b"mark web ended\n"),
@@ -139,7 +173,10 @@ mod tests {
     #[test]
     fn limits_of_zero_become_the_smallest_that_work() {
         let limits = Limits { max_size_bytes: 1, max_files: 1, ..Limits::default() };
-        assert_eq!(read(b"open web 0 0"), Some(Packet::Open { name: "web", limits }));
+        assert_eq!(
+            read(b"open web 0 0"),
+            Some(Packet::Open { name: "web", limits, keep: Keep::default() })
+        );
     }
 
     #[test]

@@ -4,15 +4,16 @@ mod messages;
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
 use ettan_sys::{Errno, clock, pipe, socket};
 
+use crate::keep::{Job, Keeper};
 use crate::kernel::Kernel;
 use crate::ledger::{Desk, Ledger};
-use crate::packet::{self, Limits, MAX_PACKET, Packet};
+use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, When};
 use crate::page::Page;
 use crate::stage::Stage;
 use crate::syslog::Syslog;
@@ -35,6 +36,9 @@ const READS_TO_EMPTY: usize = 16;
 
 /// The log of PID 1 itself, which needs no pipe.
 const OWN_NAME: &str = "ettan";
+
+/// What is kept on a disk is brought there so often: a power cut takes no more than this.
+const KEEP_EVERY_MS: u64 = 5_000;
 
 /// Between two attempts to write what is lost into a file, in milliseconds; doubles.
 const RETRY_FIRST_MS: u64 = 1_000;
@@ -80,6 +84,30 @@ struct Log {
     packet: Vec<u8>,
     pipe: Option<OwnedFd>,
     ledger: Ledger,
+    /// Where it is kept on a disk too.
+    disk: Option<Disk>,
+    limits: Limits,
+}
+
+struct Disk {
+    directory: PathBuf,
+    always: bool,
+    budget_bytes: Option<u64>,
+    /// Something is to be brought there.
+    wanted: bool,
+}
+
+impl Disk {
+    fn of(keep: Keep<'_>) -> Option<Self> {
+        let always = match keep.when {
+            When::Never => return None,
+            When::Always => true,
+            When::Asked => false,
+        };
+        let directory = PathBuf::from(keep.directory);
+        let budget_bytes = keep.budget_bytes;
+        directory.is_absolute().then_some(Disk { directory, always, budget_bytes, wanted: always })
+    }
 }
 
 struct Logger<'a> {
@@ -91,6 +119,9 @@ struct Logger<'a> {
     input: &'a mut [u8],
     desk: Desk<'a>,
     retry: Option<Retry>,
+    keeper: Option<Keeper>,
+    /// When something is to be brought to a disk.
+    keep_at_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -116,8 +147,18 @@ pub fn serve(
     }
     let desk = Desk::new(Page::new(&mut buffers.output), Stage::new(root));
     let input = &mut buffers.input;
-    let (logs, syslog, kernel, retry) = (Vec::new(), None, None, None);
-    let mut logger = Logger { root, poll, logs, syslog, kernel, input, desk, retry };
+    let mut logger = Logger {
+        root,
+        poll,
+        logs: Vec::new(),
+        syslog: None,
+        kernel: None,
+        input,
+        desk,
+        retry: None,
+        keeper: None,
+        keep_at_ms: None,
+    };
     logger.look_at_the_clock();
     logger.take_up();
     let end = logger.run(control, signals)?;
@@ -150,11 +191,15 @@ impl Logger<'_> {
                 }
             }
             self.retry_if_due();
+            if self.keep_at_ms.is_some_and(|at| at <= clock::now()) {
+                self.keep(false);
+            }
         }
     }
 
     fn timeout_ms(&self) -> Option<u64> {
-        self.retry.map(|retry| retry.at_ms.saturating_sub(clock::now()).saturating_add(1))
+        let due = self.retry.map(|retry| retry.at_ms).into_iter().chain(self.keep_at_ms).min();
+        due.map(|at| at.saturating_sub(clock::now()).saturating_add(1))
     }
 
     fn look_at_the_clock(&mut self) {
@@ -185,14 +230,18 @@ impl Logger<'_> {
 
     fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
         match packet {
-            Packet::Open { name, limits, .. } => match pipe {
-                Some(pipe) => self.open(name, limits, bytes, pipe),
+            Packet::Open { name, limits, keep } => match pipe {
+                Some(pipe) => self.open(name, limits, keep, bytes, pipe),
                 None => complain!("{name}: no pipe came along; not logged"),
             },
             Packet::Close { name } => {
                 if let Some(slot) = self.find(name) {
                     self.close(slot);
                 }
+            }
+            Packet::Flush => {
+                (0..self.logs.len()).for_each(|slot| self.ask_for(slot));
+                self.keep(false);
             }
             Packet::Syslog => match pipe {
                 Some(socket) => self.listen_to_syslog(socket),
@@ -215,12 +264,15 @@ impl Logger<'_> {
                         self.empty(slot);
                     }
                     self.with(slot, |log, desk| log.ledger.note(desk, text));
+                    if text.starts_with("ended: ") && !text.ends_with("status 0") {
+                        self.ask_for(slot);
+                    }
                 }
             }
         }
     }
 
-    fn open(&mut self, name: &str, limits: Limits, packet: &[u8], pipe: OwnedFd) {
+    fn open(&mut self, name: &str, limits: Limits, keep: Keep<'_>, packet: &[u8], pipe: OwnedFd) {
         if let Some(slot) = self.find(name) {
             self.empty(slot);
         }
@@ -238,6 +290,12 @@ impl Logger<'_> {
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.set_limits(limits);
             log.packet = packet.to_vec();
+            log.limits = limits;
+            log.disk = Disk::of(keep);
+            if log.disk.is_some() {
+                log.ledger.count_gone();
+                self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
+            }
             log.pipe = Some(pipe);
         }
     }
@@ -262,7 +320,14 @@ impl Logger<'_> {
             return Some(slot);
         }
         let ledger = Ledger::new(self.root.join(name), limits);
-        let log = Some(Log { name: name.to_owned(), packet: Vec::new(), pipe: None, ledger });
+        let log = Some(Log {
+            name: name.to_owned(),
+            packet: Vec::new(),
+            pipe: None,
+            ledger,
+            disk: None,
+            limits,
+        });
         if let Some(slot) = self.logs.iter().position(Option::is_none) {
             self.logs[slot] = log;
             return Some(slot);
@@ -277,6 +342,10 @@ impl Logger<'_> {
     fn with(&mut self, slot: usize, work: impl FnOnce(&mut Log, &mut Desk<'_>)) {
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             work(log, &mut self.desk);
+            if let Some(disk) = log.disk.as_mut().filter(|disk| disk.always) {
+                disk.wanted = true;
+                self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
+            }
             if log.ledger.has_gap() && self.retry.is_none() {
                 self.retry = Some(Retry::after(RETRY_FIRST_MS));
             }
@@ -324,7 +393,13 @@ impl Logger<'_> {
         let owner = left.owner.clone();
         let slot = match packet::read(&owner) {
             Some(Packet::Open { name, limits, .. }) => self.insert(name, limits),
-            Some(Packet::Close { .. } | Packet::Mark { .. } | Packet::Syslog | Packet::Kernel)
+            Some(
+                Packet::Close { .. }
+                | Packet::Mark { .. }
+                | Packet::Flush
+                | Packet::Syslog
+                | Packet::Kernel,
+            )
             | None => None,
         };
         let Some(slot) = slot else {
@@ -368,6 +443,8 @@ impl Logger<'_> {
 
     fn finish(&mut self, slot: usize) {
         self.with(slot, |log, desk| log.ledger.finish(desk));
+        self.ask_for(slot);
+        self.keep(false);
         self.forget_pipe(slot);
         if let Some(log) = self.logs.get_mut(slot) {
             *log = None;
@@ -382,6 +459,47 @@ impl Logger<'_> {
         }
     }
 
+    /// A log that is kept on a disk when asked is to be brought there.
+    fn ask_for(&mut self, slot: usize) {
+        if let Some(disk) = self.logs.get_mut(slot).and_then(|log| log.as_mut()?.disk.as_mut()) {
+            disk.wanted = true;
+            self.keep_at_ms = Some(clock::now());
+        }
+    }
+
+    /// Has what is wanted brought to the disks. Waits for them at the last only.
+    fn keep(&mut self, at_last: bool) {
+        self.keep_at_ms = None;
+        for log in self.logs.iter_mut().flatten() {
+            let Some(disk) = log.disk.as_mut().filter(|disk| disk.wanted) else { continue };
+            if self.keeper.is_none() {
+                match Keeper::start() {
+                    Ok(keeper) => self.keeper = Some(keeper),
+                    Err(error) => complain!("nothing is kept on disk for now: {error}"),
+                }
+            }
+            let job = Job {
+                name: log.name.clone(),
+                from: self.root.join(&log.name),
+                to: disk.directory.clone(),
+                limits: log.limits,
+                budget_bytes: disk.budget_bytes,
+                gone: log.ledger.gone(),
+            };
+            disk.wanted = match &self.keeper {
+                None => true,
+                Some(keeper) if at_last => {
+                    keeper.keep_at_last(job);
+                    false
+                }
+                Some(keeper) => !keeper.keep(job),
+            };
+            if disk.wanted {
+                self.keep_at_ms = Some(clock::now() + RETRY_FIRST_MS);
+            }
+        }
+    }
+
     /// Before the end. After TERM another logger goes on where this one stops, in the same line.
     fn empty_all(&mut self, end: End) {
         self.read_syslog(messages::AT_THE_END);
@@ -389,11 +507,21 @@ impl Logger<'_> {
         for slot in 0..self.logs.len() {
             self.empty(slot);
             match end {
-                End::Closed => self.finish(slot),
+                // The last writer: what is kept on a disk is brought there now.
+                End::Closed => {
+                    self.with(slot, |log, desk| log.ledger.finish(desk));
+                    self.ask_for(slot);
+                }
                 End::Asked => self.with(slot, |log, desk| {
                     let _ = log.ledger.heal(desk);
                 }),
             }
+        }
+        if end == End::Closed {
+            self.keep(true);
+        }
+        if let (End::Closed, Some(keeper)) = (end, self.keeper.take()) {
+            keeper.end();
         }
     }
 

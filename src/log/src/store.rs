@@ -7,11 +7,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::packet::Limits;
+use crate::page::Amount;
 use crate::stage::Left;
 
 /// The file being written.
@@ -26,6 +27,10 @@ pub(crate) struct Store {
     directory: PathBuf,
     open: Option<Open>,
     newest_archive: u64,
+    counts_gone: bool,
+    gone: Amount,
+    /// A file was made, renamed or removed since the last sync.
+    moved: bool,
 }
 
 struct Open {
@@ -41,7 +46,14 @@ struct Open {
 impl Store {
     /// The files in this directory; nothing is touched yet.
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Store { directory, open: None, newest_archive: 0 }
+        Store {
+            directory,
+            open: None,
+            newest_archive: 0,
+            counts_gone: false,
+            gone: Amount::default(),
+            moved: false,
+        }
     }
 
     /// Bytes in `current`; 0 while it is not open.
@@ -80,6 +92,52 @@ impl Store {
     pub(crate) fn age_sec(&self, second: u64) -> u64 {
         let since = self.open.as_ref().filter(|open| open.size > 0).map(|open| open.since_second);
         since.map_or(0, |since| second.saturating_sub(since))
+    }
+
+    /// From now on what is in files that are removed is counted.
+    pub(crate) fn count_gone(&mut self) {
+        self.counts_gone = true;
+    }
+
+    /// What was in the files that were removed.
+    pub(crate) fn gone(&self) -> Amount {
+        self.gone
+    }
+
+    /// Has the disk keep what was written.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if let Some(open) = &self.open {
+            open.file.sync_data()?;
+        }
+        if self.moved {
+            File::open(&self.directory)?.sync_all()?;
+            self.moved = false;
+        }
+        Ok(())
+    }
+
+    /// Cuts off what is behind the last line end; gives how many bytes that were.
+    pub(crate) fn mend(&mut self) -> io::Result<u64> {
+        let Some(open) = &mut self.open else { return Ok(0) };
+        let mut tail = [0; 4096];
+        let (before, mut size) = (open.size, open.size);
+        while size > 0 {
+            let length = size.min(tail.len() as u64);
+            let piece = &mut tail[..length as usize];
+            open.file.read_exact_at(piece, size - length)?;
+            match piece.iter().rposition(|byte| *byte == b'\n') {
+                Some(at) => {
+                    size = size - length + at as u64 + 1;
+                    break;
+                }
+                None => size -= length,
+            }
+        }
+        if size < before {
+            open.file.set_len(size)?;
+            (open.size, open.mid_line) = (size, false);
+        }
+        Ok(before - size)
     }
 
     /// Gives the descriptor back; the next `prepare` opens it again.
@@ -130,34 +188,72 @@ impl Store {
         let current = self.directory.join(CURRENT);
         let kept = archives_kept(limits);
         if kept == 0 {
-            gone_is_fine(fs::remove_file(&current))?;
+            self.remove(&current)?;
         } else {
             self.prune(kept - 1)?;
             let archive = self.directory.join(archive_name(self.newest_archive + 1));
             gone_is_fine(fs::rename(&current, archive))?;
             self.newest_archive += 1;
         }
+        self.moved = true;
         self.open = None;
         self.open = Some(open(&current, limits.owner, second)?);
         Ok(())
     }
 
     /// Removes the oldest archive, to make room on a full file system. True if there was one.
-    pub(crate) fn remove_oldest(&self) -> bool {
+    pub(crate) fn remove_oldest(&mut self) -> bool {
         let oldest = archives(&self.directory).ok().and_then(|found| found.min());
-        oldest.is_some_and(|number| {
-            fs::remove_file(self.directory.join(archive_name(number))).is_ok()
-        })
+        oldest.is_some_and(|number| self.remove(&self.directory.join(archive_name(number))).is_ok())
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        if self.counts_gone {
+            let mut chunk = [0; 4096];
+            let amount = count(path, u64::MAX, &mut chunk).unwrap_or_default();
+            self.gone = self.gone.plus(amount);
+        }
+        self.moved = true;
+        gone_is_fine(fs::remove_file(path))
     }
 
     /// Removes all but the newest archives.
-    fn prune(&self, kept: u64) -> io::Result<()> {
-        for number in archives(&self.directory)? {
+    fn prune(&mut self, kept: u64) -> io::Result<()> {
+        let found: Vec<_> = archives(&self.directory)?.collect();
+        for number in found {
             if number + kept <= self.newest_archive {
-                gone_is_fine(fs::remove_file(self.directory.join(archive_name(number))))?;
+                self.remove(&self.directory.join(archive_name(number)))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Whether there is no room left.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// The files of the log in this directory, the oldest first; none if it is not there.
+pub(crate) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut numbers: Vec<_> = match archives(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?.collect(),
+    };
+    numbers.sort_unstable();
+    let names = numbers.into_iter().map(archive_name).chain([CURRENT.to_owned()]);
+    Ok(names.map(|name| directory.join(name)).collect())
+}
+
+/// How much is in the first bytes of this file, at most so many.
+pub(crate) fn count(path: &Path, most: u64, chunk: &mut [u8]) -> io::Result<Amount> {
+    let mut file = File::open(path)?.take(most);
+    let mut amount = Amount::default();
+    loop {
+        match file.read(chunk)? {
+            0 => return Ok(amount),
+            length => amount = amount.plus(Amount::of(&chunk[..length])),
+        }
     }
 }
 

@@ -181,7 +181,7 @@ fn launch(
     };
     let tty = draft.tty_path.as_ref();
     let tty = tty.and_then(|path| notes.take(&path.span, specifiers.expand(&path.value)));
-    let log = log::compile(&draft.log, &world.users, notes);
+    let log = log::compile(&draft.log, specifiers, &world.users, notes);
     let identity = identity?;
     let (log, log_words) = log?;
     let envp = variables(draft, &identity, specifiers, world.root, notes);

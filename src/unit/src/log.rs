@@ -7,22 +7,44 @@ use toml::de::DeValue;
 
 use crate::diagnostic::{Complaint, Notes};
 use crate::draft::{At, Draft, Item, kind_word};
+use crate::reference::shown;
+use crate::specifier::Specifiers;
 use crate::users::Users;
 use crate::{draft, size};
 
 /// What `[log]` says; None where it says nothing.
 #[derive(Debug, Default)]
 pub(crate) struct LogDraft {
+    storage: Option<At<Storage>>,
+    directory: Option<At<String>>,
     max_size: Option<u32>,
     max_files: Option<u16>,
     max_age_sec: Option<u32>,
     timestamps: Option<&'static str>,
     rate_limit: Option<u32>,
+    flash_budget: Option<At<u64>>,
     user: Option<At<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Storage {
+    Ram,
+    Disk,
+    Flush,
 }
 
 /// The smallest file: a line and what is before it, some times over.
 const LEAST_SIZE: u64 = 4096;
+
+pub(crate) fn storage(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let words = [("ram", Storage::Ram), ("disk", Storage::Disk), ("flush", Storage::Flush)];
+    let value = notes.take(&item.span, draft::word(item.value, &words));
+    draft.log.storage = value.map(|value| At { span: item.span.clone(), value });
+}
+
+pub(crate) fn directory(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.log.directory = draft::path(item, notes);
+}
 
 pub(crate) fn max_size(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let checked = bytes(item.value).and_then(|bytes| match u32::try_from(bytes) {
@@ -62,6 +84,11 @@ pub(crate) fn rate_limit(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) 
     draft.log.rate_limit = notes.take(&item.span, checked);
 }
 
+pub(crate) fn flash_budget(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let value = notes.take(&item.span, bytes(item.value));
+    draft.log.flash_budget = value.map(|value| At { span: item.key.clone(), value });
+}
+
 pub(crate) fn user(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let value = notes.take(&item.span, draft::text_or_number(item.value));
     draft.log.user = value.map(|value| At { span: item.span.clone(), value });
@@ -70,6 +97,7 @@ pub(crate) fn user(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
 /// The policy, and the words for the logger. None if something of it cannot be.
 pub(crate) fn compile(
     log: &LogDraft,
+    specifiers: &Specifiers<'_>,
     users: &Users<'_>,
     notes: &mut Notes,
 ) -> Option<(LogPolicy, CString)> {
@@ -86,7 +114,47 @@ pub(crate) fn compile(
         let identity = notes.take(&user.span, users.user(&user.value, true))?;
         words.push(format!("owner={}:{}", identity.uid, identity.gid));
     }
+    words.extend(disk_words(log, specifiers, notes)?);
     CString::new(words.join(" ")).ok().map(|words| (policy, words))
+}
+
+fn disk_words(
+    log: &LogDraft,
+    specifiers: &Specifiers<'_>,
+    notes: &mut Notes,
+) -> Option<Vec<String>> {
+    let storage = log.storage.as_ref().map_or(Storage::Ram, |storage| storage.value);
+    let word = match storage {
+        Storage::Ram => {
+            let spans = [
+                log.directory.as_ref().map(|at| &at.span),
+                log.flash_budget.as_ref().map(|at| &at.span),
+            ];
+            for span in spans.into_iter().flatten() {
+                let hint = "storage = \"disk\" or \"flush\" reads it";
+                notes.warning(span, "without a meaning for storage `ram`", hint);
+            }
+            return Some(Vec::new());
+        }
+        Storage::Disk => "disk",
+        Storage::Flush => "flush",
+    };
+    let directory = match &log.directory {
+        Some(path) => {
+            let expanded = notes.take(&path.span, specifiers.expand(&path.value))?;
+            let plain = |c: char| !c.is_whitespace() && !c.is_control();
+            if !expanded.chars().all(plain) || expanded.len() > 255 || expanded.contains("/..") {
+                let message = format!("`{}` cannot be a log's directory", shown(&expanded));
+                notes.error_with(&path.span, message, "no spaces, no `..`, at most 255 bytes");
+                return None;
+            }
+            expanded
+        }
+        None => format!("/var/log/ettan/{}", specifiers.unit),
+    };
+    let mut words = vec![format!("storage={word}"), format!("dir={directory}")];
+    words.extend(log.flash_budget.as_ref().map(|budget| format!("budget={}", budget.value)));
+    Some(words)
 }
 
 fn bytes(value: &DeValue<'_>) -> Result<u64, Complaint> {

@@ -60,6 +60,15 @@ fn log_keys_become_words_for_the_logger() {
         let words = world.launch("a").log_words;
         assert_eq!(words, c"stamps=tai64n age=86400 rate=50 owner=0:0");
     });
+    with(&log("storage = \"disk\"\nflash-budget = \"1M\""), |world| {
+        let words = world.launch("a").log_words;
+        assert_eq!(words, c"storage=disk dir=/var/log/ettan/a budget=1048576");
+    });
+    with(&log("storage = \"flush\"\ndirectory = \"/data/%n\""), |world| {
+        assert_eq!(world.launch("a").log_words, c"storage=flush dir=/data/a");
+    });
+    refused(log("storage = \"disk\"\ndirectory = \"/a b\""), &["cannot be a log's directory"]);
+    refused(log("storage = \"tape\""), &["not one of them"]);
     refused(log("max-size = \"1K\""), &["smaller than"]);
     refused(log("max-size = \"5G\""), &["larger than"]);
     refused(log("max-size = true"), &["a boolean is not a size"]);

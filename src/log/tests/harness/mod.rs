@@ -189,6 +189,14 @@ impl World {
         self.send_with(packet, &mut SendAncillaryBuffer::default());
     }
 
+    /// The same to a logger that may be gone. True if it was heard.
+    pub(crate) fn try_send(&self, packet: &str) -> bool {
+        let control = self.control.as_ref().unwrap();
+        let parts = [IoSlice::new(packet.as_bytes())];
+        let mut none = SendAncillaryBuffer::default();
+        sendmsg(control, &parts, &mut none, SendFlags::NOSIGNAL).is_ok()
+    }
+
     fn send_with(&self, packet: &str, ancillary: &mut SendAncillaryBuffer<'_, '_, '_>) {
         let control = self.control.as_ref().unwrap();
         let parts = [IoSlice::new(packet.as_bytes())];
@@ -351,6 +359,7 @@ pub(crate) fn output(lines: &[Line]) -> Vec<u8> {
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> =
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| !file.ends_with(".disk"));
     files.sort();
     files
 }

@@ -1,0 +1,156 @@
+//! Stories of logs that are kept on a disk: copied whole, gone on with after a kill, a power cut,
+//! a failure.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::{Folder, World, be_a_logger, expect_file, files, lines, output, say, story};
+
+const ROLE: &str = "logger_process";
+
+/// Not a test: what the processes that tests start do.
+#[test]
+fn logger_process() {
+    be_a_logger();
+}
+
+fn numbered(numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|n| format!("{n:098} \n")).collect()
+}
+
+fn all_of(folder: &Path) -> Vec<u8> {
+    let texts: Vec<_> = files(folder).iter().map(|file| fs::read(file).unwrap()).collect();
+    texts.concat()
+}
+
+fn notes(folder: &Path) -> Vec<String> {
+    let notes = lines(&all_of(folder)).into_iter().filter(|line| line.lead == '*');
+    notes.map(|line| String::from_utf8(line.text).unwrap()).collect()
+}
+
+/// A folder that stands for the disk, and what the logger is told of it.
+fn disk(words: &str) -> (Folder, PathBuf, String) {
+    let disk = Folder::new();
+    let place = disk.path().join("log/web");
+    let words = format!("{words} dir={}", place.display());
+    (disk, place, words)
+}
+
+fn note_of(world: &World) -> PathBuf {
+    world.folder.path().join("web/.disk")
+}
+
+#[test]
+fn f6_1_the_copy_on_disk_is_whole_whenever_the_logger_is_killed() {
+    story(|| {
+        let (_disk, place, words) = disk("20000 1000 storage=disk");
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        for round in 0..40 {
+            say(&web, numbered(round * 100..round * 100 + 100));
+            if world.try_send("flush") {
+                for _ in 0..round * 20_000 {
+                    std::hint::spin_loop();
+                }
+            }
+            world.kill();
+            world.start_process(&[], ROLE);
+            world.reopen_with("web", &words, &web);
+        }
+        world.end();
+        assert_eq!(notes(&place), [""; 0]);
+        let (kept, said) = (output(&lines(&all_of(&place))), numbered(0..4000));
+        let same = kept.iter().zip(said.as_bytes()).take_while(|(a, b)| a == b).count();
+        assert!(kept == said.as_bytes(), "{} became {}, from {same} on", said.len(), kept.len());
+        assert!(files(&place).len() > 10);
+    });
+}
+
+#[test]
+fn f6_9_half_a_line_that_a_power_cut_left_is_cut_off_and_told() {
+    story(|| {
+        let (_disk, place, words) = disk("20000 4 storage=flush");
+        fs::create_dir_all(&place).unwrap();
+        fs::write(
+            place.join("current"),
+            "2026-11-21T00:00:00.000Z whole\n2026-11-21T00:00:00.0\0\0",
+        )
+        .unwrap();
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        say(&web, "after\n");
+        world.end();
+        assert_eq!(output(&lines(&all_of(&place))), b"whole\nafter\n");
+        assert_eq!(notes(&place), ["cut off 23 bytes here: half a line, as the power left it"]);
+    });
+}
+
+#[test]
+fn f6_5_what_memory_let_go_while_the_disk_failed_is_told_to_the_byte() {
+    story(|| {
+        let (disk, place, words) = disk("4096 2 storage=disk");
+        // A file where the folder should be.
+        fs::write(disk.path().join("log"), "in the way").unwrap();
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        say(&web, numbered(0..30));
+        world.send("flush");
+        expect_file(&note_of(&world), |note| note.windows(6).any(|word| word == b"error="));
+        say(&web, numbered(30..100));
+        fs::remove_file(disk.path().join("log")).unwrap();
+        world.expect("web", |log| log.ends_with(numbered(99..100).as_bytes()));
+        world.end();
+        let log = lines(&all_of(&place));
+        let kept = output(&log);
+        assert!(numbered(0..100).into_bytes().ends_with(&kept), "the newest lines are kept");
+        assert!((20 * 100..=80 * 100).contains(&kept.len()), "{}", kept.len());
+        let note = fs::read_to_string(note_of(&world)).unwrap();
+        assert!(!note.contains("error="), "{note}");
+    });
+}
+
+#[test]
+fn the_budget_of_a_day_is_kept_to() {
+    story(|| {
+        let (_disk, place, words) = disk("200000 4 storage=disk budget=70000");
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        for round in 0..10 {
+            say(&web, numbered(round * 100..round * 100 + 100));
+            world.expect("web", |log| {
+                log.ends_with(numbered(round * 100 + 99..round * 100 + 100).as_bytes())
+            });
+            world.send("flush");
+        }
+        expect_file(&note_of(&world), |note| {
+            String::from_utf8_lossy(note).contains("used-up=true")
+        });
+        world.end();
+        let size = all_of(&place).len();
+        assert!((50_000..=70_000).contains(&size), "{size}");
+        let kept = output(&lines(&all_of(&place)));
+        assert!(numbered(0..1000).as_bytes().starts_with(&kept));
+    });
+}
+
+#[test]
+fn a_log_in_memory_goes_to_the_disk_when_its_unit_crashed() {
+    story(|| {
+        let (_disk, place, words) = disk("20000 4 storage=flush");
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        say(&web, "one\n");
+        world.send("mark web ended: exited with status 0");
+        world.expect("web", |log| log.ends_with(b"status 0\n"));
+        say(&web, "two\n");
+        world.expect("web", |log| log.ends_with(b" two\n"));
+        assert!(!place.exists());
+        world.send("mark web ended: killed by signal 9 (KILL)");
+        expect_file(&place.join("current"), |log| log.ends_with(b"(KILL)\n"));
+        world.end();
+        assert_eq!(output(&lines(&all_of(&place))), b"one\ntwo\n");
+    });
+}
