@@ -9,7 +9,7 @@ pub fn packet(bytes: &[u8]) -> Option<Option<&str>> {
         Packet::Open { name, .. } | Packet::Close { name } | Packet::Mark { name, .. } => {
             Some(name)
         }
-        Packet::Syslog | Packet::Kernel => None,
+        Packet::Flush | Packet::Syslog | Packet::Kernel => None,
     })
 }
 

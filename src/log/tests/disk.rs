@@ -154,3 +154,30 @@ fn a_log_in_memory_goes_to_the_disk_when_its_unit_crashed() {
         assert_eq!(output(&lines(&all_of(&place))), b"one\ntwo\n");
     });
 }
+
+#[test]
+fn f6_5_a_disk_that_hangs_holds_up_no_log() {
+    story(|| {
+        let (_disk, place, words) = disk("200000 4 storage=disk");
+        // Longer than the story may take.
+        let hang = "inject=fdatasync:delay_enter=60000000";
+        let before =
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", hang];
+        let mut world = World::process(&before, ROLE);
+        let web = world.open_with("web", &words);
+        let other = world.open_with("other", "200000 4");
+        say(&web, "first\n");
+        world.send("flush");
+        expect_file(&place.join("current"), |log| log.ends_with(b" first\n"));
+        for n in 0..200 {
+            let line = numbered(n..n + 1);
+            for (name, pipe) in [("web", &web), ("other", &other)] {
+                say(pipe, &line);
+                world.expect(name, |log| log.ends_with(line.as_bytes()));
+            }
+            world.send("flush");
+        }
+        assert!(fs::read(place.join("current")).unwrap().ends_with(b" first\n"));
+        world.kill();
+    });
+}

@@ -128,6 +128,19 @@ fn a_unit_says_how_its_log_is_kept_and_a_reload_holds_at_once() {
 }
 
 #[test]
+fn a_log_on_disk_is_there_when_its_unit_crashed() {
+    let mut machine = Namespace::usual();
+    let crash = shell("echo last words; kill -9 $$");
+    machine.unit("d", &format!("{crash}restart = \"no\"\n[log]\nstorage = \"flush\"\n"));
+    machine.boot();
+    machine.expect(&["d failed"]);
+    machine.until("it is on the disk", |machine| {
+        let log = machine.sh("cat /var/log/ettan/d/current").out;
+        log.contains(" last words") && log.contains("*ended: killed by signal 9")
+    });
+}
+
+#[test]
 fn f6_2_flood_does_not_slow_the_others() {
     let mut machine = Namespace::usual();
     machine.unit("flood", &shell("exec yes a line that is repeated for ever and ever"));
