@@ -10,7 +10,7 @@ use ettan_table::write::EntryLaunch;
 use ettan_table::{Extra, MAX_ARGUMENTS, MAX_VARIABLES};
 
 use crate::diagnostic::{Complaint, Diagnostic, Notes, Source};
-use crate::document;
+use crate::document::{self, Content};
 use crate::draft::{At, Draft, Type};
 use crate::files::Found;
 use crate::log;
@@ -56,7 +56,8 @@ impl<'a> World<'a> {
 
 /// The unit in a file; None when something in it is an error.
 pub(crate) fn compile(found: Found, world: &World<'_>) -> (Option<Compiled>, Vec<Diagnostic>) {
-    let (draft, mut notes) = document::read(&found.name, &found.file, found.bytes);
+    let file = Content { name: found.file, bytes: found.bytes };
+    let (draft, mut notes) = document::read(&found.name, file, found.drop_ins);
     let compiled = finish(&found.name, found.autostart, draft, world, &mut notes);
     let compiled = compiled.filter(|_| !notes.failed());
     (compiled, notes.finish())

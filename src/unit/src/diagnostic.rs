@@ -99,15 +99,17 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// The text of one unit file, for pointing into it.
+/// The text of one unit file and of its drop-ins, for pointing into it.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// The unit's name.
     pub(crate) unit: String,
     /// The file, as seen from inside the root.
     pub(crate) file: String,
-    /// Its content; lossy where it was no UTF-8.
+    /// Its content, then that of its drop-ins; lossy where it was no UTF-8.
     pub(crate) text: String,
+    /// Where in the text each drop-in begins, in order, and its file.
+    pub(crate) drop_ins: Vec<(usize, String)>,
 }
 
 impl Source {
@@ -122,17 +124,32 @@ impl Source {
         Diagnostic {
             severity,
             unit: Some(self.unit.clone()),
-            file: self.file.clone(),
+            file: self.file_at(span.start).to_string(),
             place: Some(self.place(span)),
             message: message.into(),
             hint,
         }
     }
 
+    /// The parts of the text: where each begins and ends.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+        let starts = std::iter::once(0).chain(self.drop_ins.iter().map(|(start, _)| *start));
+        let ends = self.drop_ins.iter().map(|(start, _)| *start);
+        starts.zip(ends.chain([self.text.len()])).map(|(start, end)| start..end)
+    }
+
+    /// The file that the byte `at` is of.
+    fn file_at(&self, at: usize) -> &str {
+        let before = self.drop_ins.iter().rev().find(|(start, _)| *start <= at);
+        before.map_or(&self.file, |(_, file)| file)
+    }
+
     /// Where `span` begins, and how much of it is on that line.
     fn place(&self, span: &Range<usize>) -> Place {
-        let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
-        let skipped = self.text.len().saturating_sub(text.len());
+        let part = self.parts().filter(|part| part.start <= span.start).last().unwrap_or(0..0);
+        let whole = self.text.get(part.clone()).unwrap_or("");
+        let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
+        let skipped = part.end.saturating_sub(text.len());
         let start = floor(text, span.start.saturating_sub(skipped));
         let end = floor(text, span.end.saturating_sub(skipped)).max(start);
         let (before, after) = text.split_at(start);
@@ -267,15 +284,17 @@ impl Notes {
         if self.syntax == 0 {
             return false;
         }
-        let line = self.source.place(span).line;
+        let (line, file) = (self.source.place(span).line, self.source.file_at(span.start));
         let mut syntax = self.list.iter().take(self.syntax);
-        syntax.any(|error| error.place.as_ref().is_some_and(|place| place.line == line))
+        syntax.any(|error| {
+            error.file == file && error.place.as_ref().is_some_and(|place| place.line == line)
+        })
     }
 
     /// In the order of the file.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         let place = |d: &Diagnostic| d.place.as_ref().map(|place| (place.line, place.column));
-        crate::names::sort_by(&mut self.list, |a, b| place(a).cmp(&place(b)));
+        crate::names::sort_by(&mut self.list, |a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
         if self.unsaid > 0 {
             self.list.push(Diagnostic {
                 severity: Severity::Error,

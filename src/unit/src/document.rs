@@ -14,16 +14,21 @@ use crate::reference::shown;
 /// The most syntax errors of one file that are shown: one mistake makes many.
 const MAX_SYNTAX: usize = 3;
 
-/// Reads `bytes`, the content of `file`, as unit `unit`. What is wrong is in the notes.
-pub(crate) fn read(unit: &str, file: &str, bytes: Vec<u8>) -> (Draft, Notes) {
-    let (text, bad) = match String::from_utf8(bytes) {
-        Ok(text) => (text, None),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(at))
-        }
-    };
-    let source = Source { unit: unit.into(), file: file.into(), text };
+/// Reads a unit's file, then its drop-ins, each of whose keys takes the place of the same one
+/// before. What is wrong is in the notes.
+pub(crate) fn read(unit: &str, file: Content, drop_ins: Vec<Content>) -> (Draft, Notes) {
+    let (mut text, mut bad) = decode(file.bytes);
+    let mut source =
+        Source { unit: unit.into(), file: file.name, text: String::new(), drop_ins: Vec::new() };
+    for drop_in in drop_ins {
+        let (content, wrong) = decode(drop_in.bytes);
+        text.push('\n');
+        let start = text.len();
+        source.drop_ins.push((start, drop_in.name));
+        text.push_str(&content);
+        bad = bad.or(wrong.map(|at| start.saturating_add(at)));
+    }
+    source.text = text;
     let mut notes = Notes::new(Rc::new(source));
     let source = Rc::clone(&notes.source);
     let mut draft = Draft::default();
@@ -37,9 +42,33 @@ pub(crate) fn read(unit: &str, file: &str, bytes: Vec<u8>) -> (Draft, Notes) {
     } else if let Some(at) = source.text.find('\0') {
         notes.error(&(at..at), "the file holds a NUL character");
     } else {
-        walk(&source.text, &mut draft, &mut notes);
+        for part in source.parts() {
+            // Blanks in front give every place its distance from the beginning of the whole.
+            let content = source.text.get(part.clone()).unwrap_or("");
+            let marked = content.strip_prefix('\u{feff}').unwrap_or(content);
+            let blanks = part.end.saturating_sub(marked.len());
+            walk(&format!("{:blanks$}{marked}", ""), &mut draft, &mut notes);
+        }
     }
     (draft, notes)
+}
+
+/// A file's name and content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The text, and where it is none.
+fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(at))
+        }
+    }
 }
 
 fn walk(text: &str, draft: &mut Draft, notes: &mut Notes) {

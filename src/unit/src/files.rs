@@ -8,6 +8,7 @@ use ettan_core::MAX_UNITS;
 use ettan_table::is_name;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::document::Content;
 use crate::former::Former;
 use crate::names::{Names, sort_by};
 use crate::reference;
@@ -28,7 +29,7 @@ pub(crate) const ADMIN: &str = "/etc/units";
 pub(crate) const SHIPPED: &str = "/usr/lib/units";
 
 /// A unit file that was found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     /// The unit's name.
     pub(crate) name: String,
@@ -38,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) autostart: bool,
     /// Its content.
     pub(crate) bytes: Vec<u8>,
+    /// The files that change it, in order.
+    pub(crate) drop_ins: Vec<Content>,
 }
 
 /// Why a name has no usable unit.
@@ -54,12 +57,16 @@ pub(crate) enum Absent {
 pub(crate) struct Search {
     /// The files to read units from, by name.
     pub(crate) found: Names<Found>,
+    /// The files of templates (`NAME@`), by name.
+    pub(crate) templates: Names<Found>,
     /// Names that are taken but have no usable file.
     pub(crate) absent: Names<Absent>,
     /// What was skipped, and why.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The first file that was one too many, and how many there were.
     beyond: Option<(String, usize)>,
+    /// Drop-ins by unit, then by their own name; without content where masked.
+    drop_ins: Names<Names<Option<Content>>>,
 }
 
 /// Looks through the directories of `root`. A directory that cannot be read refuses all units of
@@ -70,6 +77,8 @@ pub(crate) fn search(root: &Path, former: &Former<'_>) -> Search {
     for directory in DIRECTORIES {
         search.directory(root, directory, &owners, former);
     }
+    search.attach_drop_ins();
+    search.part_templates();
     if let Some((first, count)) = search.beyond.take() {
         let message = format!("{count} files from here on are not used: at most {MAX_FOUND} units");
         search.say(Severity::Error, None, &first, (message, None));
@@ -91,7 +100,8 @@ pub(crate) fn overlay(search: &mut Search, path: &Path) {
     let looked = odd_name(unit).map_or_else(|| read_unit(path, false, None), Err);
     match looked {
         Ok(Look::Unit(bytes)) => {
-            let found = Found { name: unit.into(), file, autostart: true, bytes };
+            let found =
+                Found { name: unit.into(), file, autostart: true, bytes, drop_ins: Vec::new() };
             search.found.insert(unit, found);
         }
         Ok(Look::Masked) => {}
@@ -137,7 +147,7 @@ impl Search {
             if let Some(unit) = name.strip_suffix(".toml") {
                 self.entry(root, directory, unit, is_regular, owners);
             } else if let Some(unit) = name.strip_suffix(".toml.d") {
-                self.drop_ins(root, directory, unit);
+                self.drop_ins(root, directory, unit, owners);
             }
         }
     }
@@ -175,7 +185,8 @@ impl Search {
             Ok(Look::Unit(bytes)) => {
                 let name = unit.to_string();
                 let autostart = directory != SHIPPED;
-                self.found.insert(unit, Found { name, file, autostart, bytes });
+                let drop_ins = Vec::new();
+                self.found.insert(unit, Found { name, file, autostart, bytes, drop_ins });
             }
             Ok(Look::Masked) => {
                 self.absent.insert(unit, Absent::Masked);
@@ -198,20 +209,97 @@ impl Search {
         true
     }
 
-    /// A unit without its drop-ins would run with other rights than its admin wrote down.
-    fn drop_ins(&mut self, root: &Path, directory: &str, unit: &str) {
-        let file = format!("{directory}/{unit}.toml.d");
-        let toml =
-            |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "toml");
-        let path = resolve(root, Path::new(&file)).and_then(std::fs::read_dir);
-        if !path.is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| toml(&e)))) {
-            return;
+    /// Those of one directory. The same name in an earlier directory comes first.
+    fn drop_ins(&mut self, root: &Path, directory: &str, unit: &str, owners: &Owners) {
+        let folder = format!("{directory}/{unit}.toml.d");
+        let names = match list(root, &folder, owners) {
+            Ok((names, false)) => names,
+            Ok((_, true)) => {
+                let words = (format!("more than {MAX_ENTRIES} drop-ins"), None);
+                return self.refuse(unit, &folder, words);
+            }
+            Err(ListFault::Missing) => return,
+            Err(ListFault::Bad(words)) => return self.refuse(unit, &folder, words),
+        };
+        for (name, is_regular) in names {
+            let name = name.to_string_lossy().into_owned();
+            let known = self.drop_ins.get(unit).is_some_and(|known| known.contains(&name));
+            if known || !name.ends_with(".toml") {
+                continue;
+            }
+            let file = format!("{folder}/{name}");
+            let content = match look(root, &file, is_regular, owners) {
+                Ok(Look::Unit(bytes)) => Some(Content { name: file, bytes }),
+                Ok(Look::Masked) => None,
+                Err(words) => {
+                    self.refuse(unit, &file, words);
+                    continue;
+                }
+            };
+            self.drop_ins.insert_new(unit, Names::default());
+            if let Some(known) = self.drop_ins.get_mut(unit) {
+                known.insert(&name, content);
+            }
         }
-        let message = "drop-ins are not supported yet: the unit is refused".to_string();
-        let hint = Some(format!("merge them into {unit}.toml"));
-        self.say(Severity::Error, Some(unit), &file, (message, hint));
+    }
+
+    /// A unit without its drop-ins would run with other rights than its admin wrote down.
+    fn refuse(&mut self, unit: &str, file: &str, words: Words) {
+        self.say(Severity::Error, Some(unit), file, words);
         self.found.remove(unit);
         self.absent.insert_new(unit, Absent::Refused);
+    }
+
+    /// Gives each unit its drop-ins, those of its template before its own of the same name.
+    fn attach_drop_ins(&mut self) {
+        let names: Vec<String> = self.found.names().map(ToString::to_string).collect();
+        for name in &names {
+            let template = template_of(name).filter(|template| template != name);
+            let mut list: Vec<(String, Content)> = Vec::new();
+            for owner in template.iter().chain([name]) {
+                let Some(drop_ins) = self.drop_ins.get(owner) else { continue };
+                let pairs = drop_ins.names().zip(drop_ins.values());
+                list.extend(
+                    pairs.filter_map(|(name, content)| Some((name.to_string(), content.clone()?))),
+                );
+            }
+            sort_by(&mut list, |a, b| a.0.cmp(&b.0));
+            if let Some(found) = self.found.get_mut(name) {
+                found.drop_ins = list.into_iter().map(|(_, content)| content).collect();
+            }
+        }
+        let known = |name: &str| self.found.contains(name) || self.absent.contains(name);
+        let owners = self.drop_ins.names().zip(self.drop_ins.values());
+        let lost = owners.filter(|(name, _)| !known(name) && template_of(name).is_none());
+        let first = |files: &Names<Option<Content>>| {
+            files.values().flatten().next().map(|content| content.name.clone())
+        };
+        let lost: Vec<(String, Option<String>)> =
+            lost.map(|(name, files)| (name.to_string(), first(files))).collect();
+        for (name, file) in lost {
+            let words = (format!("there is no unit `{name}` that this could change"), None);
+            let file = file.unwrap_or_else(|| format!("{name}.toml.d"));
+            self.say(Severity::Warning, Some(&name), &file, words);
+        }
+    }
+
+    /// A template is no unit.
+    fn part_templates(&mut self) {
+        let all = core::mem::take(&mut self.found);
+        for found in all.into_values() {
+            let name = found.name.clone();
+            let place = if name.ends_with('@') { &mut self.templates } else { &mut self.found };
+            place.insert(&name, found);
+        }
+    }
+
+    /// The instance called `name`, made of its template; its own drop-ins come last.
+    pub(crate) fn instance(&self, name: &str) -> Option<Found> {
+        let template = self.templates.get(&template_of(name)?)?;
+        let mut found = Found { name: name.into(), autostart: false, ..template.clone() };
+        let own = self.drop_ins.get(name);
+        found.drop_ins.extend(own.into_iter().flat_map(Names::values).flatten().cloned());
+        Some(found)
     }
 
     /// `Web` and `web` are two units; hardly ever is that meant.
@@ -363,8 +451,8 @@ pub(crate) fn odd_name(unit: &str) -> Option<Words> {
     if unit == "ettan" || of_our_own {
         return Some(("the name of a unit or a log of Ettan's own: skipped".into(), None));
     }
-    if unit.ends_with('@') {
-        return Some(("templates are not supported yet: skipped".into(), None));
+    if unit.starts_with('@') {
+        return Some(("a template has a name in front of the `@`: skipped".into(), None));
     }
     reference::taken_by_condition(unit).map(|condition| {
         (format!("`{unit}` is a name of the condition `{condition}`: skipped"), None)
@@ -374,4 +462,10 @@ pub(crate) fn odd_name(unit: &str) -> Option<Words> {
 fn same_file(root: &Path, one: &str, other: &str) -> bool {
     let real = |file: &str| resolve_inside(root, Path::new(file)).ok();
     real(one).is_some() && real(one) == real(other)
+}
+
+/// `getty@` for `getty@tty1`; None for what is no instance.
+pub(crate) fn template_of(name: &str) -> Option<String> {
+    let (prefix, _) = name.split_once('@')?;
+    (!prefix.is_empty()).then(|| format!("{prefix}@"))
 }

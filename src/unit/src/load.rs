@@ -7,7 +7,7 @@ use ettan_table::write::{Entry, Overflow, encode};
 
 use crate::compile::{World, compile};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::files::{self, Absent, Found, Search};
+use crate::files::{self, Absent, Found, MAX_FOUND, Search};
 use crate::former::{self, Former, Kept};
 use crate::graph::{self, Units};
 use crate::names::{Names, sort_by};
@@ -48,7 +48,8 @@ fn load_after(root: &Path, former: Former<'_>) -> Loaded {
 #[must_use]
 pub fn read_alone(name: &str, file: &str, bytes: Vec<u8>) -> (Option<Vec<u8>>, Vec<Diagnostic>) {
     let world = World::new(Path::new("/nonexistent"));
-    let found = Found { name: name.into(), file: file.into(), autostart: true, bytes };
+    let drop_ins = Vec::new();
+    let found = Found { name: name.into(), file: file.into(), autostart: true, bytes, drop_ins };
     let (unit, mut diagnostics) = compile(found, &world);
     let entry = unit.map(|unit| Entry {
         unit: unit.unit,
@@ -75,20 +76,27 @@ pub(crate) fn gather(root: &Path, files: &[PathBuf], former: Former<'_>) -> Gath
     for file in files {
         files::overlay(&mut search, file);
     }
-    let Search { found, mut absent, mut diagnostics, .. } = search;
     let world = World::new(root);
     let mut units: Units = Names::default();
-    for file in found.into_values() {
-        let name = file.name.clone();
-        let (unit, said) = compile(file, &world);
-        diagnostics.extend(said);
-        match unit {
-            Some(unit) => {
-                units.insert(&name, unit);
+    let mut diagnostics = core::mem::take(&mut search.diagnostics);
+    let mut files: Vec<Found> = core::mem::take(&mut search.found).into_values().collect();
+    while !files.is_empty() {
+        for file in files.drain(..) {
+            let name = file.name.clone();
+            let (unit, said) = compile(file, &world);
+            diagnostics.extend(said);
+            match unit {
+                Some(unit) => units.insert(&name, unit),
+                None => search.absent.insert(&name, Absent::Refused),
             }
-            None => {
-                absent.insert(&name, Absent::Refused);
-            }
+        }
+        files = wanted_instances(&units, &search);
+    }
+    let mut absent = search.absent;
+    for name in former.names().filter(|name| !units.contains(name)) {
+        let template = files::template_of(name);
+        if template.is_some_and(|template| absent.get(&template) == Some(&Absent::Refused)) {
+            absent.insert_new(name, Absent::Refused);
         }
     }
     diagnostics.extend(graph::refuse(&mut units, &mut absent, &former, root));
@@ -96,6 +104,21 @@ pub(crate) fn gather(root: &Path, files: &[PathBuf], former: Former<'_>) -> Gath
     let (entries, said) = graph::relate(&units, &absent, &former, &kept);
     diagnostics.extend(said);
     Gathered { units, kept, entries, diagnostics }
+}
+
+/// Instances that some unit wants and that are not there yet, made of their templates.
+fn wanted_instances(units: &Units, search: &Search) -> Vec<Found> {
+    let mut wanted: Names<Found> = Names::default();
+    for unit in units.values() {
+        for name in unit.wants.iter().chain(&unit.requires).map(|at| &at.value) {
+            let room = units.len().saturating_add(wanted.len()) < MAX_FOUND;
+            let known = units.contains(name) || search.absent.contains(name);
+            if let Some(found) = search.instance(name).filter(|_| room && !known) {
+                wanted.insert_new(name, found);
+            }
+        }
+    }
+    wanted.into_values().collect()
 }
 
 /// By file, then by place.

@@ -1,4 +1,4 @@
-//! Specifiers in commands, environment and paths: `%n`, `%p`, `%H`, `%%`.
+//! Specifiers in commands, environment and paths: `%n`, `%p`, `%i`, `%H`, `%%`.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -12,6 +12,16 @@ pub(crate) struct Specifiers<'a> {
 }
 
 impl Specifiers<'_> {
+    /// What follows the first `@` of the unit's name. Nothing in its place could turn
+    /// `/data/%i` into all of the data.
+    fn instance(&self) -> Result<&str, Complaint> {
+        let instance = self.unit.split_once('@').map(|(_, instance)| instance);
+        instance.ok_or_else(|| {
+            Complaint::new(format!("`%i` in `{}`, which is no instance", self.unit))
+                .hint("an instance is called NAME@INSTANCE")
+        })
+    }
+
     /// `text` with every specifier replaced.
     pub(crate) fn expand(&self, text: &str) -> Result<String, Complaint> {
         let mut parts = text.split('%');
@@ -27,9 +37,13 @@ impl Specifiers<'_> {
                     out.push('%');
                     out.push_str(parts.next().ok_or_else(lone)?);
                 }
-                Some('i' | '0') => {
-                    let message = "`%i` is not supported yet: there are no instances";
-                    return Err(Complaint::new(message));
+                Some('i') => out.push_str(self.instance()?),
+                Some('0') => {
+                    let (width, rest) = letters.as_str().split_once('i').ok_or_else(unpadded)?;
+                    let width = width.parse().ok().filter(|width| *width <= 9);
+                    out.push_str(&padded(self.instance()?, width.ok_or_else(unpadded)?));
+                    out.push_str(rest);
+                    continue;
                 }
                 Some(c) => {
                     let message = format!("unknown specifier `%{}`", c.escape_default());
@@ -40,6 +54,18 @@ impl Specifiers<'_> {
         }
         Ok(out)
     }
+}
+
+/// A number with zeros in front; anything else as it is.
+fn padded(instance: &str, width: usize) -> String {
+    if instance.is_empty() || !instance.bytes().all(|byte| byte.is_ascii_digit()) {
+        return instance.to_string();
+    }
+    format!("{instance:0>width$}")
+}
+
+fn unpadded() -> Complaint {
+    Complaint::new("`%0` begins a padded instance").hint("for example `%02i`")
 }
 
 fn lone() -> Complaint {
@@ -94,13 +120,21 @@ mod tests {
             ("%", None),
             ("a%", None),
             ("%%%", None),
-            ("%i", None),
-            ("%02i", None),
+            ("%i", Some("tty1")),
+            ("a%iz", Some("atty1z")),
+            ("%02i", Some("tty1")),
+            ("%0", None),
+            ("%0xi", None),
+            ("%0123i", None),
             ("%x", None),
             ("%ä", None),
         ];
         for (text, expected) in cases {
             assert_eq!(specifiers.expand(text).ok().as_deref(), expected, "{text}");
         }
+        let numbered = Specifiers { unit: "web@7", host: &host };
+        assert_eq!(numbered.expand("%i %02i %03i%p").ok().as_deref(), Some("7 07 007web"));
+        let plain = Specifiers { unit: "web", host: &host };
+        assert!(plain.expand("/data/%i").is_err() && plain.expand("%02i").is_err());
     }
 }

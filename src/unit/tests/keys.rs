@@ -181,7 +181,7 @@ fn exec_start_is_a_list_or_is_split_like_a_shell_would() {
     bad("\"-/bin/a\"", "prefixes as systemd has them");
     bad("\"/bin/a 'b\"", "is not closed");
     bad("\"/bin/a %x\"", "unknown specifier `%x`");
-    bad("\"/bin/a %i\"", "not supported yet");
+    bad("\"/bin/a %i\"", "`%i` in `a`, which is no instance");
     bad("\"/bin/a\\u0000\"", "cannot hold a NUL");
     bad(&format!("\"/bin/a{}\"", " x".repeat(256)), "257 arguments, at most 256");
     refused("[unit]\ndescription = \"x\"\n", &["`exec-start` is missing"]);
