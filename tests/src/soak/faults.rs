@@ -5,6 +5,7 @@ use super::Row;
 use super::dice::Dice;
 use super::gaps::Pings;
 use super::herd::{Herd, Plan};
+use super::watch::at_rest;
 use super::who::{Who, pause};
 use rustix::process::Signal;
 use std::time::Duration;
@@ -33,7 +34,8 @@ const KINDS: [&str; 3] = ["panic", "segv", "overflow"];
 pub(super) fn crashes(rounds: u64) -> Vec<Row> {
     under_load("faults", rounds, |target, dice| {
         let gap = target.pings.gap(|| fault(&target.who, dice));
-        target.who.ask(r#"{"verb":"fail","kind":"forget"}"#);
+        // Not heard where a second fault came late.
+        while target.who.ask(r#"{"verb":"fail","kind":"forget"}"#)["reply"] != "accepted" {}
         gap
     })
 }
@@ -83,6 +85,7 @@ fn under_load(
     let who = Who::of(&herd.machine);
     let pings = Pings::new(herd.machine.socket());
     let (mut target, mut dice) = (Target { who, pings }, Dice::new());
+    let open = at_rest(&herd.machine);
     herd.doom(life);
     let mut gaps = std::thread::scope(|scope| {
         let striker = scope.spawn(move || {
@@ -100,6 +103,7 @@ fn under_load(
         striker.join().expect("every strike is survived")
     });
     herd.gather();
+    let grown = at_rest(&herd.machine).abs_diff(open);
     let (lines, lost) = herd.lines();
     let counts = &herd.counts;
     let starts = SERVICES_AND_CHATTERERS.abs_diff(counts.starts - counts.kills);
@@ -109,6 +113,7 @@ fn under_load(
         Row::at_most("second instances", counts.kills, counts.doubles, 0),
         Row::at_most("lines lost or twice", lines, lost, 0),
         Row::at_most("zombies older than 1 s", rounds, herd.watch.old_zombies, 0),
+        Row::at_most("descriptors more or fewer", rounds, grown, 0),
         Row::p99(&format!("no answer around {what}"), &mut gaps, 50),
     ]
 }

@@ -4,7 +4,7 @@
 use super::Row;
 use super::dice::Dice;
 use super::herd::{Herd, Plan, SERVICES};
-use super::watch::descriptors;
+use super::watch::at_rest;
 use crate::Machine;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub(super) fn run(rounds: u64) -> Vec<Row> {
     // Everything is used once before memory counts.
     kill(&mut herd, SERVICES as u64 * 10);
     herd.watch.settled();
-    let open = quiet(&herd);
+    let open = at_rest(&herd.machine);
     kill(&mut herd, rounds);
     let counts = &herd.counts;
     let lost = (counts.kills + SERVICES as u64).abs_diff(counts.starts) + counts.missed;
@@ -31,7 +31,7 @@ pub(super) fn run(rounds: u64) -> Vec<Row> {
         Row::at_most("starts that nobody asked for", rounds, counts.unasked, 0),
         Row::at_most("zombies older than 1 s", rounds, herd.watch.old_zombies, 0),
     ];
-    let grown = quiet(&herd).abs_diff(open);
+    let grown = at_rest(&herd.machine).abs_diff(open);
     rows.push(Row::at_most("descriptors more or fewer", rounds, grown, 0));
     let moved = herd.watch.memory_moved_kib();
     rows.push(Row::at_most("memory of PID 1 moved, KiB", rounds, moved, 64));
@@ -61,17 +61,3 @@ fn life(dice: &mut Dice) -> Duration {
     let at_once = dice.below(8) == 0;
     Duration::from_micros(if at_once { 0 } else { dice.below(LIFE_MAX_US) })
 }
-
-/// Descriptors of process 1 when nothing is under way: the same number many times in a row.
-fn quiet(herd: &Herd) -> u64 {
-    let (mut last, mut times) = (0, 0);
-    while times < 20 {
-        assert!(!herd.machine.limit().over(), "descriptors come and go for ever");
-        rustix::event::poll(&mut [], Some(&MOMENT)).expect("a moment passes");
-        let now = descriptors(herd.machine.init());
-        (last, times) = (now, if now == last { times + 1 } else { 0 });
-    }
-    last
-}
-
-const MOMENT: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 10_000_000 };

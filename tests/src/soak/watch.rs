@@ -1,7 +1,7 @@
 //! What process 1 looks like from outside: memory, descriptors, and children it has not reaped.
 
 use super::patience;
-use crate::Process;
+use crate::{Machine, Namespace, Process};
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
@@ -87,6 +87,20 @@ fn memory_kib(pid: i32) -> Option<u64> {
 }
 
 /// How many descriptors a process has open.
-pub(crate) fn descriptors(pid: i32) -> u64 {
+fn descriptors(pid: i32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |fds| fds.count() as u64)
 }
+
+/// Descriptors of process 1 when nothing is under way: the same number many times in a row.
+pub(crate) fn at_rest(machine: &Namespace) -> u64 {
+    let (mut last, mut times) = (0, 0);
+    while times < 20 {
+        assert!(!machine.limit().over(), "descriptors come and go for ever");
+        rustix::event::poll(&mut [], Some(&MOMENT)).expect("a moment passes");
+        let now = descriptors(machine.init());
+        (last, times) = (now, if now == last { times + 1 } else { 0 });
+    }
+    last
+}
+
+const MOMENT: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 10_000_000 };

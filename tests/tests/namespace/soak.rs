@@ -3,26 +3,26 @@
 use ettan_tests::soak::sample;
 
 #[test]
-fn soak_kills() {
+fn f1_1_soak_kills() {
     sample("kills");
 }
 
 #[test]
-fn soak_crashes() {
+fn f3_5_soak_crashes() {
     sample("crashes");
 }
 
 #[test]
-fn soak_upgrades() {
+fn f8_10_soak_upgrades() {
     sample("upgrades");
 }
 
 #[test]
-fn soak_floods() {
+fn f3_7_soak_floods() {
     sample("floods");
 }
 
 #[test]
-fn soak_reuse() {
+fn f1_11_soak_reuse() {
     sample("reuse");
 }
