@@ -44,6 +44,7 @@ pub struct Local {
 /// A moment in seconds since 1970 by the local time zone (TZ, /etc/localtime). Reads files, and
 /// allocates: not for PID 1. None when its year has no room.
 #[must_use]
+#[allow(deprecated, reason = "libc announces a longer time_t for musl; this takes either")]
 pub fn local(second: i64) -> Option<Local> {
     // On 32-bit systems with an old C library a time may be shorter.
     let second = libc::time_t::try_from(second).ok()?;
