@@ -35,6 +35,9 @@ const STACK_BYTES: usize = 128 * 1024;
 /// Jobs that may wait: a job names a log, not bytes, so more of them say nothing new.
 const JOBS: usize = 64;
 
+/// Times that a log is looked at anew because it was rotated meanwhile. Then others have their turn.
+const TRIES: u32 = 32;
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const RETRY_FIRST_MS: u64 = 1_000;
 const RETRY_MOST_MS: u64 = 30_000;
@@ -202,44 +205,54 @@ impl Kept {
 
     fn copy(&mut self, chunk: &mut [u8]) -> io::Result<()> {
         self.open()?;
-        let files = store::files(&self.job.from)?;
-        let found = self.place.and_then(|place| {
-            files.iter().position(|file| inode(file).is_some_and(|inode| inode == place.from_inode))
-        });
-        if self.place.is_some() && found.is_none() {
+        for _ in 0..TRIES {
+            if self.copy_files(&held(&self.job.from)?, chunk)?.is_some() {
+                return self.store.sync();
+            }
+        }
+        Err(too_fast())
+    }
+
+    /// Copies what is new in these files. None when the log was rotated meanwhile, so that a name
+    /// means another file now.
+    fn copy_files(&mut self, files: &[Held], chunk: &mut [u8]) -> io::Result<Option<()>> {
+        let from_inode = self.place.map(|place| place.from_inode);
+        let found = files.iter().position(|file| Some(file.inode) == from_inode);
+        if from_inode.is_some() && found.is_none() {
             self.tell_gap()?;
         }
         if self.copied.is_none() {
-            self.copied = Some(self.count_copied(&files, found, chunk)?);
+            let Some(copied) = self.count_copied(files, found, chunk)? else { return Ok(None) };
+            self.copied = Some(copied);
         }
-        for (at, path) in files.iter().enumerate().skip(found.unwrap_or(0)) {
-            let Ok(mut file) = File::open(path) else { continue };
+        for (at, held) in files.iter().enumerate().skip(found.unwrap_or(0)) {
+            let Some(mut file) = held.open()? else { return Ok(None) };
             let from_byte =
                 if found == Some(at) { self.place.map_or(0, |p| p.from_byte) } else { 0 };
             let (to_inode, to_size) = (self.store.inode(), self.store.size());
-            let from_inode = file.metadata()?.ino();
-            self.place = Some(Place { from_inode, from_byte, to_inode, to_size });
+            self.place = Some(Place { from_inode: held.inode, from_byte, to_inode, to_size });
             if !self.copy_file(&mut file, chunk)? {
                 break;
             }
         }
-        self.store.sync()
+        Ok(Some(()))
     }
 
-    /// What was copied before, counted from what the logger wrote first.
+    /// What was copied before, counted from what the logger wrote first. None as above.
     fn count_copied(
         &self,
-        files: &[PathBuf],
+        files: &[Held],
         found: Option<usize>,
         chunk: &mut [u8],
-    ) -> io::Result<Amount> {
+    ) -> io::Result<Option<Amount>> {
         let mut copied = self.job.gone;
-        let (Some(found), Some(place)) = (found, self.place) else { return Ok(copied) };
-        for (at, path) in files.iter().enumerate().take(found + 1) {
+        let (Some(found), Some(place)) = (found, self.place) else { return Ok(Some(copied)) };
+        for (at, held) in files.iter().enumerate().take(found + 1) {
+            let Some(file) = held.open()? else { return Ok(None) };
             let most = if at == found { place.from_byte } else { u64::MAX };
-            copied = copied.plus(store::count(path, most, chunk)?);
+            copied = copied.plus(store::count(file.take(most), chunk)?);
         }
-        Ok(copied)
+        Ok(Some(copied))
     }
 
     /// Copies what is new in one file. False when the budget is used up.
@@ -392,6 +405,44 @@ fn second() -> u64 {
 
 fn inode(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|found| found.ino())
+}
+
+/// A file of the log in memory, as it was called when they were listed.
+struct Held {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Held {
+    /// None when the name means another file by now, or none.
+    fn open(&self) -> io::Result<Option<File>> {
+        let file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        Ok((file.metadata()?.ino() == self.inode).then_some(file))
+    }
+}
+
+/// The files of the log in this directory, the oldest first. The logger may rotate them any time,
+/// and each time adds a name: names that are the same afterwards meant the same files meanwhile.
+fn held(directory: &Path) -> io::Result<Vec<Held>> {
+    for _ in 0..TRIES {
+        let paths = store::files(directory)?;
+        let held = paths.iter().filter_map(|path| {
+            let path = path.clone();
+            inode(&path).map(|inode| Held { path, inode })
+        });
+        let held = held.collect();
+        if store::files(directory)? == paths {
+            return Ok(held);
+        }
+    }
+    Err(too_fast())
+}
+
+fn too_fast() -> io::Error {
+    io::Error::other("the log in memory is rotated faster than it can be read")
 }
 
 fn fill(file: &mut File, chunk: &mut [u8]) -> io::Result<usize> {

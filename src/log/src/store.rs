@@ -210,7 +210,8 @@ impl Store {
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         if self.counts_gone {
             let mut chunk = [0; 4096];
-            let amount = count(path, u64::MAX, &mut chunk).unwrap_or_default();
+            let file = File::open(path);
+            let amount = file.and_then(|file| count(file, &mut chunk)).unwrap_or_default();
             self.gone = self.gone.plus(amount);
         }
         self.moved = true;
@@ -245,9 +246,8 @@ pub(crate) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names.map(|name| directory.join(name)).collect())
 }
 
-/// How much is in the first bytes of this file, at most so many.
-pub(crate) fn count(path: &Path, most: u64, chunk: &mut [u8]) -> io::Result<Amount> {
-    let mut file = File::open(path)?.take(most);
+/// How much there is to read.
+pub(crate) fn count(mut file: impl io::Read, chunk: &mut [u8]) -> io::Result<Amount> {
     let mut amount = Amount::default();
     loop {
         match file.read(chunk)? {

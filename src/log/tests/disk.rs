@@ -70,6 +70,22 @@ fn f6_1_the_copy_on_disk_is_whole_whenever_the_logger_is_killed() {
 }
 
 #[test]
+fn f6_1_the_copy_on_disk_is_whole_while_the_log_rotates() {
+    story(|| {
+        let (_disk, place, words) = disk("1000 100000 storage=disk");
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        for round in 0..300 {
+            say(&web, numbered(round * 20..round * 20 + 20));
+            world.send("flush");
+        }
+        world.end();
+        assert_eq!(notes(&place), [""; 0]);
+        assert!(output(&lines(&all_of(&place))) == numbered(0..6_000).as_bytes());
+    });
+}
+
+#[test]
 fn f6_9_half_a_line_that_a_power_cut_left_is_cut_off_and_told() {
     story(|| {
         let (_disk, place, words) = disk("20000 4 storage=flush");
@@ -169,7 +185,7 @@ fn f6_5_a_disk_that_hangs_holds_up_no_log() {
         say(&web, "first\n");
         world.send("flush");
         expect_file(&place.join("current"), |log| log.ends_with(b" first\n"));
-        for n in 0..200 {
+        for n in 0..50 {
             let line = numbered(n..n + 1);
             for (name, pipe) in [("web", &web), ("other", &other)] {
                 say(pipe, &line);
