@@ -29,7 +29,7 @@ board() {
     virt)
         machine="-M virt -cpu cortex-a7 -smp 2 -m 512"
         arch=armhf kernel=linux-image-armmp
-        modules="ext4 virtio_mmio virtio_blk virtio_net"
+        modules="ext4 virtio_mmio virtio_blk virtio_net virtio_input softdog"
         disk=/dev/vda
         net="-device virtio-net-device,netdev=n0"
         ;;
@@ -39,4 +39,6 @@ board() {
     # zero: without this the kernel oopses at the one and complains of the other.
     append="console=ttyAMA0,115200 panic=5 loglevel=4 net.ifnames=0"
     append+=" initcall_blacklist=bcm2835_power_driver_init,bcm2835_i2c_driver_init"
+    # QEMU's Pi is reset the moment its watchdog is started.
+    [ "$name" = virt ] || append+=" ettan.watchdog=off"
 }

@@ -16,9 +16,11 @@ else
     card="-drive if=sd,format=raw,file=$image/sd.img"
 fi
 # At a terminal, Ctrl-A x ends QEMU; a program gets the bare console.
-serial="-monitor none -serial stdio"
+serial="-serial stdio"
+# Tests add hardware here, and a monitor to act on it.
+case ${ETTAN_QEMU:-} in *-monitor*) ;; *) serial+=" -monitor none" ;; esac
 [ ! -t 0 ] || serial="-serial mon:stdio"
 # shellcheck disable=SC2086 # the board's options are words
 exec qemu-system-arm $machine -kernel "$image/vmlinuz" -initrd "$image/initramfs" \
     ${dtb:+-dtb "$image/board.dtb"} -append "$append${ETTAN_APPEND:+ $ETTAN_APPEND}" $card \
-    -netdev "user,id=n0$forward" $net -display none $serial -no-reboot
+    -netdev "user,id=n0$forward" $net -display none $serial ${ETTAN_QEMU:-} -no-reboot

@@ -10,6 +10,8 @@ use crate::console::Console;
 use crate::notices::{sequence, words};
 use crate::{End, Limit, Machine, Output, Process, Story};
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -29,6 +31,10 @@ const SPARED: [&str; 3] = ["network", "telldusd", "cherrytelldus"];
 pub struct Qemu {
     board: String,
     overlay: PathBuf,
+    /// More options for QEMU.
+    options: String,
+    /// QEMU's own ear, once it was spoken to.
+    monitor: Option<UnixStream>,
     console: Option<Console>,
     /// The units that the present story has brought.
     units: Vec<String>,
@@ -52,6 +58,8 @@ impl Qemu {
         let mut machine = Self {
             board: board.to_owned(),
             overlay,
+            options: String::new(),
+            monitor: None,
             console: None,
             units: Vec::new(),
             end: None,
@@ -100,13 +108,41 @@ impl Qemu {
     /// When there is anything to repair, or only a journal to play back.
     #[track_caller]
     pub fn card_is_clean(&mut self) {
-        while self.console().is_on() && !self.limit.over() {
-            self.listen(Limit::moment());
-        }
+        let _ = self.is_off();
         let check = Command::new("e2fsck").arg("-fn").arg(self.image().join("sd.img")).output();
         let check = check.expect("e2fsck is there");
         let text = String::from_utf8_lossy(&check.stdout);
         assert!(check.status.success() && !text.contains("recover"), "{text}");
+    }
+
+    /// Whether QEMU ends by itself within the limit: the board was reset or switched off.
+    pub fn is_off(&mut self) -> bool {
+        while self.console().is_on() && !self.limit.over() {
+            self.listen(Limit::moment());
+        }
+        !self.console().is_on()
+    }
+
+    /// A keyboard is plugged in. Before the board boots.
+    pub fn has_keyboard(&mut self) {
+        self.options = format!(
+            "-device virtio-keyboard-device -monitor unix:{},server,nowait",
+            self.monitor().display()
+        );
+    }
+
+    /// Presses keys on that keyboard (`ctrl-alt-delete`).
+    ///
+    /// # Panics
+    /// When QEMU does not listen.
+    pub fn press(&mut self, keys: &str) {
+        let mut monitor = UnixStream::connect(self.monitor()).expect("QEMU's monitor");
+        writeln!(monitor, "sendkey {keys}").expect("QEMU takes commands");
+        self.monitor = Some(monitor);
+    }
+
+    fn monitor(&self) -> PathBuf {
+        PathBuf::from(format!("{}.monitor", self.overlay.display()))
     }
 
     /// Runs a command that must succeed.
@@ -226,6 +262,7 @@ impl Machine for Qemu {
         );
         let mut boot = Command::new(scripts.join("boot.sh"));
         boot.arg(&self.board).arg(self.image()).stderr(log);
+        boot.env("ETTAN_QEMU", &self.options);
         self.console = Some(Console::start(boot));
         self.open_shell();
     }
@@ -302,6 +339,7 @@ impl Drop for Qemu {
         drop(self.console.take());
         let _ = fs::remove_dir_all(&self.overlay);
         let _ = fs::remove_dir_all(self.image());
+        let _ = fs::remove_file(self.monitor());
     }
 }
 

@@ -220,3 +220,11 @@ pub fn shutdown(machine: &mut dyn Machine, command: &str, end: &End) {
     assert_eq!(machine.end(), *end, "{command}");
     after_the_end(machine);
 }
+
+/// As `shutdown`, by something that is done to the machine from outside.
+pub fn shutdown_by<M: Machine>(machine: &mut M, act: impl FnOnce(&mut M), end: &End) {
+    before_the_end(machine);
+    act(machine);
+    assert_eq!(machine.end(), *end);
+    after_the_end(machine);
+}

@@ -1,7 +1,7 @@
 //! Wire values → lines for people. Pure: the same values give the same text.
 
 use crate::group::Usage;
-use ettan_wire::{Blocked, GoalWord, Span, StateWord, Stats, UnitStatus};
+use ettan_wire::{Blocked, GoalWord, Span, StateWord, Stats, UnitStatus, Watchdog};
 use std::fmt::Write;
 
 /// What `status UNIT` shows, without the log. Lines without a value are left out.
@@ -167,6 +167,25 @@ pub(crate) fn summary(stats: &Stats) -> String {
     }
     if !stats.degraded.is_empty() {
         let _ = write!(text, "\ndegraded: {}", stats.degraded);
+    }
+    if let Some(found) = &stats.watchdog {
+        let _ = write!(text, "\nwatchdog: {}", watchdog(found, stats.uptime_ms));
+    }
+    text
+}
+
+/// How it stands with the hardware watchdog, in one line.
+fn watchdog(found: &Watchdog, now_ms: u64) -> String {
+    let mut text = String::from("none");
+    if found.timeout_ms > 0 {
+        let fed = Span(now_ms.saturating_sub(found.fed_ms));
+        text = format!("{}, {}, fed {fed} ago", found.identity, Span(found.timeout_ms));
+    }
+    if !found.trouble.is_empty() {
+        let _ = write!(text, "; {}", found.trouble);
+    }
+    if !found.last_reset.is_empty() {
+        let _ = write!(text, "; last reset: {}", found.last_reset);
     }
     text
 }
@@ -339,6 +358,7 @@ failed    x                       exec /usr/bin/x: no such file or directory"
             executions: 0,
             trial: false,
             reverted: false,
+            watchdog: None,
         };
         assert_eq!(
             summary(&stats),

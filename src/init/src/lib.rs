@@ -29,6 +29,7 @@
 //! | `mend` | tries it again |
 //! | `reserve` | descriptors kept back |
 //! | `guard` | slows down a loop that spins |
+//! | `watchdog` | the hardware watchdog: fed while the loop makes progress |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
 #![deny(
@@ -67,6 +68,7 @@ mod state;
 mod tables;
 mod translate;
 mod upgrade;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -284,6 +284,13 @@ impl Past {
         Some(fd)
     }
 
+    /// Takes over the hardware watchdog, whatever the records say: unfed it would reset the machine.
+    pub(crate) fn take_watchdog(&mut self) -> Option<ettan_sys::watchdog::Watchdog> {
+        let found = self.inherited.as_mut()?.take_watchdog()?;
+        reexec::keep(&found);
+        Some(found)
+    }
+
     /// Takes both ends of a pipe over, if they still are that pipe.
     pub(crate) fn take_pipe(&mut self, record: &state::PipeRecord) -> Option<(OwnedFd, OwnedFd)> {
         let (read, write) = (self.take(record.read)?, self.take(record.write)?);

@@ -17,6 +17,7 @@ use crate::seek::{Seekers, View};
 use crate::state::Part;
 use crate::tables::Tables;
 use crate::upgrade::Upgrade;
+use crate::watchdog::Keeper;
 use core::ffi::CStr;
 use ettan_core::{Action, Event, Millis, Notice, Pid, Power, State, Supervisor, UnitId};
 use ettan_sys::poll::{Epoll, Interest, Ready};
@@ -95,6 +96,8 @@ pub(crate) struct Pid1 {
     pub(crate) past: Past,
     /// Another file to be executed in place of this one.
     pub(crate) upgrade: Upgrade,
+    /// Resets the machine when this loop stands still.
+    pub(crate) watchdog: Keeper,
 }
 
 /// PID 1 from its first line to reboot(2).
@@ -147,6 +150,7 @@ impl Pid1 {
         };
         let now = Millis(clock::now());
         let mut degraded = Degraded::default();
+        let watchdog = Keeper::new(past.take_watchdog(), boot::owns_machine(), now);
         let inotify = ettan_sys::inotify::Inotify::new();
         let inotify = degraded.judge(now, Feature::Watching, inotify);
         let epoll = degraded.judge(now, Feature::Waiting, Epoll::new());
@@ -186,6 +190,7 @@ impl Pid1 {
             logger_polled: false,
             past,
             upgrade: Upgrade::None,
+            watchdog,
         };
         (pid1, parts)
     }
@@ -235,6 +240,7 @@ impl Pid1 {
         self.after_save();
         report::flush();
         self.guard_loop();
+        self.watchdog.turned(self.now);
     }
 
     fn wait(&mut self, ready: &mut [Ready; READY_MAX]) -> usize {
@@ -290,6 +296,7 @@ impl Pid1 {
             self.refused.map(|(_, again)| again),
             self.upgrade.deadline(),
             self.past.trial.deadline(),
+            self.watchdog.next_deadline(),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),
@@ -327,7 +334,11 @@ impl Pid1 {
 
     /// The last call; again later if the kernel refuses it, for exiting would be a panic.
     pub(crate) fn power(&mut self, power: Power) {
+        self.watchdog.before(power, self.now);
         let refused = crate::close::power(power).is_err();
+        if refused && power == Power::Reboot {
+            self.watchdog.starve();
+        }
         self.refused = refused.then(|| (power, self.now.after(POWER_AGAIN_MS)));
     }
 
@@ -340,7 +351,7 @@ impl Pid1 {
 
     /// Serves a descriptor of the control socket.
     pub(crate) fn serve(&mut self, ready: &Ready) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         match self.control.on_ready(ready, &context) {
@@ -359,7 +370,7 @@ impl Pid1 {
 
     /// Tells clients what came of what they asked.
     fn after_turn(&mut self) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(succeeded) = self.reloaded.take() {
@@ -385,7 +396,7 @@ impl Pid1 {
 
     /// Tells those who asked for it that PID 1 was not executed anew.
     pub(crate) fn tell_not_executed(&mut self, text: &str) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         self.control.not_executed(text, &context);
@@ -393,7 +404,7 @@ impl Pid1 {
 
     /// Tells the log and whoever follows events.
     pub(crate) fn publish(&mut self, notice: &Notice) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
         let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
         self.control.publish(notice, sources);
         if let Notice::State { unit, to, reason, .. } = *notice
@@ -408,7 +419,7 @@ impl Pid1 {
     /// Tells the logger of pipes and of what happened to units, as far as it listens.
     pub(crate) fn tell_logger(&mut self) {
         let told = self.pipes.show(&self.supervisor, &self.tables).and_then(|()| {
-            let facts = facts(&self.tables, &self.past, &self.degraded, self.now);
+            let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
             let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
             self.pipes.send_marks(sources)
         });
@@ -447,9 +458,10 @@ fn facts<'a>(
     tables: &'a Tables,
     past: &Past,
     degraded: &'a Degraded,
+    watchdog: &'a Keeper,
     now: Millis,
 ) -> TableFacts<'a> {
-    TableFacts { table: tables.table(), degraded, now, history: past.history() }
+    TableFacts { table: tables.table(), degraded, now, history: past.history(), watchdog }
 }
 
 /// What services find as descriptor 0, and what the reserve is made of.

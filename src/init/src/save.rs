@@ -60,6 +60,9 @@ impl Pid1 {
         let mut core = [0; RECORD_MAX];
         let length = self.supervisor.save_whole(&mut core);
         let mut record: Record = state::begin(&core, length);
+        if let Some(fd) = self.watchdog.descriptor() {
+            ettan_sys::reexec::keep(fd);
+        }
         let number = |fd: Option<std::os::fd::BorrowedFd<'_>>| {
             fd.map_or(NONE, |fd| {
                 ettan_sys::reexec::keep(fd);

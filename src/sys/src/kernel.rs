@@ -219,9 +219,8 @@ fn has_pidfd() -> bool {
     let Ok(raw) = check(unsafe { libc::syscall(libc::SYS_pidfd_open, own, 0) }) else {
         return false;
     };
-    let Ok(raw) = i32::try_from(raw) else { return false };
     // SAFETY: the kernel made it a moment ago, and nobody else knows of it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(raw) };
+    let pidfd = unsafe { OwnedFd::from_raw_fd(raw as i32) };
     let info = core::ptr::null::<libc::siginfo_t>();
     // SAFETY: a null siginfo means "as kill(2) would", and signal 0 sends nothing.
     let sent =

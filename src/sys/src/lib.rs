@@ -47,6 +47,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod watchdog;
 
 mod raw;
 #[cfg(test)]

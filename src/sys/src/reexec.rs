@@ -108,6 +108,12 @@ impl Inherited {
         Some(self.0.swap_remove(at))
     }
 
+    /// Takes out the hardware watchdog.
+    pub fn take_watchdog(&mut self) -> Option<crate::watchdog::Watchdog> {
+        let at = self.0.iter().position(|fd| crate::watchdog::is_one(fd.as_fd()))?;
+        Some(crate::watchdog::Watchdog::inherited(self.0.swap_remove(at)))
+    }
+
     /// Those that are left.
     #[must_use]
     pub fn into_rest(self) -> Vec<OwnedFd> {

@@ -355,6 +355,7 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         executions: history.executions,
         trial: history.trial,
         reverted: history.reverted,
+        watchdog: facts.watchdog(),
     };
     for id in context.supervisor.units() {
         let Some(unit) = context.supervisor.unit(id) else { continue };

@@ -25,6 +25,8 @@ pub(crate) trait Facts {
     fn degraded(&self) -> Text<256>;
     /// What became of PID 1 since boot.
     fn history(&self) -> History;
+    /// The hardware watchdog; None where the machine is somebody else's.
+    fn watchdog(&self) -> Option<ettan_wire::Watchdog>;
 }
 
 /// What became of PID 1 since boot. See the fields of the same names of [`ettan_wire::Stats`].
@@ -47,6 +49,8 @@ pub(crate) struct TableFacts<'a> {
     pub(crate) now: Millis,
     /// See [`Facts::history`].
     pub(crate) history: History,
+    /// See [`Facts::watchdog`].
+    pub(crate) watchdog: &'a crate::watchdog::Keeper,
 }
 
 impl Facts for TableFacts<'_> {
@@ -88,5 +92,9 @@ impl Facts for TableFacts<'_> {
 
     fn history(&self) -> History {
         self.history
+    }
+
+    fn watchdog(&self) -> Option<ettan_wire::Watchdog> {
+        self.watchdog.facts()
     }
 }

@@ -87,6 +87,9 @@ impl Facts for Known {
     fn history(&self) -> super::History {
         super::History::default()
     }
+    fn watchdog(&self) -> Option<ettan_wire::Watchdog> {
+        None
+    }
 }
 
 /// A PID 1 of which only the control socket is real.
