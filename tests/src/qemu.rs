@@ -126,7 +126,8 @@ impl Qemu {
     /// A keyboard is plugged in. Before the board boots.
     pub fn has_keyboard(&mut self) {
         self.options = format!(
-            "-device virtio-keyboard-device -monitor unix:{},server,nowait",
+            "-global virtio-mmio.force-legacy=false -device virtio-keyboard-device \
+             -monitor unix:{},server,nowait",
             self.monitor().display()
         );
     }

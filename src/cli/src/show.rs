@@ -1,7 +1,7 @@
 //! Wire values → lines for people. Pure: the same values give the same text.
 
 use crate::group::Usage;
-use ettan_wire::{Blocked, GoalWord, Span, StateWord, Stats, UnitStatus, Watchdog};
+use ettan_wire::{Blocked, GoalWord, Span, StateWord, Stats, UnitStatus};
 use std::fmt::Write;
 
 /// What `status UNIT` shows, without the log. Lines without a value are left out.
@@ -168,24 +168,24 @@ pub(crate) fn summary(stats: &Stats) -> String {
     if !stats.degraded.is_empty() {
         let _ = write!(text, "\ndegraded: {}", stats.degraded);
     }
-    if let Some(found) = &stats.watchdog {
-        let _ = write!(text, "\nwatchdog: {}", watchdog(found, stats.uptime_ms));
+    if let Some(identity) = &stats.watchdog {
+        let _ = write!(text, "\nwatchdog: {}", watchdog(identity, stats));
     }
     text
 }
 
 /// How it stands with the hardware watchdog, in one line.
-fn watchdog(found: &Watchdog, now_ms: u64) -> String {
+fn watchdog(identity: &str, stats: &Stats) -> String {
     let mut text = String::from("none");
-    if found.timeout_ms > 0 {
-        let fed = Span(now_ms.saturating_sub(found.fed_ms));
-        text = format!("{}, {}, fed {fed} ago", found.identity, Span(found.timeout_ms));
+    if stats.watchdog_timeout_ms > 0 {
+        let fed = Span(stats.uptime_ms.saturating_sub(stats.watchdog_fed_ms));
+        text = format!("{identity}, {}, fed {fed} ago", Span(stats.watchdog_timeout_ms));
     }
-    if !found.trouble.is_empty() {
-        let _ = write!(text, "; {}", found.trouble);
+    if !stats.watchdog_trouble.is_empty() {
+        let _ = write!(text, "; {}", stats.watchdog_trouble);
     }
-    if !found.last_reset.is_empty() {
-        let _ = write!(text, "; last reset: {}", found.last_reset);
+    if !stats.last_reset.is_empty() {
+        let _ = write!(text, "; last reset: {}", stats.last_reset);
     }
     text
 }
@@ -358,11 +358,15 @@ failed    x                       exec /usr/bin/x: no such file or directory"
             executions: 0,
             trial: false,
             reverted: false,
-            watchdog: None,
+            watchdog: Some("Broadcom BCM2835".into()),
+            watchdog_timeout_ms: 15_000,
+            watchdog_fed_ms: 198_000,
+            watchdog_trouble: "".into(),
+            last_reset: "watchdog".into(),
         };
         assert_eq!(
             summary(&stats),
-            "4 units: 1 up, 1 changing, 1 waiting, 1 failed; 2 messages about unit files; machine up for 3 min 20 s"
+            "4 units: 1 up, 1 changing, 1 waiting, 1 failed; 2 messages about unit files; machine up for 3 min 20 s\nwatchdog: Broadcom BCM2835, 15 s, fed 2 s ago; last reset: watchdog"
         );
     }
 }

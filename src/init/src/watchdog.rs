@@ -66,6 +66,15 @@ struct Armed<D> {
     trouble: Option<Trouble>,
 }
 
+/// What `ettan status` shows: see the fields of these names of [`ettan_wire::Stats`].
+pub(crate) struct Report {
+    pub(crate) identity: Text<32>,
+    pub(crate) timeout_ms: u64,
+    pub(crate) fed_ms: u64,
+    pub(crate) trouble: Text<96>,
+    pub(crate) last_reset: &'static str,
+}
+
 /// Why it is not fed, or not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
@@ -224,13 +233,13 @@ impl<D: Device> Keeper<D> {
     }
 
     /// For `ettan status`; none where the machine is not ours.
-    pub(crate) fn facts(&self) -> Option<ettan_wire::Watchdog> {
-        let mut facts = ettan_wire::Watchdog {
+    pub(crate) fn facts(&self) -> Option<Report> {
+        let mut facts = Report {
             identity: Text::new(),
             timeout_ms: 0,
             fed_ms: 0,
             trouble: Text::new(),
-            last_reset: Text::from(self.last_reset),
+            last_reset: self.last_reset,
         };
         match &self.state {
             State::Left("") => return None,

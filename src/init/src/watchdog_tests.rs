@@ -147,7 +147,7 @@ fn f3_11_an_execution_anew_goes_on_feeding() {
     let keeper = Keeper::take(Fake, Millis(50_000));
     assert_eq!(fed(), 1);
     let facts = keeper.facts().unwrap();
-    assert_eq!(facts.last_reset.as_str(), "watchdog");
+    assert_eq!(facts.last_reset, "watchdog");
     assert_eq!(facts.fed_ms, 50_000);
 }
 

@@ -22,7 +22,7 @@ mod words;
 pub use codec::{Fault, decode_reply, decode_request, encode_reply, encode_request};
 pub use reply::{
     Active, Blocked, Diagnostic, End, ErrorCode, EventLine, Finished, GoalWord, KindWord, Lost,
-    PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Watchdog, Welcome,
+    PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Welcome,
 };
 pub use request::{
     Change, Condition, Fail, FailWord, Follow, Hello, Kill, Power, PowerWord, Reload, Request,

@@ -300,23 +300,21 @@ pub struct Stats {
     /// The last new PID 1 failed before it was in service.
     #[serde(default)]
     pub reverted: bool,
-    /// The hardware watchdog; absent where the machine is somebody else's.
+    /// The name that the driver of the hardware watchdog gives it, empty when none is open; absent
+    /// where the machine is somebody else's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watchdog: Option<Watchdog>,
-}
-
-/// The device that resets the machine when PID 1 stands still.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watchdog {
-    /// The name that its driver gives it; empty when none is open.
-    pub identity: Text<32>,
-    /// It resets so long after it was fed last; 0 when none is open.
-    pub timeout_ms: u64,
+    pub watchdog: Option<Text<32>>,
+    /// It resets the machine so long after it was fed last; 0 when none is open.
+    #[serde(default)]
+    pub watchdog_timeout_ms: u64,
     /// When it was fed last, on PID 1's monotonic clock.
-    pub fed_ms: u64,
+    #[serde(default)]
+    pub watchdog_fed_ms: u64,
     /// Why there is none, or why it is not fed; empty when all is well.
-    pub trouble: Text<96>,
-    /// The reason of the last reset, as far as the device knows: `watchdog`. Empty otherwise.
+    #[serde(default)]
+    pub watchdog_trouble: Text<96>,
+    /// The reason of the last reset, as far as the watchdog knows: `watchdog`. Empty otherwise.
+    #[serde(default)]
     pub last_reset: Text<16>,
 }
 

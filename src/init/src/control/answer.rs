@@ -333,6 +333,7 @@ pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
 fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
     let facts = context.facts;
     let history = facts.history();
+    let watchdog = facts.watchdog();
     let mut stats = Stats {
         version: Text::from(crate::VERSION),
         protocol: VERSION,
@@ -355,7 +356,13 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         executions: history.executions,
         trial: history.trial,
         reverted: history.reverted,
-        watchdog: facts.watchdog(),
+        watchdog: watchdog.as_ref().map(|report| report.identity.clone()),
+        watchdog_timeout_ms: watchdog.as_ref().map_or(0, |report| report.timeout_ms),
+        watchdog_fed_ms: watchdog.as_ref().map_or(0, |report| report.fed_ms),
+        last_reset: watchdog
+            .as_ref()
+            .map_or_else(Text::new, |report| Text::from(report.last_reset)),
+        watchdog_trouble: watchdog.map_or_else(Text::new, |report| report.trouble),
     };
     for id in context.supervisor.units() {
         let Some(unit) = context.supervisor.unit(id) else { continue };

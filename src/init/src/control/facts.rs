@@ -26,7 +26,7 @@ pub(crate) trait Facts {
     /// What became of PID 1 since boot.
     fn history(&self) -> History;
     /// The hardware watchdog; None where the machine is somebody else's.
-    fn watchdog(&self) -> Option<ettan_wire::Watchdog>;
+    fn watchdog(&self) -> Option<crate::watchdog::Report>;
 }
 
 /// What became of PID 1 since boot. See the fields of the same names of [`ettan_wire::Stats`].
@@ -94,7 +94,7 @@ impl Facts for TableFacts<'_> {
         self.history
     }
 
-    fn watchdog(&self) -> Option<ettan_wire::Watchdog> {
+    fn watchdog(&self) -> Option<crate::watchdog::Report> {
         self.watchdog.facts()
     }
 }

@@ -87,7 +87,7 @@ impl Facts for Known {
     fn history(&self) -> super::History {
         super::History::default()
     }
-    fn watchdog(&self) -> Option<ettan_wire::Watchdog> {
+    fn watchdog(&self) -> Option<crate::watchdog::Report> {
         None
     }
 }
