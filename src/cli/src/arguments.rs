@@ -1,6 +1,7 @@
 //! What people may type: `ettan VERB [UNIT…]`, and `reboot`, `poweroff`, `halt`, `shutdown` by name of the link.
 
 use crate::code::Code;
+use crate::completion::Shell;
 use crate::logs::{KERNEL, Query, Wish, moment, severity_of};
 use clap::{Parser, Subcommand};
 use ettan_wire::PowerWord;
@@ -20,10 +21,15 @@ pub(crate) struct Asked {
 pub(crate) enum Verb {
     Status { units: Vec<String> },
     List { all: bool },
+    Names,
     IsActive { quiet: bool, units: Vec<String> },
+    IsFailed { quiet: bool, units: Vec<String> },
+    IsLoaded { quiet: bool, units: Vec<String> },
+    Why { units: Vec<String> },
     Start { units: Vec<String> },
     Stop { units: Vec<String> },
     Restart { units: Vec<String> },
+    TryRestart { units: Vec<String> },
     Kill { signal: String, units: Vec<String> },
     Logs(Query),
     Tai64nLocal,
@@ -31,39 +37,35 @@ pub(crate) enum Verb {
     ReloadUnits,
     Reexec,
     Check { root: Option<PathBuf>, files: Vec<PathBuf> },
+    Conditions { name: Option<String> },
     Condition { name: String, holds: bool },
     Power { action: PowerWord, force: bool },
     Version,
+    Completion(Shell),
     NotYet { verb: String },
 }
 
 /// Verbs of ettan(1) that are still to come.
-const NOT_YET: [&str; 25] = [
+const NOT_YET: [&str; 19] = [
     "tree",
-    "try-restart",
     "reload",
     "enable",
     "disable",
     "mask",
     "unmask",
-    "is-failed",
     "is-enabled",
-    "is-loaded",
-    "why",
     "run",
     "new",
     "import",
     "boot",
     "reset",
     "rescue",
-    "completion",
     "svc",
     "svstat",
     "svok",
     "setuidgid",
     "envdir",
     "softlimit",
-    "conditions",
 ];
 
 #[derive(Parser)]
@@ -95,12 +97,36 @@ enum Word {
         /// Ettan's own helpers too
         #[arg(short, long)]
         all: bool,
+        /// Their names only
+        #[arg(long)]
+        names: bool,
     },
     /// Exit code 0 if up, 3 if not, 4 if there is no such unit
     IsActive {
         /// Print nothing
         #[arg(short, long)]
         quiet: bool,
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
+    /// Exit code 0 if failed, 3 if not, 4 if there is no such unit
+    IsFailed {
+        /// Print nothing
+        #[arg(short, long)]
+        quiet: bool,
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
+    /// Exit code 0 if PID 1 knows the unit, 4 if not
+    IsLoaded {
+        /// Print nothing
+        #[arg(short, long)]
+        quiet: bool,
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
+    /// Why a unit is where it is, and who blocks it
+    Why {
         #[arg(required = true)]
         units: Vec<String>,
     },
@@ -116,6 +142,11 @@ enum Word {
     },
     /// Stop units, then start them
     Restart {
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
+    /// Restart units that run, and leave the others alone
+    TryRestart {
         #[arg(required = true)]
         units: Vec<String>,
     },
@@ -173,7 +204,8 @@ enum Word {
         root: Option<PathBuf>,
         files: Vec<PathBuf>,
     },
-    /// State a fact that units may wait for
+    /// Facts that units may wait for; with set or clear, state one
+    #[command(alias = "conditions")]
     Condition {
         name: Option<String>,
         #[arg(value_parser = ["set", "clear"])]
@@ -189,6 +221,8 @@ enum Word {
     Shutdown(ShutdownOptions),
     /// The version of this command
     Version,
+    /// What a shell needs to complete verbs and names
+    Completion { shell: Shell },
 }
 
 #[derive(clap::Args)]
@@ -219,6 +253,11 @@ struct ShutdownOptions {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
+}
+
+/// The description of the command line, for shells.
+pub(crate) fn command() -> clap::Command {
+    <Line as clap::CommandFactory>::command()
 }
 
 /// Reads a command line; its first word is the name of the program. What is wrong with it, or
@@ -253,11 +292,16 @@ fn verb_of(word: Word) -> Verb {
     let power = |action, PowerOptions { force }| Verb::Power { action, force };
     match word {
         Word::Status { units } => Verb::Status { units: names(units) },
-        Word::List { all } => Verb::List { all },
+        Word::List { names: true, .. } => Verb::Names,
+        Word::List { all, .. } => Verb::List { all },
         Word::IsActive { quiet, units } => Verb::IsActive { quiet, units: names(units) },
+        Word::IsFailed { quiet, units } => Verb::IsFailed { quiet, units: names(units) },
+        Word::IsLoaded { quiet, units } => Verb::IsLoaded { quiet, units: names(units) },
+        Word::Why { units } => Verb::Why { units: names(units) },
         Word::Start { units } => Verb::Start { units: names(units) },
         Word::Stop { units } => Verb::Stop { units: names(units) },
         Word::Restart { units } => Verb::Restart { units: names(units) },
+        Word::TryRestart { units } => Verb::TryRestart { units: names(units) },
         Word::Kill { signal, units } => Verb::Kill { signal, units: names(units) },
         Word::Logs { follow, lines, since, until, priority, boot, kernel, units } => {
             let mut units = names(units);
@@ -276,12 +320,13 @@ fn verb_of(word: Word) -> Verb {
         Word::Condition { name: Some(name), holds: Some(holds) } => {
             Verb::Condition { name, holds: holds == "set" }
         }
-        Word::Condition { .. } => Verb::NotYet { verb: "condition without set or clear".into() },
+        Word::Condition { name, .. } => Verb::Conditions { name },
         Word::Reboot(options) => power(PowerWord::Reboot, options),
         Word::Poweroff(options) => power(PowerWord::PowerOff, options),
         Word::Halt(options) => power(PowerWord::Halt, options),
         Word::Shutdown(options) => shutdown(&options),
         Word::Version => Verb::Version,
+        Word::Completion { shell } => Verb::Completion(shell),
     }
 }
 
@@ -351,7 +396,7 @@ mod tests {
 
     #[test]
     fn verbs_to_come_are_told_from_mistakes() {
-        assert!(matches!(verb("ettan why web"), Ok(Verb::NotYet { .. })));
+        assert!(matches!(verb("ettan boot"), Ok(Verb::NotYet { .. })));
         assert_eq!(verb("ettan strat web"), Err(Code::Usage));
         assert_eq!(verb("ettan start"), Err(Code::Usage));
         assert_eq!(verb("ettan"), Err(Code::Usage));

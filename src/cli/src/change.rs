@@ -3,9 +3,10 @@
 use crate::code::Code;
 use crate::escape::Screen;
 use crate::link::{Answer, Link, Trouble};
+use crate::status::unexpected;
 use ettan_wire::{
-    Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Signal, Text,
-    signal_number,
+    Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Signal, StateWord,
+    Text, Which, signal_number,
 };
 
 /// What a unit shall be.
@@ -35,6 +36,39 @@ pub(crate) fn goal(goal: Goal, units: &[String], wait: bool, screen: &Screen) ->
             });
             code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
         }
+    }
+    code
+}
+
+/// try-restart: those that are to be up, and have run or tried to.
+pub(crate) fn try_restart(units: &[String], wait: bool, screen: &Screen) -> Code {
+    let mut code = Code::Done;
+    for unit in units {
+        let asked =
+            name(unit).and_then(|unit| Link::ask(&Request::IsActive(Which { unit }))?.expect());
+        let this = match asked {
+            Ok(Answer { reply: Reply::Active(active), json }) => match active.state {
+                StateWord::Down | StateWord::Failed if screen.json => {
+                    screen.packet(&json);
+                    Code::Done
+                }
+                StateWord::Down | StateWord::Failed => {
+                    screen.say(&format!("{unit}: not running, left alone"));
+                    Code::Done
+                }
+                StateWord::Starting
+                | StateWord::Seeking
+                | StateWord::Up
+                | StateWord::Stopping
+                | StateWord::Sweeping
+                | StateWord::Backoff => {
+                    goal(Goal::Restart, core::slice::from_ref(unit), wait, screen)
+                }
+            },
+            Ok(_) => unexpected().tell(screen),
+            Err(trouble) => trouble.tell(screen),
+        };
+        code = code.or(this);
     }
     code
 }

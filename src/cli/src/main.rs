@@ -8,6 +8,8 @@
 //! | `link` | the connection to PID 1 |
 //! | `change` | verbs that change something, and wait until it is so |
 //! | `check` | unit files, checked with the loader's own code |
+//! | `completion` | verbs and names, for shells |
+//! | `why` | who blocks whom, in words |
 //! | `reexec` | another PID 1, and whether it came about |
 //! | `status` | status, list, is-active |
 //! | `show` | wire values → lines |
@@ -21,6 +23,7 @@ mod arguments;
 mod change;
 mod check;
 mod code;
+mod completion;
 mod escape;
 mod group;
 mod link;
@@ -29,6 +32,7 @@ mod reexec;
 mod show;
 mod status;
 mod tai;
+mod why;
 
 use arguments::Verb;
 use code::Code;
@@ -51,10 +55,15 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Status { units } if units.is_empty() => status::summary(screen),
         Verb::Status { units } => status::status(&units, screen),
         Verb::List { all } => status::list(all, screen),
+        Verb::Names => status::names(screen),
         Verb::IsActive { quiet, units } => status::is_active(&units, quiet, screen),
+        Verb::IsFailed { quiet, units } => status::is_failed(&units, quiet, screen),
+        Verb::IsLoaded { quiet, units } => status::is_loaded(&units, quiet, screen),
+        Verb::Why { units } => why::why(&units, screen),
         Verb::Start { units } => change::goal(change::Goal::Start, &units, wait, screen),
         Verb::Stop { units } => change::goal(change::Goal::Stop, &units, wait, screen),
         Verb::Restart { units } => change::goal(change::Goal::Restart, &units, wait, screen),
+        Verb::TryRestart { units } => change::try_restart(&units, wait, screen),
         Verb::Kill { signal, units } => change::kill(&signal, &units, screen),
         Verb::Logs(query) => logs::logs(query, screen),
         Verb::Tai64nLocal => tai::local(),
@@ -62,12 +71,14 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::ReloadUnits => change::reload(wait, screen),
         Verb::Reexec => reexec::reexec(wait, screen),
         Verb::Check { root, files } => check::check(root.as_deref(), &files, screen),
+        Verb::Conditions { name } => status::conditions(name.as_deref(), screen),
         Verb::Condition { name, holds } => change::condition(&name, holds, screen),
         Verb::Power { action, force } => change::power(action, force, screen),
         Verb::Version => {
             screen.say(&format!("ettan {}", env!("CARGO_PKG_VERSION")));
             Code::Done
         }
+        Verb::Completion(shell) => completion::completion(shell),
         Verb::NotYet { verb } => {
             screen.complain(&format!("{verb}: not implemented yet"));
             Code::NotImplemented

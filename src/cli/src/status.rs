@@ -1,4 +1,4 @@
-//! status, list, is-active: looks, changes nothing.
+//! status, list, is-active and its kin, conditions: looks, changes nothing.
 
 use crate::change::name;
 use crate::code::Code;
@@ -6,7 +6,7 @@ use crate::escape::Screen;
 use crate::group;
 use crate::link::{Answer, Link, Trouble};
 use crate::{logs, show};
-use ettan_wire::{Reply, Request, StateWord, UnitStatus, Which};
+use ettan_wire::{Active, Condition, Reply, Request, StateWord, UnitStatus, Which};
 
 /// Log lines under the status of one unit.
 const LOG_LINES: usize = 10;
@@ -140,6 +140,20 @@ fn needs_attention(status: &UnitStatus) -> bool {
 
 /// `is-active UNIT…`: the state's word, and 0 if every one is up.
 pub(crate) fn is_active(units: &[String], quiet: bool, screen: &Screen) -> Code {
+    is(units, quiet, screen, |active| active.active)
+}
+
+/// `is-failed UNIT…`: the state's word, and 0 if every one has failed.
+pub(crate) fn is_failed(units: &[String], quiet: bool, screen: &Screen) -> Code {
+    is(units, quiet, screen, |active| active.state == StateWord::Failed)
+}
+
+/// `is-loaded UNIT…`: the state's word, and 0 if PID 1 knows every one.
+pub(crate) fn is_loaded(units: &[String], quiet: bool, screen: &Screen) -> Code {
+    is(units, quiet, screen, |_| true)
+}
+
+fn is(units: &[String], quiet: bool, screen: &Screen, so: fn(&Active) -> bool) -> Code {
     let mut code = Code::Done;
     for unit in units {
         let asked = name(unit)
@@ -152,7 +166,7 @@ pub(crate) fn is_active(units: &[String], quiet: bool, screen: &Screen) -> Code 
                     (false, true) => screen.packet(&json),
                     (false, false) => screen.say(active.state.word()),
                 }
-                if active.active { Code::Done } else { Code::Down }
+                if so(&active) { Code::Done } else { Code::Down }
             }
             Ok(_) => unexpected().tell(screen),
             Err(trouble) if quiet => trouble.code,
@@ -163,15 +177,84 @@ pub(crate) fn is_active(units: &[String], quiet: bool, screen: &Screen) -> Code 
     code
 }
 
+/// `list --names`.
+pub(crate) fn names(screen: &Screen) -> Code {
+    match units() {
+        Ok(units) => {
+            for unit in units.iter().filter(|unit| !unit.builtin) {
+                screen.say(&unit.unit);
+            }
+            Code::Done
+        }
+        Err(trouble) => trouble.tell(screen),
+    }
+}
+
+/// All units, by name.
+pub(crate) fn units() -> Result<Vec<UnitStatus>, Trouble> {
+    let link = Link::ask(&Request::List)?;
+    let mut units = Vec::new();
+    loop {
+        match link.expect()?.reply {
+            Reply::Unit(status) => units.push(status),
+            Reply::End(_) => break,
+            _ => {}
+        }
+    }
+    units.sort_by(|a, b| a.unit.cmp(&b.unit));
+    Ok(units)
+}
+
+/// `condition [NAME]`: all that PID 1 knows of; of one, 0 if it holds, 3 if not, 4 if unknown.
+pub(crate) fn conditions(wanted: Option<&str>, screen: &Screen) -> Code {
+    let known = match known_conditions() {
+        Ok(known) => known,
+        Err(trouble) => return as_a_look(trouble).tell(screen),
+    };
+    let mut code = if wanted.is_some() { Code::Unknown } else { Code::Done };
+    for (condition, json) in known {
+        if wanted.is_some_and(|wanted| wanted != condition.name.as_str()) {
+            continue;
+        }
+        if wanted.is_some() {
+            code = if condition.holds { Code::Done } else { Code::Down };
+        }
+        let word = if condition.holds { "holds" } else { "does not hold" };
+        match screen.json {
+            true => screen.packet(&json),
+            false => screen.say(&format!("{}: {word}", condition.name)),
+        }
+    }
+    if let (Code::Unknown, Some(wanted)) = (code, wanted) {
+        screen.complain(&format!("nobody stated or waits for condition {wanted}"));
+    }
+    code
+}
+
+fn known_conditions() -> Result<Vec<(Condition, String)>, Trouble> {
+    let link = Link::ask(&Request::Conditions)?;
+    let mut known = Vec::new();
+    loop {
+        let Answer { reply, json } = link.expect()?;
+        match reply {
+            Reply::Condition(condition) => known.push((condition, json)),
+            Reply::End(_) => break,
+            _ => {}
+        }
+    }
+    known.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    Ok(known)
+}
+
 /// The codes of looking: no such unit is 4 there.
-fn as_a_look(trouble: Trouble) -> Trouble {
+pub(crate) fn as_a_look(trouble: Trouble) -> Trouble {
     match trouble.code {
         Code::NotInstalled => Trouble { code: Code::Unknown, ..trouble },
         _ => trouble,
     }
 }
 
-fn unexpected() -> Trouble {
+pub(crate) fn unexpected() -> Trouble {
     Trouble { text: "PID 1 answered something else than was asked".into(), code: Code::Failed }
 }
 

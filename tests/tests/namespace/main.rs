@@ -22,3 +22,4 @@ mod soak;
 mod syslog;
 mod units;
 mod upgrade;
+mod verbs;
