@@ -32,6 +32,7 @@ pub(crate) enum Verb {
     TryRestart { units: Vec<String> },
     Kill { signal: String, units: Vec<String> },
     Logs(Query),
+    Flush,
     Tai64nLocal,
     Events { recent: bool },
     ReloadUnits,
@@ -181,6 +182,10 @@ enum Word {
         /// The kernel's messages
         #[arg(short, long)]
         kernel: bool,
+        /// Bring what is kept on a disk there now, and wait until it is
+        #[arg(long, conflicts_with_all = ["follow", "lines", "since", "until", "priority", "boot",
+            "kernel", "units"])]
+        flush: bool,
         units: Vec<String>,
     },
     /// Standard input with TAI64N labels turned into local time
@@ -303,7 +308,8 @@ fn verb_of(word: Word) -> Verb {
         Word::Restart { units } => Verb::Restart { units: names(units) },
         Word::TryRestart { units } => Verb::TryRestart { units: names(units) },
         Word::Kill { signal, units } => Verb::Kill { signal, units: names(units) },
-        Word::Logs { follow, lines, since, until, priority, boot, kernel, units } => {
+        Word::Logs { flush: true, .. } => Verb::Flush,
+        Word::Logs { follow, lines, since, until, priority, boot, kernel, units, .. } => {
             let mut units = names(units);
             if kernel {
                 units.push(KERNEL.to_owned());
@@ -383,6 +389,8 @@ mod tests {
         let query = Query { units, lines: Some(5), follow: true, wish };
         assert_eq!(verb("ettan logs -fkb -n 5 -p err web"), Ok(Verb::Logs(query)));
         assert_eq!(verb("ettan logs --since whenever"), Err(Code::Usage));
+        assert_eq!(verb("ettan logs --flush"), Ok(Verb::Flush));
+        assert_eq!(verb("ettan logs --flush web"), Err(Code::Usage));
         assert_eq!(verb("/usr/bin/tai64nlocal"), Ok(Verb::Tai64nLocal));
     }
 

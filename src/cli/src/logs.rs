@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use wish::{Wish, moment, severity_of};
 
 /// Where the logger keeps its files.
-const ROOT: &str = "/run/log/ettan";
+pub(crate) const ROOT: &str = "/run/log/ettan";
 
 /// Ettan's own log, and those of what belongs to no unit.
 const OWN: &str = "ettan";
@@ -93,17 +93,23 @@ pub(crate) fn last_lines(unit: &str, count: usize) -> Vec<Vec<u8>> {
 
 /// The last lines of all logs that tell of errors, each with the name of its unit.
 pub(crate) fn last_errors(count: usize) -> Vec<Vec<u8>> {
-    let names = std::fs::read_dir(ROOT).into_iter().flatten();
-    let mut names: Vec<_> =
-        names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    names.sort();
-    let sources = names.iter().filter(|name| !name.starts_with('.') && *name != KERNEL);
+    let names = names();
+    let sources = names.iter().filter(|name| *name != KERNEL);
     let sources = sources.filter_map(|name| Source::of(name)).map(Source::only_the_end).collect();
     let mut journal = Journal { sources, clocks: Clocks::new(), wish: Wish::default() };
     let mut entries = journal.read(None, false).unwrap_or_default();
     entries.retain(|entry| is_error(&Line::of(&entry.bytes)));
     let skip = entries.len().saturating_sub(count);
     entries.iter().skip(skip).map(|entry| journal.text(entry, true)).collect()
+}
+
+/// The names of all logs in memory.
+pub(crate) fn names() -> Vec<String> {
+    let names = std::fs::read_dir(ROOT).into_iter().flatten();
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
 }
 
 fn is_error(line: &Line<'_>) -> bool {
@@ -253,7 +259,8 @@ impl Journal {
     }
 }
 
-fn directory(unit: &str) -> Option<PathBuf> {
+/// Where this log is in memory.
+pub(crate) fn directory(unit: &str) -> Option<PathBuf> {
     let is_name = !unit.is_empty() && !unit.contains('/') && !unit.starts_with('.');
     is_name.then(|| Path::new(ROOT).join(unit))
 }

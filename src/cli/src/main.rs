@@ -15,6 +15,7 @@
 //! | `show` | wire values → lines |
 //! | `group` | memory and tasks, from the unit's cgroup |
 //! | `logs` | log files, also as they grow |
+//! | `disks` | logs that are kept on a disk: brought there, and how it stands with them |
 //! | `tai` | labels of TAI64N, in local time |
 //! | `escape` | control characters never reach a terminal |
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod change;
 mod check;
 mod code;
 mod completion;
+mod disks;
 mod escape;
 mod group;
 mod link;
@@ -66,6 +68,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::TryRestart { units } => change::try_restart(&units, wait, screen),
         Verb::Kill { signal, units } => change::kill(&signal, &units, screen),
         Verb::Logs(query) => logs::logs(query, screen),
+        Verb::Flush => disks::flush(wait, screen),
         Verb::Tai64nLocal => tai::local(),
         Verb::Events { recent } => change::events(recent, screen),
         Verb::ReloadUnits => change::reload(wait, screen),

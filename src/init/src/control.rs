@@ -87,6 +87,8 @@ pub(crate) enum Command {
     ReloadUnits,
     /// Execute PID 1 anew; else call [`Control::not_executed`].
     Reexec,
+    /// Have the logger bring to the disk what is kept there.
+    Flush,
     /// Fail as asked; in test builds only.
     #[cfg(feature = "fault-injection")]
     Fail(ettan_wire::Fail),

@@ -363,6 +363,7 @@ impl Pid1 {
             Some(Command::Shutdown { power, force }) => self.feed(Event::Shutdown { power, force }),
             Some(Command::ReloadUnits) => self.reload(),
             Some(Command::Reexec) => self.ask_for_upgrade(),
+            Some(Command::Flush) => self.pipes.flush(),
             #[cfg(feature = "fault-injection")]
             Some(Command::Fail(wanted)) => crate::fault::ask(self, wanted),
         }

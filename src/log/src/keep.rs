@@ -5,7 +5,7 @@
 //! came, whoever was killed: docs/adr/0016.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -14,17 +14,12 @@ use std::time::Duration;
 
 use ettan_sys::clock;
 
+use crate::note::{self, DAY_MS, Note, Place};
 use crate::packet::Limits;
 use crate::page::Amount;
 use crate::record::Stamps;
 use crate::stamp::Stamp;
 use crate::store::{self, Store};
-
-/// Beside the log in memory: how far its copy is, for the next logger and for `ettan status`.
-const NOTE: &str = ".disk";
-
-/// Its length, always: so that a new one covers the old one.
-const NOTE_BYTES: usize = 1024;
 
 /// Bytes copied at a time.
 const CHUNK: usize = 64 * 1024;
@@ -38,7 +33,6 @@ const JOBS: usize = 64;
 /// Times that a log is looked at anew because it was rotated meanwhile. Then others have their turn.
 const TRIES: u32 = 32;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const RETRY_FIRST_MS: u64 = 1_000;
 const RETRY_MOST_MS: u64 = 30_000;
 
@@ -57,28 +51,40 @@ pub(crate) struct Job {
     pub(crate) gone: Amount,
 }
 
+/// What the thread is told.
+enum Order {
+    Keep(Job),
+    /// Say that all orders before are done: asked for below this root, at this time.
+    Say(PathBuf, u64),
+}
+
 /// The thread, and the way to it.
 pub(crate) struct Keeper {
-    sender: SyncSender<Job>,
+    sender: SyncSender<Order>,
     thread: JoinHandle<()>,
 }
 
 impl Keeper {
     pub(crate) fn start() -> io::Result<Self> {
-        let (sender, jobs) = sync_channel(JOBS);
-        let work = move || work(&jobs);
+        let (sender, orders) = sync_channel(JOBS);
+        let work = move || work(&orders);
         let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(work)?;
         Ok(Keeper { sender, thread })
     }
 
     /// Has the log copied. False when too much waits already: to be asked again.
     pub(crate) fn keep(&self, job: Job) -> bool {
-        self.sender.try_send(job).is_ok()
+        self.sender.try_send(Order::Keep(job)).is_ok()
+    }
+
+    /// Has it said when all that was asked for is done. False as in `keep`.
+    pub(crate) fn say_flushed(&self, root: PathBuf, asked_ms: u64) -> bool {
+        self.sender.try_send(Order::Say(root, asked_ms)).is_ok()
     }
 
     /// The same, and waits until it is heard.
     pub(crate) fn keep_at_last(&self, job: Job) {
-        let _ = self.sender.send(job);
+        let _ = self.sender.send(Order::Keep(job));
     }
 
     /// Copies what it was asked to and ends. Takes as long as the disk takes.
@@ -101,15 +107,6 @@ struct Kept {
     retry: Option<(u64, u64)>,
 }
 
-/// Up to where the copy is when the file on disk is of this number and size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
-    from_inode: u64,
-    from_byte: u64,
-    to_inode: u64,
-    to_size: u64,
-}
-
 /// Bytes written to the disk.
 #[derive(Clone, Copy, Default)]
 struct Spent {
@@ -120,29 +117,19 @@ struct Spent {
     total: u64,
 }
 
-fn work(jobs: &Receiver<Job>) {
+fn work(orders: &Receiver<Order>) {
     let mut all: Vec<Kept> = Vec::new();
     let mut chunk = vec![0; CHUNK];
     loop {
         let due = all.iter().filter_map(|kept| kept.retry.map(|(at, _)| at)).min();
         let wait = due.map(|at| Duration::from_millis(at.saturating_sub(clock::now())));
-        let job = match wait {
-            Some(wait) => jobs.recv_timeout(wait),
-            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let order = match wait {
+            Some(wait) => orders.recv_timeout(wait),
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        match job {
-            Ok(job) => {
-                let at = all.iter().position(|kept| kept.job.name == job.name);
-                let at = at.unwrap_or_else(|| {
-                    all.push(Kept::new(&job));
-                    all.len() - 1
-                });
-                if all[at].job.to != job.to {
-                    all[at] = Kept::new(&job);
-                }
-                all[at].job = job;
-                all[at].bring(&mut chunk);
-            }
+        match order {
+            Ok(Order::Keep(job)) => take_on(&mut all, job).bring(&mut chunk),
+            Ok(Order::Say(root, asked_ms)) => note::say_flushed(&root, asked_ms),
             Err(RecvTimeoutError::Timeout) => {
                 let now = clock::now();
                 for kept in all.iter_mut().filter(|k| k.retry.is_some_and(|(at, _)| at <= now)) {
@@ -154,28 +141,31 @@ fn work(jobs: &Receiver<Job>) {
     }
 }
 
+/// The copy that this job is about, a new one if need be.
+fn take_on(all: &mut Vec<Kept>, job: Job) -> &mut Kept {
+    let at = all.iter().position(|kept| kept.job.name == job.name);
+    let at = at.unwrap_or_else(|| {
+        all.push(Kept::new(&job));
+        all.len() - 1
+    });
+    let kept = &mut all[at];
+    if kept.job.to != job.to {
+        *kept = Kept::new(&job);
+    }
+    kept.job = job;
+    kept
+}
+
 impl Kept {
     fn new(job: &Job) -> Self {
-        let note = fs::read_to_string(job.from.join(NOTE)).unwrap_or_default();
-        let number = |key: &str| -> Option<u64> {
-            note.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
-        };
-        let place = || {
-            Some(Place {
-                from_inode: number("from-inode")?,
-                from_byte: number("from-byte")?,
-                to_inode: number("to-inode")?,
-                to_size: number("to-size")?,
-            })
-        };
-        let or_none = |key| number(key).unwrap_or(0);
-        let spent =
-            Spent { today: or_none("today"), day_ms: or_none("day-ms"), total: or_none("total") };
-        let lost = Amount { bytes: or_none("lost-bytes"), lines: or_none("lost-lines") };
+        let note = Note::read(&job.from).unwrap_or_default();
+        let Note { today_bytes: today, day_ms, total_bytes: total, .. } = note;
+        let spent = Spent { today, day_ms, total };
+        let lost = Amount { bytes: note.lost_bytes, lines: note.lost_lines };
         Kept {
             job: job.clone(),
             store: Store::new(job.to.clone()),
-            place: place(),
+            place: note.place,
             copied: None,
             spent,
             lost,
@@ -371,31 +361,19 @@ impl Kept {
 
     /// Says how far it is. A power cut takes this with the memory that it speaks of.
     fn note(&self) {
-        let mut text = Vec::new();
-        if let Some(place) = self.place {
-            let _ = write!(
-                text,
-                "from-inode={}\nfrom-byte={}\nto-inode={}\nto-size={}\n",
-                place.from_inode, place.from_byte, place.to_inode, place.to_size
-            );
-        }
-        let Spent { today, day_ms, total } = self.spent;
-        let _ = write!(text, "today={today}\nday-ms={day_ms}\ntotal={total}\n");
-        let _ = write!(text, "lost-bytes={}\nlost-lines={}\n", self.lost.bytes, self.lost.lines);
-        if let Some(budget) = self.job.budget_bytes {
-            let used_up = self.retry.is_some() && self.error.is_none();
-            let _ = write!(text, "budget={budget}\nused-up={used_up}\n");
-        }
-        if let Some(error) = &self.error {
-            let _ = writeln!(text, "error={error}");
-        }
-        // One page, written at once: whole or not at all.
-        text.resize(NOTE_BYTES, b'\n');
-        let file =
-            File::options().write(true).create(true).truncate(false).open(self.job.from.join(NOTE));
-        if let Ok(file) = file {
-            let _ = std::os::unix::fs::FileExt::write_all_at(&file, &text, 0);
-        }
+        let note = Note {
+            directory: self.job.to.clone(),
+            place: self.place,
+            today_bytes: self.spent.today,
+            day_ms: self.spent.day_ms,
+            total_bytes: self.spent.total,
+            lost_bytes: self.lost.bytes,
+            lost_lines: self.lost.lines,
+            budget_bytes: self.job.budget_bytes,
+            is_used_up: self.retry.is_some() && self.error.is_none(),
+            error: self.error.clone(),
+        };
+        note.write(&self.job.from);
     }
 }
 

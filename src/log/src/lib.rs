@@ -17,6 +17,7 @@ mod clock;
 mod keep;
 mod kernel;
 mod ledger;
+pub mod note;
 mod packet;
 mod page;
 mod rate;

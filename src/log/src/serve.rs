@@ -13,9 +13,11 @@ use ettan_sys::{Errno, clock, pipe, socket};
 use crate::keep::{Job, Keeper};
 use crate::kernel::Kernel;
 use crate::ledger::{Desk, Ledger};
+use crate::note::{self, Note};
 use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, When};
 use crate::page::Page;
 use crate::stage::Stage;
+use crate::store;
 use crate::syslog::Syslog;
 
 /// Bytes of each of the two buffers: what a pipe holds, so that one read empties it.
@@ -122,6 +124,8 @@ struct Logger<'a> {
     keeper: Option<Keeper>,
     /// When something is to be brought to a disk.
     keep_at_ms: Option<u64>,
+    /// When somebody asked for that, who is to be told once it is done.
+    flush_asked_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -158,6 +162,7 @@ pub fn serve(
         retry: None,
         keeper: None,
         keep_at_ms: None,
+        flush_asked_ms: None,
     };
     logger.look_at_the_clock();
     logger.take_up();
@@ -239,10 +244,7 @@ impl Logger<'_> {
                     self.close(slot);
                 }
             }
-            Packet::Flush => {
-                (0..self.logs.len()).for_each(|slot| self.ask_for(slot));
-                self.keep(false);
-            }
+            Packet::Flush => self.flush(),
             Packet::Syslog => match pipe {
                 Some(socket) => self.listen_to_syslog(socket),
                 None => complain!("no socket came along; syslog is not read"),
@@ -292,8 +294,9 @@ impl Logger<'_> {
             log.packet = packet.to_vec();
             log.limits = limits;
             log.disk = Disk::of(keep);
-            if log.disk.is_some() {
+            if let Some(disk) = &log.disk {
                 log.ledger.count_gone();
+                announce(&self.root.join(name), &disk.directory, disk.budget_bytes, limits.owner);
                 self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
             }
             log.pipe = Some(pipe);
@@ -467,6 +470,38 @@ impl Logger<'_> {
         }
     }
 
+    /// Brings what was said up to now to the disks, for somebody who waits for it.
+    fn flush(&mut self) {
+        for slot in 0..self.logs.len() {
+            if self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| l.disk.is_some()))
+            {
+                self.empty(slot);
+                self.ask_for(slot);
+            }
+        }
+        self.flush_asked_ms = Some(clock::now());
+        self.keep(false);
+    }
+
+    /// Once the keeper has all jobs, the one who asked for them is told when they are done.
+    fn say_flushed(&mut self) {
+        let Some(asked_ms) = self.flush_asked_ms else { return };
+        let waits = |log: &Log| log.disk.as_ref().is_some_and(|disk| disk.wanted);
+        let told = match &self.keeper {
+            _ if self.logs.iter().flatten().any(waits) => false,
+            Some(keeper) => keeper.say_flushed(self.root.to_owned(), asked_ms),
+            None => {
+                note::say_flushed(self.root, asked_ms);
+                true
+            }
+        };
+        if told {
+            self.flush_asked_ms = None;
+        } else {
+            self.keep_at_ms = Some(clock::now() + RETRY_FIRST_MS);
+        }
+    }
+
     /// Has what is wanted brought to the disks. Waits for them at the last only.
     fn keep(&mut self, at_last: bool) {
         self.keep_at_ms = None;
@@ -498,6 +533,7 @@ impl Logger<'_> {
                 self.keep_at_ms = Some(clock::now() + RETRY_FIRST_MS);
             }
         }
+        self.say_flushed();
     }
 
     /// Before the end. After TERM another logger goes on where this one stops, in the same line.
@@ -542,6 +578,15 @@ impl Logger<'_> {
 impl Retry {
     fn after(wait_ms: u64) -> Self {
         Retry { at_ms: clock::now().saturating_add(wait_ms), wait_ms }
+    }
+}
+
+/// Says where the copy will be, so that what former boots left there can be read now. Whoever
+/// starts first after that finds the folder made.
+fn announce(log: &Path, directory: &Path, budget_bytes: Option<u64>, owner: Option<(u32, u32)>) {
+    if Note::read(log).is_none() && store::create_directory(log, owner).is_ok() {
+        let directory = directory.to_owned();
+        Note { directory, budget_bytes, ..Note::default() }.write(log);
     }
 }
 

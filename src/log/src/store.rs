@@ -268,7 +268,8 @@ fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn create_directory(directory: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+/// Makes the directory of a log, and what is above it.
+pub(crate) fn create_directory(directory: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
     let made = match DirBuilder::new().mode(0o750).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = directory.parent() {

@@ -51,6 +51,7 @@ pub fn decode_request(packet: &mut [u8]) -> Result<Request, Fault> {
         "condition" => Request::Condition(parse::<request::Condition>(json, scratch)?),
         "power" => Request::Power(parse::<request::Power>(json, scratch)?),
         "reexec" => Request::Reexec,
+        "flush" => Request::Flush,
         "fail" => Request::Fail(parse::<request::Fail>(json, scratch)?),
         "stats" => Request::Stats,
         _ => return Err(Fault::Unknown),

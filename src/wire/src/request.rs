@@ -37,6 +37,9 @@ pub enum Request {
     /// Execute the file at PID 1's path in its place. `accepted`; then the connection ends, or
     /// `failed` says why not.
     Reexec,
+    /// Bring the logs that are kept on a disk to it. `accepted`; when the logger has done it, its
+    /// files say so.
+    Flush,
     /// Fail in this way. Test builds only.
     Fail(Fail),
     /// One `stats` packet about PID 1 itself.
@@ -62,6 +65,7 @@ impl Request {
             | Self::ReloadUnits(_)
             | Self::Condition(_)
             | Self::Reexec
+            | Self::Flush
             | Self::Fail(_)
             | Self::Power(_) => false,
         }

@@ -1,7 +1,8 @@
 //! What services print, and who keeps it.
 
 use ettan_tests::units::{QUICK, fake, idle, shell, with};
-use ettan_tests::{Machine, Namespace, Operate};
+use ettan_tests::{End, Machine, Namespace, Operate};
+use std::os::fd::AsRawFd;
 
 #[test]
 fn lines_of_both_streams_are_kept() {
@@ -246,4 +247,71 @@ fn following_survives_rotation_and_the_loggers_death() {
     let log = machine.sh("cat /tmp/followed").ok();
     let numbers: Vec<_> = log.lines().filter_map(|line| line.split_once(" number ")).collect();
     assert_eq!(numbers.len(), 20_000);
+}
+
+/// Counts, and says so until the end.
+fn counter(storage: &str) -> String {
+    let count = "trap 'echo last $n; exit 0' TERM; n=0; \
+                 while :; do n=$((n + 1)); echo number $n; sleep 0.05; done";
+    format!("{}[log]\nstorage = \"{storage}\"\n", shell(count))
+}
+
+fn is_counted(log: &str) -> bool {
+    let lines = log.lines().filter_map(|line| line.get(24..)?.strip_prefix(' '));
+    // What the shell says of the sleep that was ended with it.
+    let lines = lines.filter(|line| *line != "Terminated");
+    let (numbers, last): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("number "));
+    let in_order = numbers
+        .iter()
+        .enumerate()
+        .all(|(n, line)| *line == format!("number {}", n.saturating_add(1)));
+    in_order && !numbers.is_empty() && last == [format!("last {}", numbers.len())]
+}
+
+#[test]
+fn logs_are_brought_to_the_disk_when_asked() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &counter("flush"));
+    machine.unit("e", &idle());
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it counts", |machine| machine.ettan("logs d").out.contains("number 5"));
+    assert_ne!(machine.sh("ls /var/log/ettan/d/current").code, 0);
+    let before = machine.ettan("logs d").ok();
+    assert_eq!(machine.ettan("logs --flush").ok(), "1 log on disk");
+    let last = before.lines().last().and_then(|line| line.get(24..)).expect("a line");
+    assert!(machine.sh("cat /var/log/ettan/d/current").ok().contains(last), "{last}");
+    assert_ne!(machine.sh("ls /var/log/ettan/e").code, 0);
+    // A disk that does not take it is told of.
+    let _ = machine.sh("mv /var/log/ettan /var/log/old && touch /var/log/ettan").ok();
+    machine.until("a flush fails", |machine| {
+        let refused = machine.ettan("logs --flush");
+        refused.code == 1 && refused.err.contains("d: not all of its log is on the disk: ")
+    });
+}
+
+#[test]
+fn what_is_kept_on_a_disk_is_whole_after_the_end_of_the_machine() {
+    for (end, expected) in [("ettan reboot", End::Reboot), ("kill -PWR 1", End::Off)] {
+        let mut machine = Namespace::usual();
+        machine.unit("disk", &counter("disk"));
+        machine.unit("flush", &counter("flush"));
+        machine.boot();
+        machine.expect(&["disk up", "flush up"]);
+        let _ = machine.sh("mkdir -p /var/log/ettan").ok();
+        let kept = std::fs::File::open(machine.root().join("var/log/ettan")).expect("a folder");
+        machine.until("both count", |machine| {
+            ["disk", "flush"]
+                .iter()
+                .all(|name| machine.ettan(&format!("logs {name}")).out.contains("number 5"))
+        });
+        let _ = machine.sh(end);
+        assert_eq!(machine.end(), expected);
+        for name in ["disk", "flush"] {
+            // The folder is open: its file system is there when the machine is not.
+            let path = format!("/proc/self/fd/{}/{name}/current", kept.as_raw_fd());
+            let log = std::fs::read_to_string(&path).expect(name);
+            assert!(is_counted(&log) && log.contains("*ended: "), "{log}");
+        }
+    }
 }

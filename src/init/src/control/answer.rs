@@ -86,6 +86,7 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
         }
         Request::Reexec if context.supervisor.phase() != Phase::Running => going_down(),
         Request::Reexec => Answer::Command(Command::Reexec, Job::Executing),
+        Request::Flush => Answer::Command(Command::Flush, Job::Idle),
         #[cfg(feature = "fault-injection")]
         Request::Fail(wanted) => Answer::Command(Command::Fail(wanted), Job::Idle),
         #[cfg(not(feature = "fault-injection"))]

@@ -174,7 +174,7 @@ impl World {
                 self.feed(Event::Condition { name: &name, holds });
             }
             Command::Shutdown { power, force } => self.feed(Event::Shutdown { power, force }),
-            Command::Reexec | Command::ReloadUnits => {}
+            Command::Reexec | Command::Flush | Command::ReloadUnits => {}
         }
     }
 
