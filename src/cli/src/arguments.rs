@@ -2,6 +2,7 @@
 
 use crate::code::Code;
 use crate::completion::Shell;
+use crate::enable::{How, Standing};
 use crate::logs::{KERNEL, Query, Wish, moment, severity_of};
 use clap::{Parser, Subcommand};
 use ettan_wire::PowerWord;
@@ -26,6 +27,8 @@ pub(crate) enum Verb {
     IsFailed { quiet: bool, units: Vec<String> },
     IsLoaded { quiet: bool, units: Vec<String> },
     Why { units: Vec<String> },
+    IsEnabled { quiet: bool, units: Vec<String> },
+    Enable { standing: Standing, how: How, units: Vec<String> },
     Start { units: Vec<String> },
     Stop { units: Vec<String> },
     Restart { units: Vec<String> },
@@ -47,14 +50,9 @@ pub(crate) enum Verb {
 }
 
 /// Verbs of ettan(1) that are still to come.
-const NOT_YET: [&str; 19] = [
+const NOT_YET: [&str; 14] = [
     "tree",
     "reload",
-    "enable",
-    "disable",
-    "mask",
-    "unmask",
-    "is-enabled",
     "run",
     "new",
     "import",
@@ -126,6 +124,22 @@ enum Word {
         #[arg(required = true)]
         units: Vec<String>,
     },
+    /// Exit code 0 if it starts at boot, 3 if not, 4 if there is no such unit
+    IsEnabled {
+        /// Print nothing
+        #[arg(short, long)]
+        quiet: bool,
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
+    /// Let units of packages start at boot
+    Enable(LinkOptions),
+    /// Take that back
+    Disable(LinkOptions),
+    /// Keep units from being started at all
+    Mask(LinkOptions),
+    /// Take that back
+    Unmask(LinkOptions),
     /// Why a unit is where it is, and who blocks it
     Why {
         #[arg(required = true)]
@@ -231,6 +245,18 @@ enum Word {
 }
 
 #[derive(clap::Args)]
+struct LinkOptions {
+    /// Start or stop the units as well
+    #[arg(long)]
+    now: bool,
+    /// Until the next boot only
+    #[arg(long)]
+    runtime: bool,
+    #[arg(required = true)]
+    units: Vec<String>,
+}
+
+#[derive(clap::Args)]
 struct PowerOptions {
     /// Do not stop units first: sync and go
     #[arg(short, long)]
@@ -302,6 +328,11 @@ fn verb_of(word: Word) -> Verb {
         Word::IsActive { quiet, units } => Verb::IsActive { quiet, units: names(units) },
         Word::IsFailed { quiet, units } => Verb::IsFailed { quiet, units: names(units) },
         Word::IsLoaded { quiet, units } => Verb::IsLoaded { quiet, units: names(units) },
+        Word::IsEnabled { quiet, units } => Verb::IsEnabled { quiet, units: names(units) },
+        Word::Enable(options) => link(Standing::Enable, options),
+        Word::Disable(options) => link(Standing::Disable, options),
+        Word::Mask(options) => link(Standing::Mask, options),
+        Word::Unmask(options) => link(Standing::Unmask, options),
         Word::Why { units } => Verb::Why { units: names(units) },
         Word::Start { units } => Verb::Start { units: names(units) },
         Word::Stop { units } => Verb::Stop { units: names(units) },
@@ -334,6 +365,10 @@ fn verb_of(word: Word) -> Verb {
         Word::Version => Verb::Version,
         Word::Completion { shell } => Verb::Completion(shell),
     }
+}
+
+fn link(standing: Standing, LinkOptions { now, runtime, units }: LinkOptions) -> Verb {
+    Verb::Enable { standing, how: How { now, runtime }, units: names(units) }
 }
 
 fn shutdown(options: &ShutdownOptions) -> Verb {

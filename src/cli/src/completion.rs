@@ -13,8 +13,8 @@ pub(crate) enum Shell {
 }
 
 /// Verbs that take names of units.
-const OF_UNITS: &str = "status is-active is-failed is-loaded start stop restart try-restart kill \
-                        logs why";
+const OF_UNITS: &str = "status is-active is-failed is-loaded is-enabled enable disable mask unmask \
+                        start stop restart try-restart kill logs why";
 
 /// Prints the script for `shell`, made from the command line's own description.
 pub(crate) fn completion(shell: Shell) -> Code {

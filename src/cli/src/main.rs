@@ -9,6 +9,7 @@
 //! | `change` | verbs that change something, and wait until it is so |
 //! | `check` | unit files, checked with the loader's own code |
 //! | `completion` | verbs and names, for shells |
+//! | `enable` | which units start at boot, and which never |
 //! | `why` | who blocks whom, in words |
 //! | `reexec` | another PID 1, and whether it came about |
 //! | `status` | status, list, is-active |
@@ -26,6 +27,7 @@ mod check;
 mod code;
 mod completion;
 mod disks;
+mod enable;
 mod escape;
 mod group;
 mod link;
@@ -61,6 +63,8 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::IsActive { quiet, units } => status::is_active(&units, quiet, screen),
         Verb::IsFailed { quiet, units } => status::is_failed(&units, quiet, screen),
         Verb::IsLoaded { quiet, units } => status::is_loaded(&units, quiet, screen),
+        Verb::IsEnabled { quiet, units } => enable::is_enabled(&units, quiet, screen),
+        Verb::Enable { standing, how, units } => enable::change(standing, how, &units, screen),
         Verb::Why { units } => why::why(&units, screen),
         Verb::Start { units } => change::goal(change::Goal::Start, &units, wait, screen),
         Verb::Stop { units } => change::goal(change::Goal::Stop, &units, wait, screen),

@@ -1,7 +1,7 @@
 //! The verbs people type, asked of a real PID 1: what they say, and what they exit with.
 
 use ettan_tests::units::{idle, with};
-use ettan_tests::{Machine, Namespace, Operate};
+use ettan_tests::{Builder, Machine, Namespace, Operate};
 
 /// `app` requires `web`, which waits for a condition; `free` is up.
 fn waiting() -> Namespace {
@@ -68,4 +68,63 @@ fn only_what_runs_is_restarted() {
     assert!(machine.ettan("try-restart free").ok().contains("not running"));
     assert_eq!(machine.ettan("is-active free").code, 3);
     assert_eq!(machine.ettan("try-restart nosuch").code, 5);
+}
+
+/// A folder with the shipped unit `ship`, removed at the end.
+struct Layer(std::path::PathBuf);
+
+impl Layer {
+    fn new(test: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ettan-{test}-{}", std::process::id()));
+        let units = folder.join("usr/lib/units");
+        std::fs::create_dir_all(&units).expect("a folder");
+        std::fs::write(units.join("ship.toml"), idle()).expect("a file");
+        Self(folder)
+    }
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_shipped_unit_is_enabled_masked_and_back() {
+    let layer = Layer::new("enable");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    assert_eq!(machine.ettan("is-enabled ship").code, 3);
+    assert_eq!(machine.ettan("is-enabled nosuch").code, 4);
+    // A link alone starts nothing; --now does.
+    assert_eq!(machine.ettan("enable ship").code, 0);
+    assert_eq!(machine.ettan("is-enabled ship").ok(), "enabled");
+    assert_eq!(machine.ettan("is-active ship").code, 3);
+    assert_eq!(machine.ettan("enable --now ship").code, 0);
+    assert_eq!(machine.ettan("is-active ship").code, 0);
+    assert_eq!(machine.ettan("disable --now ship").code, 0);
+    assert_eq!(machine.ettan("is-active ship").code, 3);
+    assert_eq!(machine.ettan("mask --now ship").code, 0);
+    assert_ne!(machine.ettan("start ship").code, 0);
+    assert_eq!(machine.ettan("unmask --now ship").code, 0);
+    assert_eq!(machine.ettan("start ship").code, 0);
+    assert_eq!(machine.ettan("enable nosuch").code, 5);
+}
+
+#[test]
+fn on_a_read_only_root_a_link_lasts_until_the_next_boot() {
+    let layer = Layer::new("runtime");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.boot();
+    machine.answers();
+    assert_eq!(machine.sh("mount --bind /etc /etc && mount -o remount,bind,ro /etc").code, 0);
+    let told = machine.ettan("enable ship");
+    assert_eq!(told.code, 1);
+    assert!(told.err.contains("read-only file system"), "{}", told.err);
+    assert!(told.err.contains("ettan enable --runtime ship"), "{}", told.err);
+    assert_eq!(machine.ettan("enable --runtime --now ship").code, 0);
+    assert_eq!(machine.ettan("is-enabled ship").ok(), "enabled-runtime");
+    assert_eq!(machine.ettan("is-active ship").code, 0);
 }
