@@ -3,13 +3,14 @@
 
 use crate::change::accepted;
 use crate::code::Code;
-use crate::escape::Screen;
+use crate::escape::{Screen, json_string};
 use crate::link::{Link, Trouble};
 use crate::logs;
-use crate::show::many;
+use crate::show::{many, size};
 use ettan_log::note::{Note, flushed_ms};
 use ettan_sys::clock;
 use ettan_wire::Request;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,4 +74,120 @@ fn tell(notes: &[(String, Note)], screen: &Screen) -> Code {
 pub(crate) fn all() -> Vec<(String, Note)> {
     let note = |name: String| Some((Note::read(&logs::directory(&name)?)?, name));
     logs::names().into_iter().filter_map(note).map(|(note, name)| (name, note)).collect()
+}
+
+/// The note of this log, if it is kept on a disk.
+pub(crate) fn of(unit: &str) -> Option<Note> {
+    Note::read(&logs::directory(unit)?)
+}
+
+/// How it stands with one log on disk, or with all together.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) logs: usize,
+    today_bytes: u64,
+    total_bytes: u64,
+    budget_bytes: Option<u64>,
+    used_up: usize,
+    lost_bytes: u64,
+    lost_lines: u64,
+    errors: Vec<String>,
+}
+
+impl Standing {
+    pub(crate) fn of(note: &Note) -> Self {
+        Standing {
+            logs: 1,
+            today_bytes: note.today(),
+            total_bytes: note.total_bytes,
+            budget_bytes: note.budget_bytes,
+            used_up: usize::from(note.is_used_up),
+            lost_bytes: note.lost_bytes,
+            lost_lines: note.lost_lines,
+            errors: note.error.clone().into_iter().collect(),
+        }
+    }
+
+    /// The sum of all; errors with the names of the units.
+    pub(crate) fn of_all() -> Self {
+        let sum = |sum: Self, (name, note): &(String, Note)| {
+            let one = Self::of(note);
+            let errors = one.errors.iter().map(|error| format!("{name}: {error}"));
+            Standing {
+                logs: sum.logs + one.logs,
+                today_bytes: sum.today_bytes.saturating_add(one.today_bytes),
+                total_bytes: sum.total_bytes.saturating_add(one.total_bytes),
+                budget_bytes: None,
+                used_up: sum.used_up + one.used_up,
+                lost_bytes: sum.lost_bytes.saturating_add(one.lost_bytes),
+                lost_lines: sum.lost_lines.saturating_add(one.lost_lines),
+                errors: sum.errors.into_iter().chain(errors).collect(),
+            }
+        };
+        all().iter().fold(Self::default(), sum)
+    }
+
+    /// Fields of an object.
+    pub(crate) fn json(&self) -> String {
+        let errors = (!self.errors.is_empty()).then(|| json_string(&self.errors.join("; ")));
+        format!(
+            "\"disk_logs\":{},\"disk_today_bytes\":{},\"disk_total_bytes\":{},\"disk_used_up\":{},\
+             \"disk_lost_bytes\":{},\"disk_lost_lines\":{}{}{}",
+            self.logs,
+            self.today_bytes,
+            self.total_bytes,
+            self.used_up,
+            self.lost_bytes,
+            self.lost_lines,
+            self.budget_bytes.map(|b| format!(",\"disk_budget_bytes\":{b}")).unwrap_or_default(),
+            errors.map(|text| format!(",\"disk_error\":{text}")).unwrap_or_default(),
+        )
+    }
+}
+
+/// `on disk, 1.2 MiB written today of 5.0 MiB, 3.4 MiB since boot; lost 12 lines; …`.
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "on disk, {} written today", size(self.today_bytes))?;
+        if let Some(budget) = self.budget_bytes {
+            write!(f, " of {}", size(budget))?;
+        }
+        write!(f, ", {} since boot", size(self.total_bytes))?;
+        if self.used_up > 0 {
+            f.write_str("; the budget is used up")?;
+        }
+        if self.lost_bytes > 0 {
+            write!(f, "; lost {} lines, {}", self.lost_lines, size(self.lost_bytes))?;
+        }
+        for error in &self.errors {
+            write!(f, "; {error}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_does_not_take_it_is_told_of() {
+        let note = Note {
+            total_bytes: 3 << 20,
+            today_bytes: 2048,
+            day_ms: clock::now(),
+            budget_bytes: Some(5 << 20),
+            lost_bytes: 100,
+            lost_lines: 12,
+            error: Some("Input/output error".into()),
+            ..Note::default()
+        };
+        let standing = Standing::of(&note);
+        assert_eq!(
+            standing.to_string(),
+            "on disk, 2.0 KiB written today of 5.0 MiB, 3.0 MiB since boot; lost 12 lines, 100 B; \
+             Input/output error"
+        );
+        assert!(standing.json().ends_with(",\"disk_error\":\"Input/output error\""));
+    }
 }

@@ -10,6 +10,7 @@ use crate::escape::{Screen, json_string};
 use crate::link::{Link, Trouble};
 use clocks::{Clocks, Spell, When};
 use ettan_log::iso;
+use ettan_log::note::Note;
 use ettan_log::record::{Kind, Line};
 use ettan_sys::inotify::Inotify;
 use ettan_sys::poll::{Interest, wait_one};
@@ -24,6 +25,9 @@ pub(crate) use wish::{Wish, moment, severity_of};
 
 /// Where the logger keeps its files.
 pub(crate) const ROOT: &str = "/run/log/ettan";
+
+/// Where it copies them to, unless a unit says otherwise.
+const DISK: &str = "/var/log/ettan";
 
 /// Ettan's own log, and those of what belongs to no unit.
 const OWN: &str = "ettan";
@@ -135,6 +139,8 @@ struct Journal {
 /// One unit's log.
 struct Source {
     unit: String,
+    /// What is on a disk and no longer, or not only, in memory; read first, once.
+    disk: Option<Reader>,
     reader: Reader,
     spell: Spell,
     /// Bytes that no logger wrote.
@@ -150,11 +156,22 @@ struct Entry {
 
 impl Source {
     fn of(unit: &str) -> Option<Self> {
-        let reader = Reader::new(directory(unit)?);
-        Some(Source { unit: unit.to_owned(), reader, spell: Spell::default(), foreign: 0 })
+        let memory = directory(unit)?;
+        let note = Note::read(&memory).unwrap_or_default();
+        let place = note.place;
+        let on_disk = Some(note.directory).filter(|directory| directory.is_absolute());
+        let on_disk = on_disk.unwrap_or_else(|| Path::new(DISK).join(unit));
+        let (disk, reader) = Reader::of_both(memory, on_disk, place);
+        Some(Source { unit: unit.to_owned(), disk, reader, spell: Spell::default(), foreign: 0 })
+    }
+
+    /// There is something to read.
+    fn exists(&self) -> bool {
+        self.disk.is_some() || self.reader.directory().exists()
     }
 
     fn only_the_end(mut self) -> Self {
+        self.disk = None;
         self.reader.skip_to_the_end();
         self
     }
@@ -167,7 +184,7 @@ impl Journal {
         let mut logs = Vec::new();
         for (source, from) in self.sources.iter_mut().enumerate() {
             let mut log = VecDeque::new();
-            let Source { reader, spell, foreign, .. } = from;
+            let Source { disk, reader, spell, foreign, .. } = from;
             let mut keep = |bytes: &[u8]| {
                 // What a power cut leaves of a file that was growing.
                 if bytes.first() == Some(&0) {
@@ -180,6 +197,10 @@ impl Journal {
                     log.push_back(Entry { source, bytes: bytes.to_vec(), when });
                 }
             };
+            if let Some(mut disk) = disk.take() {
+                disk.read(&mut keep)?;
+                disk.rest(&mut keep);
+            }
             reader.read(&mut keep)?;
             if !follow {
                 reader.rest(&mut keep);
@@ -270,7 +291,7 @@ fn source(unit: &str, follow: bool) -> Result<Source, Trouble> {
     let unknown =
         || Trouble { text: format!("no unit is called {unit}"), code: Code::NotInstalled };
     let source = Source::of(unit).ok_or_else(unknown)?;
-    if !follow && !WITHOUT_UNIT.contains(&unit) && !source.reader.directory().exists() {
+    if !follow && !WITHOUT_UNIT.contains(&unit) && !source.exists() {
         let request = Request::IsActive(Which { unit: crate::change::name(unit)? });
         let answer = Link::ask(&request)?.next()?;
         if let Reply::Error(Refusal { code: ErrorCode::UnknownUnit, text, .. }) = answer.reply {

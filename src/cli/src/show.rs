@@ -205,7 +205,7 @@ fn cut(line: &str, columns: Option<usize>) -> String {
 }
 
 /// `512 B`, `34.5 KiB`, `2.1 MiB`.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const STEPS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     for (step, name) in STEPS {
         if bytes >= step {

@@ -2,6 +2,7 @@
 
 use crate::change::name;
 use crate::code::Code;
+use crate::disks::{self, Standing};
 use crate::escape::Screen;
 use crate::group;
 use crate::link::{Answer, Link, Trouble};
@@ -32,10 +33,15 @@ fn one(unit: &str, screen: &Screen) -> Result<Code, Trouble> {
     let Answer { reply, json } = Link::ask(&request)?.expect()?;
     let Reply::Unit(status) = reply else { return Err(unexpected()) };
     let usage = group::usage(status.main_pid);
+    let note = disks::of(unit);
     if screen.json {
-        screen.packet(&with_usage(&json, usage));
+        let json = with_usage(&json, usage);
+        screen.packet(&note.map_or(json.clone(), |note| with_disk(&json, &Standing::of(&note))));
     } else {
         screen.say(&show::unit(&status, usage));
+        if let Some(note) = note {
+            screen.say(&format!("{:>10}: {}", "log", Standing::of(&note)));
+        }
         let lines = logs::last_lines(unit, LOG_LINES);
         if !lines.is_empty() {
             screen.say("");
@@ -59,14 +65,23 @@ fn with_usage(json: &str, usage: group::Usage) -> String {
     text
 }
 
+/// The packet with how it stands with logs on disk.
+fn with_disk(json: &str, standing: &Standing) -> String {
+    format!("{},{}}}", json.strip_suffix('}').unwrap_or(json), standing.json())
+}
+
 /// `status` without a unit: a line for each, what the loader said, and how it stands with PID 1.
 pub(crate) fn summary(screen: &Screen) -> Code {
     let shown = table(false, screen).and_then(|()| {
         let Answer { reply, json } = Link::ask(&Request::Stats)?.expect()?;
         match reply {
-            _ if screen.json => screen.packet(&json),
+            _ if screen.json => screen.packet(&with_disk(&json, &Standing::of_all())),
             Reply::Stats(stats) => {
                 screen.say(&format!("\n{}", show::summary(&stats)));
+                let standing = Standing::of_all();
+                if standing.logs > 0 {
+                    screen.say(&format!("{}: {standing}", show::many(standing.logs, "log")));
+                }
                 last_errors(screen);
             }
             _ => return Err(unexpected()),

@@ -315,3 +315,31 @@ fn what_is_kept_on_a_disk_is_whole_after_the_end_of_the_machine() {
         }
     }
 }
+
+#[test]
+fn former_boots_are_read_from_the_disk_and_status_tells_of_it() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &counter("flush"));
+    let former =
+        "1999-01-01T00:00:00.000Z=up 1.000 boot abc\n1999-01-01T00:00:00.000Z former words\n";
+    machine.write("/var/log/ettan/d/current", former.as_bytes());
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it counts", |machine| machine.ettan("logs d").out.contains("number 5"));
+    let is_whole = |log: &str| {
+        ["former words", " number 1\n", " number 5\n"]
+            .iter()
+            .all(|one| log.matches(one).count() == 1)
+    };
+    let log = machine.ettan("logs d").ok() + "\n";
+    assert!(is_whole(&log) && log.starts_with("1999"), "{log}");
+    let _ = machine.ettan("logs --flush").ok();
+    let log = machine.ettan("logs d").ok() + "\n";
+    assert!(is_whole(&log), "{log}");
+    assert!(!machine.ettan("logs -b d").ok().contains("former"));
+    let status = machine.ettan("status d").out;
+    assert!(status.contains("log: on disk, ") && status.contains(" written today"), "{status}");
+    let status = machine.ettan("status").out;
+    assert!(status.contains("\n1 log: on disk, "), "{status}");
+    assert!(machine.status("d")["disk_today_bytes"].as_u64() > Some(100));
+}

@@ -3,6 +3,7 @@
 //! The logger renames `current` to `@` and a number one higher than any before, and makes a new
 //! `current`. The file that was open is known by its inode, wherever its name went.
 
+use ettan_log::note::Place;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -19,12 +20,66 @@ pub(super) struct Reader {
     newest_archive: String,
     /// The beginning of a line whose end is not written yet.
     begun: Vec<u8>,
+    /// Nothing behind this byte of the file of this number (inode) is read.
+    end: Option<(u64, u64)>,
+    /// That byte was reached.
+    is_past_end: bool,
 }
 
 impl Reader {
     /// Nothing is read yet.
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, open: None, newest_archive: String::new(), begun: Vec::new() }
+        Self {
+            directory,
+            open: None,
+            newest_archive: String::new(),
+            begun: Vec::new(),
+            end: None,
+            is_past_end: false,
+        }
+    }
+
+    /// Of a log that is kept on a disk too: what is on the disk, and what only memory has. None on
+    /// disk when nothing is. The logger's note says where the one ends and the other begins.
+    pub(super) fn of_both(
+        memory: PathBuf,
+        on_disk: PathBuf,
+        place: Option<Place>,
+    ) -> (Option<Self>, Self) {
+        let (mut memory, mut disk) = (Self::new(memory), Self::new(on_disk));
+        if let Some(place) = place
+            && disk.find(place.to_inode).is_some()
+            && memory.begin_at(place.from_inode, place.from_byte)
+        {
+            disk.end = Some((place.to_inode, place.to_size));
+        }
+        (disk.directory.is_dir().then_some(disk), memory)
+    }
+
+    /// Starts with this byte of the file of this number (inode). False if it is gone.
+    fn begin_at(&mut self, inode: u64, byte: u64) -> bool {
+        let Some((mut file, name)) = self.find(inode) else { return false };
+        // Archives from the open file on are to be read, and it is skipped by its number.
+        self.newest_archive = name;
+        let is_there = file.seek(SeekFrom::Start(byte)).is_ok();
+        self.open = Some(file);
+        is_there
+    }
+
+    /// The file of this number (inode), and the newest archive up to it.
+    fn find(&self, inode: u64) -> Option<(File, String)> {
+        let is_it = |file: &File| file.metadata().is_ok_and(|found| found.ino() == inode);
+        // First the name that a file loses: renamed in between, it is found among the archives.
+        let current = File::open(self.directory.join(CURRENT)).ok().filter(is_it);
+        let archives = self.archives().ok()?;
+        if let Some(current) = current {
+            return Some((current, archives.last().cloned().unwrap_or_default()));
+        }
+        let opened = archives.into_iter().filter_map(|name| {
+            let file = File::open(self.directory.join(&name)).ok()?;
+            Some((file, name))
+        });
+        opened.into_iter().find(|(file, _)| is_it(file))
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -101,15 +156,23 @@ impl Reader {
     }
 
     fn read_open(&mut self, line: &mut impl FnMut(&[u8])) -> io::Result<()> {
-        let Some(file) = &mut self.open else { return Ok(()) };
+        let Some(file) = self.open.as_mut().filter(|_| !self.is_past_end) else { return Ok(()) };
+        let end =
+            self.end.filter(|(inode, _)| file.metadata().is_ok_and(|found| found.ino() == *inode));
+        let mut left = end.map_or(u64::MAX, |(_, size)| size);
         let mut buffer = [0; 16 * 1024];
         loop {
-            let length = match file.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+            let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let length = match file.read(&mut buffer[..most]) {
+                Ok(0) => {
+                    self.is_past_end = end.is_some();
+                    return Ok(());
+                }
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            left = left.saturating_sub(length as u64);
             for part in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
                 match part.strip_suffix(b"\n") {
                     Some(end) if self.begun.is_empty() => line(end),
@@ -245,6 +308,35 @@ mod tests {
         folder.remove(1);
         folder.remove(2);
         assert_eq!(read(&mut reader), ["after 2", "after 3"]);
+    }
+
+    #[test]
+    fn memory_goes_on_where_the_copy_on_disk_ends() {
+        let (memory, disk) = (Folder::new(), Folder::new());
+        disk.write("before\none\n");
+        disk.rotate(7);
+        disk.write("two\n");
+        memory.write("one\ntwo\n");
+        let inode = |folder: &Folder| fs::metadata(folder.0.join(CURRENT)).unwrap().ino();
+        let (from_inode, to_inode) = (inode(&memory), inode(&disk));
+        let place = Place { from_inode, from_byte: 8, to_inode, to_size: 4 };
+        // Copied since the note was written.
+        memory.write("three\n");
+        disk.write("three\n");
+        memory.rotate(1);
+        memory.write("four\n");
+        let both = |place| Reader::of_both(memory.0.clone(), disk.0.clone(), place);
+        let (on_disk, mut in_memory) = both(Some(place));
+        assert_eq!(read(&mut on_disk.unwrap()), ["before", "one", "two"]);
+        assert_eq!(read(&mut in_memory), ["three", "four"]);
+        // Memory let go of it.
+        memory.remove(1);
+        let (on_disk, mut in_memory) = both(Some(place));
+        assert_eq!(read(&mut on_disk.unwrap()), ["before", "one", "two", "three"]);
+        assert_eq!(read(&mut in_memory), ["four"]);
+        // Nothing was copied since the machine was started.
+        let (on_disk, _) = both(None);
+        assert_eq!(read(&mut on_disk.unwrap()).len(), 4);
     }
 
     #[test]

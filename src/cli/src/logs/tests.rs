@@ -20,7 +20,13 @@ impl Folder {
             fs::create_dir_all(self.0.join(unit)).unwrap();
             fs::write(self.0.join(unit).join("current"), text).unwrap();
             let reader = Reader::new(self.0.join(unit));
-            Source { unit: (*unit).to_owned(), reader, spell: Spell::default(), foreign: 0 }
+            Source {
+                unit: (*unit).to_owned(),
+                disk: None,
+                reader,
+                spell: Spell::default(),
+                foreign: 0,
+            }
         });
         Journal { sources: sources.collect(), clocks: Clocks::new(), wish }
     }
