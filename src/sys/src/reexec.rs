@@ -93,10 +93,15 @@ impl Inherited {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         let limit = i32::try_from(limit.current.unwrap_or(4096).min(65_536)).unwrap_or(4096);
         let open = (3..limit).filter(|&number| {
-            // SAFETY: sets a flag; a closed number gives EBADF. No number here is -1.
+            // SAFETY: asks for a flag and sets it; a closed number gives EBADF. None here is -1.
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
-            let is_open = rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC).is_ok();
-            is_open && number != PROGRAM && number != PREVIOUS
+            if rustix::io::fcntl_getfd(fd).is_err() {
+                return false;
+            }
+            // First of all: a fault is dealt with already, and must not lose it.
+            keep(fd);
+            let _ = rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC);
+            number != PROGRAM && number != PREVIOUS
         });
         // SAFETY: open, and nobody in this program owns it: it began a moment ago.
         Some(Self(open.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()))
