@@ -10,6 +10,9 @@ const GIVE_UP_SECONDS: u64 = 10;
 /// A gap that is worth a word.
 const TELL: Duration = Duration::from_millis(300);
 
+/// What had no effect for so long is done again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Somebody who asks.
 #[derive(Debug)]
 pub(crate) struct Pings {
@@ -28,15 +31,21 @@ impl Pings {
     ///
     /// # Panics
     /// When that takes too long.
-    pub(crate) fn gap(&mut self, strike: impl FnOnce()) -> Duration {
+    pub(crate) fn gap(&mut self, mut strike: impl FnMut()) -> Duration {
         let limit = Limit::seconds(GIVE_UP_SECONDS);
         while !self.ping(limit) {
             assert!(!limit.over(), "PID 1 does not answer");
         }
         let mut last = Instant::now();
+        let mut struck = last;
         strike();
         while self.ping(limit) {
             last = Instant::now();
+            // An upgrade is refused while the one before is on trial.
+            if last - struck > AGAIN {
+                struck = last;
+                strike();
+            }
             assert!(!limit.over(), "PID 1 took no notice");
         }
         while !self.ping(limit) {
