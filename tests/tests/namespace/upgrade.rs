@@ -105,8 +105,7 @@ fn f8_7_fifty_services_outlive_twenty_new_executions() {
     machine.until("descriptors are as many as before", |m| descriptors(m) <= open);
 }
 
-/// What PID 1 may take of the memory, its share of what others use too included. With 50 services it
-/// was 540 kB before anything was given back.
+/// What PID 1 may take of the memory, its share of what others use too included.
 const AIM_KB: u64 = 450;
 
 /// A line of what the kernel says of PID 1's memory, all mappings together.
