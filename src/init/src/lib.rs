@@ -30,7 +30,6 @@
 //! | `reserve` | descriptors kept back |
 //! | `guard` | slows down a loop that spins |
 //! | `watchdog` | the hardware watchdog: fed while the loop makes progress |
-//! | `slim` | when pages are given back that something rare used |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
 #![deny(
@@ -65,7 +64,6 @@ mod reserve;
 mod resume;
 mod save;
 mod seek;
-mod slim;
 mod state;
 mod tables;
 mod translate;

@@ -14,7 +14,6 @@ use crate::report;
 use crate::reserve::Reserve;
 use crate::resume;
 use crate::seek::{Seekers, View};
-use crate::slim::Slim;
 use crate::state::Part;
 use crate::tables::Tables;
 use crate::upgrade::Upgrade;
@@ -89,7 +88,6 @@ pub(crate) struct Pid1 {
     /// In this turn something was taken in, done or sent.
     pub(crate) work: bool,
     guard: Guard,
-    slim: Slim,
     pub(crate) signals_polled: bool,
     pub(crate) inotify_polled: bool,
     /// The logger's socket is being polled for writing. A new socket is not yet.
@@ -187,7 +185,6 @@ impl Pid1 {
             reserve: Reserve::default(),
             work: false,
             guard: Guard::default(),
-            slim: Slim::begun(now),
             signals_polled: false,
             inotify_polled: false,
             logger_polled: false,
@@ -280,9 +277,6 @@ impl Pid1 {
 
     fn guard_loop(&mut self) {
         let worked = self.work | self.control.take_work();
-        if self.slim.turned(self.now, worked) {
-            ettan_sys::pages::give_back();
-        }
         match self.guard.turned(self.now, worked) {
             Pulse::Same => {}
             Pulse::Spins => self.degraded.note_spinning(self.now),
@@ -303,7 +297,6 @@ impl Pid1 {
             self.upgrade.deadline(),
             self.past.trial.deadline(),
             self.watchdog.next_deadline(),
-            self.slim.deadline(),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),

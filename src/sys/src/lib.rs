@@ -34,7 +34,6 @@ pub mod limits;
 pub mod memory;
 pub mod mount;
 pub mod netlink;
-pub mod pages;
 pub mod pidfile;
 pub mod pipe;
 pub mod poll;
