@@ -22,6 +22,9 @@ cross:          ## static programs for ARMv6 and aarch64, in target/musl
 host-musl:      ## static programs for this machine, in target/musl/x86_64
 	qemu/cross.sh x86_64 ettan-init ettan ettan-fakes
 
+man:            ## manual pages, in target/man
+	docs/man.sh
+
 check:          ## format, lints, scripts: what a change must pass first
 	tests/run check
 
@@ -53,5 +56,5 @@ bench: host-musl ## against a bare C floor and other supervisors, in ten minutes
 clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run shell image cross host-musl check test test-units test-namespace \
+.PHONY: help run shell image cross host-musl man check test test-units test-namespace \
 	test-qemu fuzz libfuzzer soak bench clean

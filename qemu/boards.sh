@@ -1,13 +1,14 @@
 # The boards that QEMU emulates, one function each. Sourced after lib.sh.
 # board NAME sets: machine (QEMU options), arch (Debian's), cross (ours), kernel
 # (package), dtb (file of the kernel package, or empty), modules (loaded before
-# the root can be mounted), disk (the root's device), append (kernel command
-# line), net (QEMU options of the network card).
+# the root can be mounted), carried (modules on the card, with all that modprobe
+# wants), disk (the root's device), append (kernel command line), net (QEMU
+# options of the network card).
 
 boards="pi-zero pi-1 pi-2 virt"
 
 board() {
-    name=$1 dtb="" cross=armv6
+    name=$1 dtb="" cross=armv6 carried=""
     # What reaches card and net, where Debian's kernels have it as modules.
     modules="usbnet cdc_ether"
     disk=/dev/mmcblk0
@@ -27,9 +28,11 @@ board() {
         arch=armhf kernel=linux-image-armmp dtb=bcm2836-rpi-2-b.dtb
         ;;
     virt)
-        machine="-M virt -cpu cortex-a7 -smp 2 -m 512"
+        # This kernel reaches no PCI above 4 GiB.
+        machine="-M virt,highmem=off -cpu cortex-a7 -smp 2 -m 512"
         arch=armhf kernel=linux-image-armmp
         modules="ext4 virtio_mmio virtio_blk virtio_net virtio_input softdog"
+        carried="xhci_pci ftdi_sio"
         disk=/dev/vda
         net="-device virtio-net-device,netdev=n0"
         ;;

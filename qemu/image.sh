@@ -99,6 +99,21 @@ fetch_root() {
     as_root touch "$debian/.ready"
 }
 
+# Modules for devices that are found, or come, once the card is the root.
+carry_modules() {
+    local folder module file
+    ln -sf /bin/busybox "$card/sbin/modprobe"
+    [ -n "$carried" ] || return 0
+    folder=$(echo "$unpacked"/lib/modules/*)
+    for module in $carried; do
+        /sbin/modprobe -d "$unpacked" -S "${folder##*/}" --show-depends "$module"
+    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r file; do
+        install -D -m 644 "$file" "$card/${file#"$unpacked"/}"
+    done
+    cp "$folder"/modules.{order,builtin,builtin.modinfo} "$card/${folder#"$unpacked"/}"
+    /sbin/depmod -b "$card" "${folder##*/}"
+}
+
 # Ettan's part: programs, units, the application, and what a root must have.
 fill_root() {
     local applet
@@ -121,7 +136,11 @@ fill_root() {
     for applet in reboot poweroff halt shutdown; do
         ln -sf ../usr/bin/ettan "$card/sbin/$applet"
     done
-    [ -z "$overlay" ] || cp -R "$overlay/." "$card/"
+    for applet in svc svstat svok setuidgid envdir softlimit tai64nlocal; do
+        ln -sf ettan "$card/usr/bin/$applet"
+    done
+    carry_modules
+    [ -z "$overlay" ] || cp -R --preserve=timestamps "$overlay/." "$card/"
     chown -R -h 0:0 "$card"
 }
 
@@ -144,8 +163,9 @@ make_initramfs
 # Files on the card belong to root and others, so root lays them out. What it needs
 # goes along as text: sudo passes on no functions, and few variables.
 card=$out/card
-as_root bash -euc "$(declare -p PATH ETTAN_T0 card root target cross overlay debian out)
-    $(declare -f say fill_root make_card)
+as_root bash -euc "$(declare -p PATH ETTAN_T0 card root target cross overlay debian out \
+    carried unpacked)
+    $(declare -f say carry_modules fill_root make_card)
     make_card"
 as_root chown "$(id -u):$(id -g)" "$out/sd.img"
 say "image: ${out#"$root"/}/sd.img ($(du -sh --apparent-size "$out/sd.img" | cut -f1))"

@@ -1,7 +1,13 @@
 #!/bin/bash
 # Unpacks Debian packages and the libraries that this host lacks into a folder, and installs
-# nothing: daemons.sh FOLDER PACKAGE... The folder then has usr/ and etc/, and `.ready`.
+# nothing: daemons.sh [--alone] FOLDER PACKAGE... The folder then has usr/ and etc/, and `.ready`.
+# With --alone no libraries come along.
 set -euo pipefail
+alone=
+if [ "$1" = --alone ]; then
+    alone=1
+    shift
+fi
 folder=$1
 shift
 [ -e "$folder/.ready" ] && exit 0
@@ -13,7 +19,7 @@ apt-cache show "$1" >/dev/null 2>&1 || apt-get -qq update
 
 # What the packages need, and what of it is not here already.
 mapfile -t all < <(
-    apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+    [ -n "$alone" ] || apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
         --no-replaces --no-enhances "$@" | grep -E '^[a-z0-9]' | sort -u
 )
 missing=("$@")

@@ -15,8 +15,12 @@ pub enum Program {
     Cli,
     /// The daemon with every bad habit.
     FakeDaemon,
+    /// A stand-in for telldusd.
+    Telldusd,
     /// The service that is killed a million times.
     SoakWorker,
+    /// Takes the numbers that it leaves.
+    Decoys,
     /// Executes a program without some system calls.
     Lacking,
 }
@@ -69,7 +73,9 @@ fn file_name(program: Program) -> &'static str {
         Program::Init | Program::FailingInit | Program::NextInit => "ettan-init",
         Program::Cli => "ettan",
         Program::FakeDaemon => "fake-daemon",
+        Program::Telldusd => "telldusd",
         Program::SoakWorker => "soak-worker",
+        Program::Decoys => "decoys",
         Program::Lacking => "lacking",
     }
 }

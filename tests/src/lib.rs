@@ -9,6 +9,7 @@ pub mod binaries;
 mod cgroup;
 mod client;
 mod console;
+pub mod debian;
 mod host;
 pub mod inject;
 mod limit;

@@ -134,6 +134,13 @@ pub trait Operate: Machine {
             .unwrap_or_else(|| panic!("{unit} has no main process: {status}"))
     }
 
+    /// Whether the unit is up as another process than `before`. One look: between two it may end.
+    #[track_caller]
+    fn is_up_anew(&mut self, unit: &str, before: i32) -> bool {
+        let status = self.status(unit);
+        status["state"] == "up" && status["main_pid"] != before
+    }
+
     /// Ends a process as nothing can prevent.
     ///
     /// # Panics

@@ -154,6 +154,9 @@ impl Builder {
     }
 }
 
+/// So often a process without words is looked at again; some never have any.
+const EXECUTIONS: u32 = 20;
+
 /// A machine in namespaces. Dropping it ends every process in it and removes all it was made of.
 #[derive(Debug)]
 pub struct Namespace {
@@ -349,8 +352,18 @@ impl Machine for Namespace {
         }
     }
 
+    /// One that is just being executed has no words yet, while who started it goes on already
+    /// (vfork(2)): it is looked at again.
     fn processes(&mut self) -> Vec<Process> {
-        Process::all(&self.root().join("proc"))
+        let proc = self.root().join("proc");
+        let wordless = |process: &Process| !process.is_zombie() && process.command.starts_with('[');
+        for _ in 0..EXECUTIONS {
+            let all = Process::all(&proc);
+            if !all.iter().any(wordless) || !self.turn() {
+                return all;
+            }
+        }
+        Process::all(&proc)
     }
 
     fn next_notice(&mut self, limit: Limit) -> Option<String> {
@@ -496,19 +509,25 @@ fn sweep() {
 const FAILING_INIT: &str = "usr/sbin/init-failing";
 
 /// Where the programs under test go.
-const PROGRAMS: [(Program, &str); 7] = [
+const PROGRAMS: [(Program, &str); 8] = [
     (Program::Init, "usr/sbin/init"),
     (Program::FailingInit, FAILING_INIT),
     (Program::NextInit, "usr/sbin/init-next"),
     (Program::Cli, "usr/bin/ettan"),
     (Program::FakeDaemon, "usr/bin/fake-daemon"),
+    (Program::Telldusd, "usr/sbin/telldusd"),
     (Program::SoakWorker, "usr/bin/soak-worker"),
     (Program::Lacking, "usr/bin/lacking"),
 ];
 
 /// What only some tests need, and look for themselves.
-const OPTIONAL: [Program; 4] =
-    [Program::FailingInit, Program::NextInit, Program::Lacking, Program::SoakWorker];
+const OPTIONAL: [Program; 5] = [
+    Program::FailingInit,
+    Program::NextInit,
+    Program::Lacking,
+    Program::SoakWorker,
+    Program::Telldusd,
+];
 
 /// The machine's own /etc.
 const ETC: [(&str, &str); 4] = [

@@ -11,6 +11,8 @@ pub struct Process {
     pub parent: i32,
     /// Its session's id inside the machine.
     pub session: i32,
+    /// When it started, in clock ticks since boot. With its id this names it for good.
+    pub born: u64,
     /// The kernel's letter: R, S, D, T, Z, …
     pub state: char,
     /// The command line with spaces between arguments; `[name]` when there is none.
@@ -36,7 +38,8 @@ impl Process {
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
-        Some(Self { pid, parent, session, state, command: words(&command, name) })
+        let born = fields.nth(15)?.parse().ok()?;
+        Some(Self { pid, parent, session, born, state, command: words(&command, name) })
     }
 
     /// All processes of the /proc at `proc`.

@@ -10,10 +10,11 @@ use crate::console::Console;
 use crate::notices::{sequence, words};
 use crate::{End, Limit, Machine, Output, Process, Story};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 /// The time that a whole test on a board may take, in seconds.
 const SECONDS: u64 = 300;
@@ -33,6 +34,7 @@ pub struct Qemu {
     overlay: PathBuf,
     /// More options for QEMU.
     options: String,
+    append: String,
     /// QEMU's own ear, once it was spoken to.
     monitor: Option<UnixStream>,
     console: Option<Console>,
@@ -59,6 +61,7 @@ impl Qemu {
             board: board.to_owned(),
             overlay,
             options: String::new(),
+            append: String::new(),
             monitor: None,
             console: None,
             units: Vec::new(),
@@ -123,27 +126,80 @@ impl Qemu {
         !self.console().is_on()
     }
 
+    /// Words for the kernel's command line. Before the board boots.
+    pub fn append(&mut self, words: &str) {
+        words.clone_into(&mut self.append);
+    }
+
+    /// Not one of its units can be read. Before the board boots.
+    pub fn has_no_units(&mut self) {
+        for unit in SPARED.into_iter().chain(["console", "follower"]) {
+            self.write(&format!("/etc/units/{unit}.toml"), b"[service\n");
+        }
+        self.units.clear();
+    }
+
+    /// QEMU gets these options, and can be told something. Before the board boots.
+    pub fn has(&mut self, options: &str) {
+        self.options = format!("{options} -monitor unix:{},server,nowait", self.ear().display());
+    }
+
     /// A keyboard is plugged in. Before the board boots.
     pub fn has_keyboard(&mut self) {
-        self.options = format!(
-            "-global virtio-mmio.force-legacy=false -device virtio-keyboard-device \
-             -monitor unix:{},server,nowait",
-            self.monitor().display()
-        );
+        self.has("-global virtio-mmio.force-legacy=false -device virtio-keyboard-device");
     }
 
     /// Presses keys on that keyboard (`ctrl-alt-delete`).
     ///
     /// # Panics
-    /// When QEMU does not listen.
+    /// As [`Self::tell`].
     pub fn press(&mut self, keys: &str) {
-        let mut monitor = UnixStream::connect(self.monitor()).expect("QEMU's monitor");
-        writeln!(monitor, "sendkey {keys}").expect("QEMU takes commands");
-        self.monitor = Some(monitor);
+        self.tell(&format!("sendkey {keys}"));
     }
 
-    fn monitor(&self) -> PathBuf {
+    /// Tells QEMU to do something (`device_add …`), and waits until it has.
+    ///
+    /// # Panics
+    /// When QEMU does not listen, or has something to say against it.
+    #[track_caller]
+    pub fn tell(&mut self, command: &str) {
+        if self.monitor.is_none() {
+            let monitor = UnixStream::connect(self.ear()).expect("QEMU's monitor");
+            monitor.set_read_timeout(Some(Limit::seconds(30).left())).expect("a time limit");
+            self.monitor = Some(monitor);
+            let _ = self.answer();
+        }
+        writeln!(self.monitor.as_ref().expect("a monitor"), "{command}").expect("QEMU takes it");
+        let answer = self.answer();
+        assert!(!answer.contains("Error"), "{command}: {answer}");
+    }
+
+    /// What QEMU says up to its next prompt.
+    fn answer(&mut self) -> String {
+        let (mut text, mut chunk) = (Vec::new(), [0; 512]);
+        while !text.ends_with(b"(qemu) ") {
+            let count = self.monitor.as_ref().expect("a monitor").read(&mut chunk);
+            let count = count.expect("QEMU answers");
+            assert!(count > 0, "QEMU is gone: {}", text.escape_ascii());
+            text.extend_from_slice(&chunk[..count]);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Where QEMU listens.
+    fn ear(&self) -> PathBuf {
         PathBuf::from(format!("{}.monitor", self.overlay.display()))
+    }
+
+    /// The file of this path was written last at this second since 1970. Before the board boots.
+    ///
+    /// # Panics
+    /// When no such file was brought along.
+    pub fn written_at(&self, path: &str, second: u64) {
+        let file =
+            File::options().append(true).open(self.overlay.join(path.trim_start_matches('/')));
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        file.and_then(|file| file.set_modified(time)).expect(path);
     }
 
     /// Runs a command that must succeed.
@@ -263,7 +319,7 @@ impl Machine for Qemu {
         );
         let mut boot = Command::new(scripts.join("boot.sh"));
         boot.arg(&self.board).arg(self.image()).stderr(log);
-        boot.env("ETTAN_QEMU", &self.options);
+        boot.env("ETTAN_QEMU", &self.options).env("ETTAN_APPEND", &self.append);
         self.console = Some(Console::start(boot));
         self.open_shell();
     }
@@ -340,7 +396,7 @@ impl Drop for Qemu {
         drop(self.console.take());
         let _ = fs::remove_dir_all(&self.overlay);
         let _ = fs::remove_dir_all(self.image());
-        let _ = fs::remove_file(self.monitor());
+        let _ = fs::remove_file(self.ear());
     }
 }
 
@@ -362,5 +418,5 @@ fn process(line: &str) -> Option<Process> {
     let parent = words.next()?.parse().ok()?;
     let state = words.next()?.chars().next()?;
     let command = words.collect::<Vec<_>>().join(" ");
-    Some(Process { pid, parent, session: 0, state, command })
+    Some(Process { pid, parent, session: 0, born: 0, state, command })
 }

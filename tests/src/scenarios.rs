@@ -78,6 +78,68 @@ pub fn words_by_syslog(machine: &mut dyn Machine) {
     });
 }
 
+/// The logger is killed again and again while a service writes as fast as it can, and after four of
+/// `kills` PID 1 is executed anew, after six it reads its units: each line is there once, in order.
+pub fn killed_logger_loses_nothing(machine: &mut dyn Machine, kills: u32) {
+    // A shell's echo fails on EPIPE, and says so.
+    let counter = "n=0; while [ ! -e /run/stop ] && [ $n -lt 20000 ]; do n=$((n + 1)); echo number $n end || echo BAD; \
+                   [ $((n %% 100)) -gt 0 ] || sleep 0.1; done; echo last $n; exec sleep 100000";
+    machine.unit("d", &shell(counter));
+    machine.boot();
+    machine.expect(&["d up"]);
+    let mut killed = 0;
+    while killed < kills {
+        // Long enough to be started again at once.
+        machine.until("the logger has run for a second", |machine| {
+            let status = machine.status("ettan-log");
+            let since = status["since_ms"].as_u64().unwrap_or(u64::MAX);
+            status["state"] == "up" && status["now_ms"].as_u64() > since.checked_add(1_000)
+        });
+        let pid = machine.main_pid("ettan-log");
+        killed += u32::from(machine.sh(&format!("kill -9 {pid}")).code == 0);
+        match killed {
+            // Across a new execution of PID 1 and a reload, too, where there is time for more kills:
+            // a board counts notices, which begin anew then.
+            4 => drop(machine.ettan("reexec")),
+            6 => drop(machine.ettan("reload-units")),
+            _ => {}
+        }
+    }
+    let _ = machine.sh("touch /run/stop").ok();
+    machine.until("the last line is there", |machine| {
+        machine.sh("tail -q -n 3 /run/log/ettan/d/*").out.contains("last ")
+    });
+    // Counted there: a serial console is no place for all of it.
+    let count = "cat /run/log/ettan/d/* | cut -c25- | grep '^ ' | awk '\
+        $1 == \"last\" { print \"last\", $2, \"of\", n + 0; exit } \
+        $1 != \"number\" || $2 != n + 1 || $3 != \"end\" { print \"line\", NR, \"is\", $0; exit } \
+        { n = $2 }'";
+    let counted = machine.sh(count).ok();
+    let words: Vec<&str> = counted.split_whitespace().collect();
+    assert!(
+        matches!(words[..], ["last", last, "of", said] if last == said && said != "0"),
+        "lost, doubled or out of order: {counted}"
+    );
+    assert_eq!(machine.ettan("is-active d").code, 0);
+}
+
+/// A service that takes more memory than `memory-max` is ended, and nobody else. Only for a machine
+/// whose kernel gives cgroup v2 the memory controller.
+pub fn memory_max_holds(machine: &mut dyn Machine) {
+    // BusyBox's tail keeps as many bytes as it is asked for. The kernel tells of what it does then, on
+    // the console where our answers come too: it is asked not to.
+    let hog = shell("until [ -e /run/eat ]; do sleep 0.1; done; exec tail -c 64000000 /dev/zero");
+    machine.unit("hog", &format!("{hog}memory-max = \"8M\"\nrestart = \"no\"\n"));
+    machine.unit("other", &idle());
+    machine.boot();
+    machine.expect(&["hog up"]);
+    assert_eq!(machine.sh("dmesg -n 1; touch /run/eat").code, 0);
+    machine.expect(&["hog failed"]);
+    let status = machine.status("hog");
+    assert!(status["last_exit"].to_string().contains("KILL"), "{status}");
+    machine.until("other is up", |machine| machine.ettan("is-active other").code == 0);
+}
+
 /// A service that always exits at once is started again and again with growing pauses, is
 /// called what it is, and disturbs nobody.
 pub fn crash_loop_backs_off(machine: &mut dyn Machine) {
@@ -175,10 +237,7 @@ pub fn every_fault_costs_nothing(machine: &mut dyn Machine, strikes: &str, count
     for unit in ["web", "telldus"] {
         let old = machine.main_pid(unit);
         machine.kill9(old);
-        machine.until("it is back", |machine| {
-            let status = machine.status(unit);
-            status["state"] == "up" && status["main_pid"] != old
-        });
+        machine.until("it is back", |machine| machine.is_up_anew(unit, old));
         assert_eq!(machine.status(unit)["restarts"], 1, "{unit}");
     }
     let _ = machine.sh("ettan poweroff");

@@ -1,5 +1,7 @@
 //! Texts of unit files. Each ends inside `[service]`, so that a test adds its own keys below.
 
+use crate::binaries::workspace;
+
 /// Keys for a unit that is killed again and again: it comes back as soon as it ever does.
 pub const QUICK: &str =
     "min-uptime-sec = \"1ms\"\nrestart-sec = \"50ms\"\nrestart-max-delay-sec = \"50ms\"\n";
@@ -48,4 +50,14 @@ pub fn silent(name: &str, pid_file: &str, flags: &str) -> String {
 #[must_use]
 pub fn with(unit: &str, text: &str) -> String {
     format!("[unit]\n{unit}\n{text}")
+}
+
+/// A vendor unit as it is shipped.
+///
+/// # Panics
+/// When there is none of that name.
+#[must_use]
+pub fn shipped(unit: &str) -> String {
+    let file = workspace().join(format!("units/system/{unit}.toml"));
+    std::fs::read_to_string(file).expect("a vendor unit")
 }

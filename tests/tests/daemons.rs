@@ -2,11 +2,10 @@
 //! planted, the main process is killed twenty times, and after a stop nothing is left. The
 //! packages are unpacked into the target directory by tests/daemons.sh, never installed.
 
-use ettan_tests::binaries::{target, workspace};
+use ettan_tests::debian::unpack;
 use ettan_tests::units::QUICK;
 use ettan_tests::{Builder, Machine, Operate};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
 const PACKAGES: [&str; 10] = [
@@ -26,14 +25,6 @@ const PACKAGES: [&str; 10] = [
 fn layer() -> PathBuf {
     static LAYER: OnceLock<PathBuf> = OnceLock::new();
     LAYER.get_or_init(|| unpack("daemons", &PACKAGES)).clone()
-}
-
-fn unpack(folder: &str, packages: &[&str]) -> PathBuf {
-    let folder = target().join("test").join(folder);
-    let script = workspace().join("tests/daemons.sh");
-    let status = Command::new(script).arg(&folder).args(packages).status();
-    assert!(status.is_ok_and(|status| status.success()), "the packages cannot be unpacked");
-    folder
 }
 
 /// One daemon and how it is told what to do.
@@ -116,24 +107,6 @@ fn f6_12_dnsmasq_is_heard_by_syslog_only() {
         let log = machine.ettan("logs d").out;
         log.contains(&format!("<30>dnsmasq[{pid}]: started, version"))
     });
-}
-
-/// For whole labels: over others Debian's falls.
-#[test]
-fn tai64nlocal_says_what_daemontools_says() {
-    let layer = unpack("daemontools", &["daemontools"]);
-    let mut machine = Builder::default().layer(&layer).build();
-    machine.unit("d", &ettan_tests::units::idle());
-    machine.boot();
-    machine.expect(&["d up"]);
-    let labels = "printf 'plain\\n@400000004d52960a1dcd6500 x\\n@4000000038bb1180000003e8\\n\\n x @400000004d52960a1dcd6500\\nend' |";
-    let zones = ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0"];
-    for zone in zones {
-        let theirs = machine.sh(&format!("{labels} TZ='{zone}' /usr/bin/tai64nlocal"));
-        let ours = machine.sh(&format!("{labels} TZ='{zone}' ettan tai64nlocal"));
-        assert!(theirs.out.contains("2011-02-09"), "{theirs:?}");
-        assert_eq!(ours.out, theirs.out, "in {zone}");
-    }
 }
 
 #[test]
@@ -247,4 +220,36 @@ fn memcached() {
         prepare: "",
         port: Some(11211),
     });
+}
+
+/// What systemd's own tool and the usual module of Python say is understood: each says that it is
+/// ready, what it does and that it lives; then each falls silent.
+#[test]
+fn sd_notify_by_systemd_notify_and_python3_sdnotify() {
+    let layer = unpack("sdnotify", &["python3-sdnotify", "systemd"]);
+    let mut machine = Builder::default().seconds(120).layer(&layer).build();
+    let python = "import sdnotify, time\nn = sdnotify.SystemdNotifier()\n\
+                  n.notify('STATUS=from Python')\nn.notify('READY=1')\n\
+                  for _ in range(5): n.notify('WATCHDOG=1'); time.sleep(0.3)\n\
+                  time.sleep(100000)\n";
+    machine.write("/srv/python.py", python.as_bytes());
+    let shell = "systemd-notify --ready --status='from a shell'; for n in 1 2 3 4 5; do \
+                 systemd-notify WATCHDOG=1; sleep 0.3; done; exec sleep 100000\n";
+    machine.write("/srv/shell.sh", shell.as_bytes());
+    for (name, command) in
+        [("python", "/usr/bin/python3 /srv/python.py"), ("shell", "/bin/sh /srv/shell.sh")]
+    {
+        let unit = format!(
+            "[service]\ntype = \"notify\"\nwatchdog-sec = \"3s\"\nexec-start = \"{command}\"\n"
+        );
+        machine.unit(name, &unit);
+    }
+    machine.boot();
+    machine.expect(&["python awaiting", "python up"]);
+    machine.expect(&["shell up"]);
+    for (name, words) in [("python", "from Python"), ("shell", "from a shell")] {
+        machine.until("it says what it does", |m| m.status(name)["says"].as_str() == Some(words));
+    }
+    machine.expect(&["python says: python: does not work"]);
+    machine.expect(&["python stopping", "python up"]);
 }

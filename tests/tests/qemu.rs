@@ -43,6 +43,10 @@ fn boot_to_power_off(machine: &mut Qemu) {
         machine.sh("grep -h 'Linux version' /run/log/ettan/ettan-kernel/*").code == 0
     });
     machine.again();
+    scenarios::killed_logger_loses_nothing(machine, 3);
+    machine.again();
+    scenarios::memory_max_holds(machine);
+    machine.again();
     scenarios::stop_leaves_nothing(machine);
     let stats = machine.ettan("status --json").ok();
     assert!(stats.contains("\"allocations_after_boot\":0,"), "the heap was used: {stats}");

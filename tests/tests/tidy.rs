@@ -123,6 +123,18 @@ fn no_test_sleeps() {
     none("wait for what you are waiting for, with a limit", &found);
 }
 
+#[test]
+fn the_wall_clock_is_read_only_where_a_time_is_shown_or_kept() {
+    // It may jump from 1970 to now, back, and past 2038: nothing waits, orders or decides by it.
+    let may = ["src/sys", "src/cli", "src/log", "src/clock", "tests"];
+    let found = lines(|path, line| {
+        let reads =
+            ["clock::wall", "clock::moment", "SystemTime"].iter().any(|word| line.contains(word));
+        reads && !may.iter().any(|place| path.starts_with(place))
+    });
+    none("the clock that never jumps is `clock::now`", &found);
+}
+
 /// Number of a fault → tests that carry it, each with the crate it is in.
 type Proofs = BTreeMap<(u32, u32), BTreeSet<String>>;
 
@@ -175,6 +187,9 @@ fn key(number: &str) -> Option<(u32, u32)> {
     Some((family.parse().ok()?, entry.parse().ok()?))
 }
 
+/// How many faults the catalogue has in each family, F1 first: 119 in all.
+const FAMILIES: [u32; 8] = [21, 22, 14, 10, 14, 12, 14, 12];
+
 #[test]
 fn the_fault_list_is_in_step() {
     let path = workspace().join("tests/FAULTS.md");
@@ -184,6 +199,8 @@ fn the_fault_list_is_in_step() {
     none("neither a test nor a reason why not", &bare);
     let listed: BTreeSet<(u32, u32)> =
         list.lines().filter_map(|line| key(line.split('|').nth(1)?.trim())).collect();
+    let whole = (1..).zip(FAMILIES).flat_map(|(family, size)| (1..=size).map(move |n| (family, n)));
+    assert_eq!(listed, whole.collect(), "the list does not have every fault of the catalogue");
     let unknown: Vec<String> =
         proofs.keys().filter(|key| !listed.contains(key)).map(|key| format!("{key:?}")).collect();
     none("tests of faults that the list does not have", &unknown);
@@ -193,4 +210,55 @@ fn the_fault_list_is_in_step() {
         let update = "ETTAN_UPDATE=1 cargo test -p ettan-tests --test tidy";
         assert!(renewed == list, "tests/FAULTS.md is out of step: {update}");
     }
+}
+
+/// Rows of docs/seed-features.md.
+const FEATURES: usize = 114;
+
+#[test]
+fn the_features_of_the_five_documents_are_in_step() {
+    let page = text(Path::new("docs/seed-features.md"));
+    let rows: BTreeMap<usize, &str> = page.lines().filter_map(feature).collect();
+    let missing: Vec<String> = (1..=FEATURES)
+        .filter(|number| !rows.contains_key(number))
+        .map(|number| number.to_string())
+        .collect();
+    none("rows that the page does not have", &missing);
+    assert_eq!(rows.len(), FEATURES, "rows that nobody knows");
+    let bare: Vec<String> = rows.iter().flat_map(|(number, cell)| unshown(*number, cell)).collect();
+    none("neither a test or page that is there nor a reason why not", &bare);
+}
+
+/// Number of a row, and what shows it: the last cell.
+fn feature(line: &str) -> Option<(usize, &str)> {
+    let (number, rest) = line.strip_prefix("| ")?.split_once(" | ")?;
+    let (_, cell) = rest.strip_suffix(" |")?.rsplit_once(" | ")?;
+    Some((number.parse().ok()?, cell))
+}
+
+/// What a cell names that is not there: `` `path` test, test; `path`; planned: why ``.
+fn unshown(number: usize, cell: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in cell.split("; ") {
+        if part.strip_prefix("planned: ").is_some_and(|why| !why.is_empty()) {
+            continue;
+        }
+        // Behind what is planned stands what there is already.
+        let Some((_, named)) = part.split_once('`') else {
+            found.push(format!("{number}: {part}"));
+            continue;
+        };
+        let Some((path, names)) = named.split_once('`') else { continue };
+        if !path.contains('/') && !path.ends_with(".md") {
+            continue;
+        }
+        let Ok(source) = fs::read_to_string(workspace().join(path)) else {
+            found.push(format!("{number}: no file {path}"));
+            continue;
+        };
+        let tests = names.split(", ").map(str::trim).filter(|name| !name.is_empty());
+        let missing = tests.filter(|name| !source.contains(&format!("fn {name}")));
+        found.extend(missing.map(|name| format!("{number}: no {name} in {path}")));
+    }
+    found
 }

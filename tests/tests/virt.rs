@@ -1,6 +1,7 @@
 //! What takes a whole machine: a kernel that resets it, and hardware that none of the emulated
 //! Raspberry Pis has. On QEMU's `virt` board, which takes minutes: `make test-qemu`.
 
+use ettan_tests::units::{idle, shell, shipped, with};
 use ettan_tests::{End, Machine, Operate, Qemu, scenarios};
 
 fn booted(test: &str) -> Qemu {
@@ -71,6 +72,27 @@ fn f3_10_a_pid_1_that_stands_still_is_reset_by_the_watchdog() {
 
 #[test]
 #[ignore = "make test-qemu"]
+fn f3_10_a_machine_whose_critical_unit_was_well_and_is_beyond_help_is_reset() {
+    let mut machine = Qemu::new("virt", "critical");
+    machine.append("ettan.boot-ok=3");
+    let until = "until [ -e /run/break ]; do sleep 0.2; done; exit 1";
+    machine.unit("web", &format!("[unit]\ncritical = true\n{}", shell(until)));
+    let commit = with("after = [\"boot-ok\"]", &shell("echo committed; exec sleep 100000"));
+    machine.unit("commit", &commit);
+    machine.boot();
+    machine.expect(&["web up", "commit up"]);
+    is_fed_again(&mut machine);
+    assert_eq!(watchdog(&mut machine)["watchdog_trouble"], "");
+    let _ = machine.sh("dmesg -n 7; touch /run/break");
+    let end = machine.end();
+    let said = machine.report();
+    assert!(said.contains("not fed: web is not well"), "{end:?}: {said}");
+    assert!(said.contains("softdog: Initiating system reboot"), "{end:?}: {said}");
+    assert!(machine.is_off(), "{end:?}");
+}
+
+#[test]
+#[ignore = "make test-qemu"]
 fn f3_14_a_kernel_panic_is_a_restart_ten_seconds_later() {
     let mut machine = booted("panic");
     assert_eq!(machine.sh("cat /proc/sys/kernel/panic").ok(), "10");
@@ -87,5 +109,102 @@ fn f3_8_ctrl_alt_del_on_a_keyboard_restarts_in_order() {
     let mut machine = Qemu::new("virt", "keyboard");
     machine.has_keyboard();
     scenarios::shutdown_by(&mut machine, |machine| machine.press("ctrl-alt-delete"), &End::Reboot);
+    machine.card_is_clean();
+}
+
+/// Whether these units are all up.
+fn are_up(machine: &mut Qemu, units: &[&str]) -> bool {
+    units.iter().all(|unit| machine.ettan(&format!("is-active {unit}")).code == 0)
+}
+
+/// No driver of USB is built into this kernel, nor one of the stick: it is all modules, which are
+/// loaded for devices that were there at boot (the host controller) and for those that come.
+#[test]
+#[ignore = "make test-qemu"]
+fn a_stick_comes_and_goes_and_so_do_the_units_that_are_bound_to_it() {
+    let bound = |condition: &str| with(&format!("binds-to = [\"{condition}\"]"), &idle());
+    let mut machine = Qemu::new("virt", "stick");
+    machine.has("-device qemu-xhci -chardev null,id=line");
+    machine.unit("hotplug", &shipped("hotplug"));
+    machine.unit("stick", &bound("device:usb:0403:6001"));
+    machine.unit("line", &bound("device:tty:ttyUSB0"));
+    let units = ["stick", "line"];
+    machine.boot();
+    machine.until("modules are loaded", |machine| are_up(machine, &["hotplug"]));
+    assert_eq!(machine.status("line")["waiting_for"], "device:tty:ttyUSB0");
+    let mut before = Vec::new();
+    for _ in 0..2 {
+        machine.tell("device_add usb-serial,chardev=line,id=stick,always-plugged=on");
+        machine.until("both are up", |machine| are_up(machine, &units));
+        let pids = units.map(|unit| machine.main_pid(unit));
+        assert!(!before.contains(&pids), "they run since {before:?}");
+        before.push(pids);
+        assert!(machine.sh("test -c /dev/ttyUSB0").code == 0);
+        machine.tell("device_del stick");
+        machine.until("both are gone", |machine| {
+            units.iter().all(|unit| machine.status(unit)["state"] == "down")
+        });
+        assert!(pids.iter().all(|pid| !machine.alive(*pid)));
+    }
+}
+
+/// The board's clock says 2020, and the card says that it was 2037 when it was last switched off.
+#[test]
+#[ignore = "make test-qemu"]
+fn the_clock_starts_no_earlier_than_it_was_saved() {
+    const SAVED: u64 = 2_114_380_800;
+    let mut machine = Qemu::new("virt", "clock");
+    machine.has("-rtc base=2020-01-01T00:00:00");
+    machine.unit("clock", &shipped("clock"));
+    machine.write("/var/lib/ettan/clock", b"");
+    machine.written_at("/var/lib/ettan/clock", SAVED);
+    machine.boot();
+    machine.until("it is up", |machine| are_up(machine, &["clock"]));
+    let seconds = |machine: &mut Qemu, command: &str| {
+        machine.sh(command).ok().trim().parse::<u64>().expect("seconds")
+    };
+    let now = seconds(&mut machine, "date +%s");
+    assert!((SAVED..SAVED + 300).contains(&now), "{now}");
+    let said = machine.ettan("logs clock").out;
+    assert!(said.contains("to when the time was saved last"), "{said}");
+    // And it is saved at the end, later than before: a time stamp is in seconds here.
+    machine.until("it goes on", |machine| seconds(machine, "date +%s") > SAVED);
+    assert_eq!(machine.ettan("stop clock").code, 0);
+    assert!(seconds(&mut machine, "stat -c %Y /var/lib/ettan/clock") > SAVED);
+}
+
+/// A swap file in use is open for writing as far as the kernel is concerned.
+#[test]
+#[ignore = "make test-qemu"]
+fn a_root_with_a_swap_file_is_read_only_at_the_end() {
+    let mut machine = Qemu::new("virt", "swap");
+    machine.write("/etc/fstab", b"/swap none swap sw 0 0\n");
+    machine.unit("swap", &shipped("swap"));
+    machine.boot();
+    machine.until("it is up, and there is nothing to do", |machine| are_up(machine, &["swap"]));
+    let made = "for name in swapon swapoff; do ln -s /bin/busybox /sbin/$name; done && \
+                busybox dd if=/dev/zero of=/swap bs=64k count=64 && chmod 600 /swap && \
+                busybox mkswap /swap && ettan restart swap && grep /swap /proc/swaps";
+    let _ = machine.sh(made).ok();
+    let _ = machine.sh("dmesg -n 5; ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+    machine.card_is_clean();
+}
+
+#[test]
+#[ignore = "make test-qemu"]
+fn f5_13_without_a_unit_a_shell_answers_on_the_serial_console() {
+    let mut machine = Qemu::new("virt", "rescue");
+    machine.has_no_units();
+    // The harness types at the console's prompt, which no unit gives here.
+    machine.boot();
+    assert_eq!(machine.status("ettan-rescue")["state"], "up");
+    let told = machine.ettan("status").out;
+    assert!(told.contains("console.toml") && told.contains("follower.toml"), "{told}");
+    let log = machine.ettan("logs ettan").out;
+    assert!(log.contains("rescue shell on the console"), "{log}");
+    assert_eq!(machine.sh("[ -t 0 ] && readlink /proc/self/fd/0").ok(), "/dev/console");
+    let _ = machine.sh("ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
     machine.card_is_clean();
 }

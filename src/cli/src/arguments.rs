@@ -3,8 +3,12 @@
 use crate::code::Code;
 use crate::completion::Shell;
 use crate::enable::{How, Standing};
+use crate::hands::{self, Hand};
+use crate::import;
 use crate::logs::{KERNEL, Query, Wish, moment, severity_of};
+use crate::new::Wish as New;
 use clap::{Parser, Subcommand};
+use ettan_check::{Cpu, Wish as Inspect};
 use ettan_wire::PowerWord;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,39 +37,30 @@ pub(crate) enum Verb {
     Stop { units: Vec<String> },
     Restart { units: Vec<String> },
     TryRestart { units: Vec<String> },
+    Reload { units: Vec<String> },
+    Run { unit: String },
+    Reset { units: Vec<String> },
     Kill { signal: String, units: Vec<String> },
     Logs(Query),
     Flush,
+    Tree { units: Vec<String> },
+    Boot { svg: Option<PathBuf> },
+    Rescue { leave: bool },
+    New(New),
     Tai64nLocal,
+    Hand(Hand),
     Events { recent: bool },
     ReloadUnits,
     Reexec,
-    Check { root: Option<PathBuf>, files: Vec<PathBuf> },
+    Check { wish: Inspect, strict: bool },
+    Import(import::Wish),
     Conditions { name: Option<String> },
     Condition { name: String, holds: bool },
-    Power { action: PowerWord, force: bool },
+    Power { action: PowerWord, force: bool, arg: Option<String> },
     Version,
     Completion(Shell),
     NotYet { verb: String },
 }
-
-/// Verbs of ettan(1) that are still to come.
-const NOT_YET: [&str; 14] = [
-    "tree",
-    "reload",
-    "run",
-    "new",
-    "import",
-    "boot",
-    "reset",
-    "rescue",
-    "svc",
-    "svstat",
-    "svok",
-    "setuidgid",
-    "envdir",
-    "softlimit",
-];
 
 #[derive(Parser)]
 #[command(
@@ -99,6 +94,14 @@ enum Word {
         /// Their names only
         #[arg(long)]
         names: bool,
+    },
+    /// Which unit needs which, and how it stands with each
+    Tree { units: Vec<String> },
+    /// The chart of the boot: when each unit was started and up
+    Boot {
+        /// Write it as a picture
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
     },
     /// Exit code 0 if up, 3 if not, 4 if there is no such unit
     IsActive {
@@ -165,6 +168,18 @@ enum Word {
         #[arg(required = true)]
         units: Vec<String>,
     },
+    /// Let units take in their settings while they stay up (unit files: reload-units)
+    Reload {
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
+    /// Run a unit in the foreground, exactly as PID 1 would
+    Run { unit: String },
+    /// Forget what units did: restarts, short runs, that they failed or were given up
+    Reset {
+        #[arg(required = true)]
+        units: Vec<String>,
+    },
     /// Send a signal to a unit's main process
     Kill {
         /// Name or number
@@ -204,6 +219,8 @@ enum Word {
     },
     /// Standard input with TAI64N labels turned into local time
     Tai64nlocal,
+    #[command(flatten)]
+    Hand(Hand),
     /// State changes as they happen
     Events {
         /// First the last ones that PID 1 still knows
@@ -216,12 +233,40 @@ enum Word {
     /// Execute PID 1 anew; services and their logs go on
     #[command(alias = "daemon-reexec")]
     Reexec,
-    /// Check unit files as the loader does
+    /// Check unit files, and whether what they name is there
     Check {
-        /// The root file system the units are for
+        /// The root file system the units are for, not this machine's
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
+        /// The CPU it is for: armv6, armv7, aarch64, x86_64; otherwise as most of its programs
+        #[arg(long, value_name = "CPU")]
+        cpu: Option<Cpu>,
+        /// It is mounted read-only, whatever its /etc/fstab says
+        #[arg(long)]
+        read_only_root: bool,
+        /// Exit code 1 for warnings too
+        #[arg(long)]
+        strict: bool,
+        /// Only these, in place of the units of their names
         files: Vec<PathBuf>,
+    },
+    /// Write units from what systemd and other supervisors have
+    Import {
+        /// Where the units go; without it /etc/units, or /usr/lib/units for those that do not
+        /// start at boot
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// The root file system that is read and written
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// Print the units instead of writing them
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+        /// Write over units that are there
+        #[arg(short, long)]
+        force: bool,
+        #[arg(required = true, value_name = "FILE")]
+        sources: Vec<PathBuf>,
     },
     /// Facts that units may wait for; with set or clear, state one
     #[command(alias = "conditions")]
@@ -231,13 +276,27 @@ enum Word {
         holds: Option<String>,
     },
     /// Restart the machine
-    Reboot(PowerOptions),
+    Reboot {
+        #[command(flatten)]
+        options: PowerOptions,
+        /// A word for the firmware, like "0 tryboot" for a Raspberry Pi's
+        #[arg(long, value_name = "WORD", value_parser = firmware_word)]
+        arg: Option<String>,
+    },
     /// Switch the machine off
     Poweroff(PowerOptions),
     /// Stop everything and stay on
     Halt(PowerOptions),
     /// Switch off (-h, -P), restart (-r) or halt (-H) the machine
     Shutdown(ShutdownOptions),
+    /// Stop all units and offer a shell on the console
+    Rescue {
+        /// Start again what starts at boot, and end the shell
+        #[arg(long)]
+        leave: bool,
+    },
+    /// Write a unit file; with a command, after a look at what it does
+    New(New),
     /// The version of this command
     Version,
     /// What a shell needs to complete verbs and names
@@ -286,8 +345,9 @@ struct ShutdownOptions {
     help: Option<bool>,
 }
 
-/// The description of the command line, for shells.
-pub(crate) fn command() -> clap::Command {
+/// The description of the command line, for shells and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
     <Line as clap::CommandFactory>::command()
 }
 
@@ -298,17 +358,18 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Asked, Code> {
         words.splice(..1, ["ettan".into(), link.into()]);
     }
     let verb = words.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
-    if let Some(verb) = verb.and_then(|verb| verb.to_str()).filter(|verb| NOT_YET.contains(verb)) {
-        return Ok(Asked {
-            json: false,
-            no_block: false,
-            verb: Verb::NotYet { verb: verb.to_owned() },
-        });
-    }
+    let verb = verb.and_then(|verb| verb.to_str()).map(str::to_owned);
+    let verb = verb.as_deref();
+    let is_hand = verb.is_some_and(|verb| hands::NAMES.contains(&verb));
     let line = Line::try_parse_from(words).map_err(|error| {
-        // To standard output with 0 for help, to standard error with 2 for mistakes.
+        // To standard output with 0 for help, to standard error with 2 (or 100) for mistakes.
         let _ = error.print();
-        if error.use_stderr() { Code::Usage } else { Code::Done }
+        match (error.use_stderr(), is_hand) {
+            (false, _) => Code::Done,
+            (true, false) => Code::Usage,
+            (true, true) if verb == Some("envdir") => Code::Fatal,
+            (true, true) => Code::Hand,
+        }
     })?;
     Ok(Asked { json: line.json, no_block: line.no_block, verb: verb_of(line.word) })
 }
@@ -316,11 +377,12 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Asked, Code> {
 /// The verb that a link of this name stands for.
 fn link_verb(name: &OsString) -> Option<&'static str> {
     let name = Path::new(name).file_name()?.to_str()?;
-    ["reboot", "poweroff", "halt", "shutdown", "tai64nlocal"].into_iter().find(|link| *link == name)
+    let own = ["reboot", "poweroff", "halt", "shutdown", "tai64nlocal"];
+    own.into_iter().chain(hands::NAMES).find(|link| *link == name)
 }
 
 fn verb_of(word: Word) -> Verb {
-    let power = |action, PowerOptions { force }| Verb::Power { action, force };
+    let power = |action, PowerOptions { force }| Verb::Power { action, force, arg: None };
     match word {
         Word::Status { units } => Verb::Status { units: names(units) },
         Word::List { names: true, .. } => Verb::Names,
@@ -338,6 +400,9 @@ fn verb_of(word: Word) -> Verb {
         Word::Stop { units } => Verb::Stop { units: names(units) },
         Word::Restart { units } => Verb::Restart { units: names(units) },
         Word::TryRestart { units } => Verb::TryRestart { units: names(units) },
+        Word::Reset { units } => Verb::Reset { units: names(units) },
+        Word::Reload { units } => Verb::Reload { units: names(units) },
+        Word::Run { unit } => Verb::Run { unit: bare(unit) },
         Word::Kill { signal, units } => Verb::Kill { signal, units: names(units) },
         Word::Logs { flush: true, .. } => Verb::Flush,
         Word::Logs { follow, lines, since, until, priority, boot, kernel, units, .. } => {
@@ -349,16 +414,29 @@ fn verb_of(word: Word) -> Verb {
                 Wish { since_ms: since, until_ms: until, severity: priority, this_boot: boot };
             Verb::Logs(Query { units, lines, follow, wish })
         }
+        Word::Tree { units } => Verb::Tree { units: names(units) },
+        Word::Boot { svg } => Verb::Boot { svg },
+        Word::Rescue { leave } => Verb::Rescue { leave },
+        Word::New(wish) => Verb::New(wish),
         Word::Tai64nlocal => Verb::Tai64nLocal,
+        Word::Hand(hand) => Verb::Hand(hand),
         Word::Events { recent } => Verb::Events { recent },
         Word::ReloadUnits => Verb::ReloadUnits,
         Word::Reexec => Verb::Reexec,
-        Word::Check { root, files } => Verb::Check { root, files },
+        Word::Check { root, cpu, read_only_root, strict, files } => {
+            let root = root.unwrap_or_else(|| PathBuf::from("/"));
+            Verb::Check { wish: Inspect { root, files, cpu, read_only_root }, strict }
+        }
+        Word::Import { output, root, dry_run, force, sources } => {
+            Verb::Import(import::Wish { output, root, dry_run, force, sources })
+        }
         Word::Condition { name: Some(name), holds: Some(holds) } => {
             Verb::Condition { name, holds: holds == "set" }
         }
         Word::Condition { name, .. } => Verb::Conditions { name },
-        Word::Reboot(options) => power(PowerWord::Reboot, options),
+        Word::Reboot { options: PowerOptions { force }, arg } => {
+            Verb::Power { action: PowerWord::Reboot, force, arg }
+        }
         Word::Poweroff(options) => power(PowerWord::PowerOff, options),
         Word::Halt(options) => power(PowerWord::Halt, options),
         Word::Shutdown(options) => shutdown(&options),
@@ -380,16 +458,23 @@ fn shutdown(options: &ShutdownOptions) -> Verb {
         (false, true) => PowerWord::Halt,
         (false, false) => PowerWord::PowerOff,
     };
-    Verb::Power { action, force: options.force }
+    Verb::Power { action, force: options.force, arg: None }
+}
+
+/// What reboot(2) takes.
+fn firmware_word(word: &str) -> Result<String, String> {
+    let fits = (1..256).contains(&word.len()) && !word.chars().any(char::is_control);
+    fits.then(|| word.to_owned()).ok_or_else(|| "1 to 255 bytes in one line".into())
 }
 
 /// Unit names; `web.service` and `web.toml` are taken as `web`.
 fn names(units: Vec<String>) -> Vec<String> {
-    let bare = |unit: String| {
-        let stem = unit.strip_suffix(".service").or_else(|| unit.strip_suffix(".toml"));
-        stem.map(str::to_owned).unwrap_or(unit)
-    };
     units.into_iter().map(bare).collect()
+}
+
+pub(crate) fn bare(unit: String) -> String {
+    let stem = unit.strip_suffix(".service").or_else(|| unit.strip_suffix(".toml"));
+    stem.map(str::to_owned).unwrap_or(unit)
 }
 
 #[cfg(test)]
@@ -402,7 +487,13 @@ mod tests {
 
     #[test]
     fn links_are_verbs() {
-        let power = |action, force| Ok(Verb::Power { action, force });
+        let power = |action, force| Ok(Verb::Power { action, force, arg: None });
+        let tryboot = Some("0 tryboot".to_owned());
+        let words = ["ettan", "reboot", "--arg", "0 tryboot"].map(OsString::from).to_vec();
+        let asked = read(words).map(|asked| asked.verb);
+        let wanted = Verb::Power { action: PowerWord::Reboot, force: false, arg: tryboot };
+        assert_eq!(asked, Ok(wanted));
+        assert_eq!(verb("ettan reboot --arg="), Err(Code::Usage));
         assert_eq!(verb("/usr/sbin/reboot"), power(PowerWord::Reboot, false));
         assert_eq!(verb("poweroff -f"), power(PowerWord::PowerOff, true));
         assert_eq!(verb("halt"), power(PowerWord::Halt, false));
@@ -410,6 +501,24 @@ mod tests {
         assert_eq!(verb("shutdown -r now"), power(PowerWord::Reboot, false));
         assert_eq!(verb("shutdown -H"), power(PowerWord::Halt, false));
         assert_eq!(verb("ettan reboot"), power(PowerWord::Reboot, false));
+    }
+
+    #[test]
+    fn what_follows_a_program_is_its_own() {
+        let hand = |line: &str| match verb(line) {
+            Ok(Verb::Hand(hand)) => hand,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            hand("/usr/bin/setuidgid web ls --json -h"),
+            hand("ettan setuidgid web ls --json -h")
+        );
+        assert_eq!(hand("softlimit -o 5 -m = ls -m 1"), hand("softlimit -o5 -m= ls -m 1"));
+        assert_eq!(hand("svc -dx web"), hand("svc -x -d web"));
+        assert_eq!(verb("envdir /run/e"), Err(Code::Fatal));
+        for wrong in ["softlimit -o x ls", "softlimit", "svc -z web", "svok", "setuidgid web"] {
+            assert_eq!(verb(wrong), Err(Code::Hand), "{wrong}");
+        }
     }
 
     #[test]
@@ -438,8 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn verbs_to_come_are_told_from_mistakes() {
-        assert!(matches!(verb("ettan boot"), Ok(Verb::NotYet { .. })));
+    fn mistakes_are_told_from_what_is_asked_for() {
         assert_eq!(verb("ettan strat web"), Err(Code::Usage));
         assert_eq!(verb("ettan start"), Err(Code::Usage));
         assert_eq!(verb("ettan"), Err(Code::Usage));
@@ -450,6 +558,9 @@ mod tests {
     fn a_unit_may_be_called_as_elsewhere() {
         assert_eq!(verb("ettan stop web.service"), Ok(Verb::Stop { units: vec!["web".into()] }));
         assert_eq!(verb("ettan daemon-reload"), Ok(Verb::ReloadUnits));
+        assert_eq!(verb("ettan reset web"), Ok(Verb::Reset { units: vec!["web".into()] }));
+        assert_eq!(verb("ettan reload web"), Ok(Verb::Reload { units: vec!["web".into()] }));
+        assert_eq!(verb("ettan reload"), Err(Code::Usage));
         assert_eq!(
             verb("ettan kill -s 9 web"),
             Ok(Verb::Kill { signal: "9".into(), units: vec!["web".into()] })

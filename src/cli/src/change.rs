@@ -2,12 +2,15 @@
 
 use crate::code::Code;
 use crate::escape::Screen;
+use crate::instances;
 use crate::link::{Answer, Link, Trouble};
+use crate::progress;
 use crate::status::unexpected;
 use ettan_wire::{
     Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Signal, StateWord,
     Text, Which, signal_number,
 };
+use std::path::Path;
 
 /// What a unit shall be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,32 +21,53 @@ pub(crate) enum Goal {
     Stop,
     /// Down, then up.
     Restart,
+    /// Up, with its settings taken in.
+    Reload,
 }
 
 /// Requests under way at the same time, so that units start side by side and yet leave room for
 /// other clients of PID 1.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
-/// start, stop, restart.
+/// start, stop, restart, reload.
 pub(crate) fn goal(goal: Goal, units: &[String], wait: bool, screen: &Screen) -> Code {
     let mut code = Code::Done;
+    let units = instances::of(units);
     for batch in units.chunks(AT_ONCE) {
         let asked: Vec<_> = batch.iter().map(|unit| ask(goal, unit, wait)).collect();
         for (unit, link) in batch.iter().zip(asked) {
             let done = link.and_then(|link| match wait {
-                true => finish(&link, screen),
+                true => finish(&link, Some(unit), screen),
                 false => accepted(&link, &format!("{unit}: accepted"), screen),
             });
-            code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
+            code = code.or(done.unwrap_or_else(|trouble| hinted(trouble, unit).tell(screen)));
         }
     }
     code
 }
 
+/// Where the files of units are, the first that is used first.
+const UNITS: [&str; 3] = ["/etc/units", "/run/units", "/usr/lib/units"];
+
+/// What is to be done about a unit that PID 1 does not know: it is called otherwise, or its file
+/// was not read yet.
+pub(crate) fn hinted(trouble: Trouble, unit: &str) -> Trouble {
+    if trouble.code != Code::NotInstalled || trouble.text.contains(".toml") {
+        return trouble;
+    }
+    let files = UNITS.iter().map(|units| format!("{units}/{unit}.toml"));
+    let there = files.into_iter().find(|file| Path::new(file).is_file());
+    let next = match there {
+        Some(file) => format!("{file} is there and not read yet: ettan reload-units"),
+        None => format!("ettan list shows all, ettan new {unit} writes one"),
+    };
+    Trouble { text: format!("{} ({next})", trouble.text), ..trouble }
+}
+
 /// try-restart: those that are to be up, and have run or tried to.
 pub(crate) fn try_restart(units: &[String], wait: bool, screen: &Screen) -> Code {
     let mut code = Code::Done;
-    for unit in units {
+    for unit in &instances::of(units) {
         let asked =
             name(unit).and_then(|unit| Link::ask(&Request::IsActive(Which { unit }))?.expect());
         let this = match asked {
@@ -56,11 +80,15 @@ pub(crate) fn try_restart(units: &[String], wait: bool, screen: &Screen) -> Code
                     screen.say(&format!("{unit}: not running, left alone"));
                     Code::Done
                 }
-                StateWord::Starting
+                StateWord::Preparing
+                | StateWord::Starting
                 | StateWord::Seeking
+                | StateWord::Awaiting
+                | StateWord::Finishing
                 | StateWord::Up
                 | StateWord::Stopping
                 | StateWord::Sweeping
+                | StateWord::Cleaning
                 | StateWord::Backoff => {
                     goal(Goal::Restart, core::slice::from_ref(unit), wait, screen)
                 }
@@ -79,6 +107,7 @@ fn ask(goal: Goal, unit: &str, wait: bool) -> Result<Link, Trouble> {
         Goal::Start => Request::Start(change),
         Goal::Stop => Request::Stop(change),
         Goal::Restart => Request::Restart(change),
+        Goal::Reload => Request::Reload(change),
     })
 }
 
@@ -103,9 +132,13 @@ pub(crate) fn accepted(link: &Link, text: &str, screen: &Screen) -> Result<Code,
 }
 
 /// Waits for `accepted` and for what comes of it.
-fn finish(link: &Link, screen: &Screen) -> Result<Code, Trouble> {
+fn finish(link: &Link, unit: Option<&str>, screen: &Screen) -> Result<Code, Trouble> {
     link.expect()?;
-    let Answer { reply, json } = link.expect()?;
+    let answer = match unit {
+        Some(unit) => progress::outcome(link, unit, screen)?,
+        None => link.expect()?,
+    };
+    let Answer { reply, json } = answer;
     let (text, code) = match reply {
         Reply::Done(finished) => (finished.text, Code::Done),
         Reply::Failed(finished) => (finished.text, Code::Failed),
@@ -119,6 +152,18 @@ fn finish(link: &Link, screen: &Screen) -> Result<Code, Trouble> {
     Ok(code)
 }
 
+/// reset.
+pub(crate) fn reset(units: &[String], screen: &Screen) -> Code {
+    let mut code = Code::Done;
+    for unit in &instances::of(units) {
+        let text = format!("{unit}: reset");
+        let done = name(unit)
+            .and_then(|unit| accepted(&Link::ask(&Request::Reset(Which { unit }))?, &text, screen));
+        code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
+    }
+    code
+}
+
 /// kill.
 pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
     let Some(signal) = signal_number(signal) else {
@@ -126,7 +171,7 @@ pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
         return Code::Usage;
     };
     let mut code = Code::Done;
-    for unit in units {
+    for unit in &instances::of(units) {
         let text = format!("{unit}: signal {} sent", Signal(signal));
         let done = name(unit).and_then(|unit| {
             accepted(&Link::ask(&Request::Kill(Kill { unit, signal }))?, &text, screen)
@@ -139,7 +184,7 @@ pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
 /// reload-units.
 pub(crate) fn reload(wait: bool, screen: &Screen) -> Code {
     let done = Link::ask(&Request::ReloadUnits(Reload { wait })).and_then(|link| match wait {
-        true => finish(&link, screen),
+        true => finish(&link, None, screen),
         false => accepted(&link, "accepted", screen),
     });
     done.unwrap_or_else(|trouble| trouble.tell(screen))
@@ -158,8 +203,15 @@ pub(crate) fn condition(fact: &str, holds: bool, screen: &Screen) -> Code {
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 
+/// Where `reboot --arg` leaves the word for the firmware.
+const REBOOT_WORD: &str = "/run/ettan/reboot-arg";
+
 /// reboot, poweroff, halt, shutdown.
-pub(crate) fn power(action: PowerWord, force: bool, screen: &Screen) -> Code {
+pub(crate) fn power(action: PowerWord, force: bool, arg: Option<&str>, screen: &Screen) -> Code {
+    if let Some(Err(text)) = arg.map(leave_word) {
+        screen.complain(&text);
+        return Code::Failed;
+    }
     let text = match action {
         PowerWord::Reboot => "the machine restarts",
         PowerWord::PowerOff => "the machine switches off",
@@ -167,7 +219,16 @@ pub(crate) fn power(action: PowerWord, force: bool, screen: &Screen) -> Code {
     };
     let done = Link::ask(&Request::Power(Power { action, force }))
         .and_then(|link| accepted(&link, text, screen));
+    if done.is_err() && arg.is_some() {
+        // Or it would go with the next restart, whoever asks for that.
+        let _ = std::fs::remove_file(REBOOT_WORD);
+    }
     done.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// Leaves a word for the firmware where PID 1 looks for it at the end.
+fn leave_word(word: &str) -> Result<(), String> {
+    std::fs::write(REBOOT_WORD, word).map_err(|error| format!("{REBOOT_WORD}: {error}"))
 }
 
 /// events: until the connection ends or the user has seen enough.

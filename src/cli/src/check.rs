@@ -1,50 +1,60 @@
-//! `ettan check`: the loader's own checks, on this machine or for a root file system.
+//! `ettan check`: what the loader says, and what would show only when a unit starts; on this machine
+//! or for a root file system.
 
 use crate::code::Code;
 use crate::escape::{Screen, json_string};
 use crate::show::many;
-use ettan_unit::{Diagnostic, Severity};
-use std::path::{Path, PathBuf};
+use ettan_check::{Finding, Style, Wish, render};
+use ettan_unit::Severity;
 
-/// `check [--root DIR] [FILE…]`: 0 when there is no error, 1 when there is one.
-pub(crate) fn check(root: Option<&Path>, files: &[PathBuf], screen: &Screen) -> Code {
-    let diagnostics = ettan_unit::check(root.unwrap_or(Path::new("/")), files);
-    for diagnostic in &diagnostics {
+/// What is drawn for nobody on a terminal has as many columns as a serial console.
+const COLUMNS: usize = 80;
+
+/// `check [--root DIR] [FILE…]`: 0 when there is no error, 1 when there is one; `strict`: or a
+/// warning.
+pub(crate) fn check(wish: &Wish, strict: bool, screen: &Screen) -> Code {
+    let findings = ettan_check::check(wish);
+    let columns = screen.columns().unwrap_or(COLUMNS);
+    let style = Style { colour: screen.has_colours(), columns };
+    for finding in &findings {
         if screen.json {
-            screen.packet(&json(diagnostic));
+            screen.packet(&json(finding));
         } else {
-            screen.say(&format!("{diagnostic}\n"));
+            screen.drawn(&format!("{}\n", render(finding, style)));
         }
     }
-    let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
+    let count = |severity| findings.iter().filter(|f| f.diagnostic.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if !screen.json {
-        match (errors, diagnostics.len().saturating_sub(errors)) {
+        match (errors, warnings) {
             (0, 0) => screen.say("no errors"),
             (errors, warnings) => {
                 screen.say(&format!("{}, {}", many(errors, "error"), many(warnings, "warning")));
             }
         }
     }
-    if errors == 0 { Code::Done } else { Code::Failed }
+    if errors == 0 && (warnings == 0 || !strict) { Code::Done } else { Code::Failed }
 }
 
-fn json(diagnostic: &Diagnostic) -> String {
-    let severity = match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    let mut text = format!("{{\"severity\":\"{severity}\"");
+fn json(finding: &Finding) -> String {
+    let diagnostic = &finding.diagnostic;
+    let mut text = format!("{{\"severity\":\"{}\"", diagnostic.severity.word());
     let mut add = |key: &str, value: Option<&str>| {
         if let Some(value) = value {
             text.push_str(&format!(",\"{key}\":{}", json_string(value)));
         }
     };
+    add("lint", finding.lint);
     add("unit", diagnostic.unit.as_deref());
     add("file", Some(&diagnostic.file));
     add("message", Some(&diagnostic.message));
     add("hint", diagnostic.hint.as_deref());
     if let Some(place) = &diagnostic.place {
         text.push_str(&format!(",\"line\":{},\"column\":{}", place.line, place.column));
+    }
+    if !finding.notes.is_empty() {
+        let notes: Vec<String> = finding.notes.iter().map(|note| json_string(note)).collect();
+        text.push_str(&format!(",\"notes\":[{}]", notes.join(",")));
     }
     text.push('}');
     text

@@ -12,7 +12,7 @@ pub(crate) enum Code {
     Failed,
     /// 2: typed wrongly.
     Usage,
-    /// 3: a verb or option that is not there yet.
+    /// 3: a verb or option that is not there yet, or that the unit has nothing for.
     NotImplemented,
     /// 3 of `status` and `is-active`: not running.
     Down,
@@ -24,6 +24,10 @@ pub(crate) enum Code {
     NotInstalled,
     /// 7: not running.
     NotRunning,
+    /// 100 of daemontools' verbs: typed wrongly, or (svok) no such unit.
+    Hand,
+    /// 111 of daemontools' verbs: did not come to run the program.
+    Fatal,
 }
 
 impl Code {
@@ -36,6 +40,8 @@ impl Code {
             Self::NotPermitted | Self::Unknown => 4,
             Self::NotInstalled => 5,
             Self::NotRunning => 7,
+            Self::Hand => 100,
+            Self::Fatal => 111,
         }
     }
 
@@ -51,7 +57,7 @@ impl Code {
             ErrorCode::UnknownUnit => Self::NotInstalled,
             ErrorCode::NotRunning => Self::NotRunning,
             ErrorCode::NoSuchSignal => Self::Usage,
-            ErrorCode::UnknownVerb => Self::NotImplemented,
+            ErrorCode::UnknownVerb | ErrorCode::NotReloadable => Self::NotImplemented,
             ErrorCode::BadRequest
             | ErrorCode::Version
             | ErrorCode::Busy

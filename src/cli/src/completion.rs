@@ -14,7 +14,8 @@ pub(crate) enum Shell {
 
 /// Verbs that take names of units.
 const OF_UNITS: &str = "status is-active is-failed is-loaded is-enabled enable disable mask unmask \
-                        start stop restart try-restart kill logs why";
+                        start stop restart try-restart reload reset run kill logs why tree svc svstat \
+                        svok";
 
 /// Prints the script for `shell`, made from the command line's own description.
 pub(crate) fn completion(shell: Shell) -> Code {
@@ -101,6 +102,10 @@ mod tests {
         let zsh = script(Shell::Zsh);
         assert!(zsh.starts_with("#compdef ettan\n") && zsh.contains("_ettan_units() {"));
         assert!(zsh.contains(":units:_ettan_units'") && !zsh.contains(":units:_default"));
-        assert!(script(Shell::Fish).contains("try-restart kill logs why\" -f -a"));
+        assert!(
+            script(Shell::Fish).contains(
+                "try-restart reload reset run kill logs why tree svc svstat svok\" -f -a"
+            )
+        );
     }
 }

@@ -8,8 +8,11 @@ use crate::link::{Link, Trouble};
 use crate::logs;
 use crate::show::{many, size};
 use ettan_log::note::{Note, flushed_ms};
-use ettan_sys::clock;
+use ettan_sys::inotify::Inotify;
+use ettan_sys::poll::{Interest, wait_one};
+use ettan_sys::{Errno, clock};
 use ettan_wire::Request;
+use std::ffi::CString;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +23,7 @@ const LIMIT_MS: u64 = 60_000;
 /// A logger that was killed meanwhile knows of nothing: asked again so often.
 const AGAIN_MS: u64 = 5_000;
 
-/// Between two looks whether it is done.
+/// Between two looks whether it is done, where the kernel does not tell of changes.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// `logs --flush`: done when everything that was said before is on its disk.
@@ -36,6 +39,7 @@ fn flush_some_time(screen: &Screen) -> Result<Code, Trouble> {
 fn flush_and_wait(screen: &Screen) -> Result<Code, Trouble> {
     let begun_ms = clock::now();
     let mut asked_ms = None;
+    let inotify = watched();
     while flushed_ms(Path::new(logs::ROOT)) < begun_ms {
         let now = clock::now();
         if now.saturating_sub(begun_ms) > LIMIT_MS {
@@ -46,9 +50,25 @@ fn flush_and_wait(screen: &Screen) -> Result<Code, Trouble> {
             Link::ask(&Request::Flush)?.expect()?;
             asked_ms = Some(now);
         }
-        std::thread::sleep(PAUSE);
+        match &inotify {
+            Some(inotify) => {
+                let trouble =
+                    |errno: Errno| Trouble { text: errno.to_string(), code: Code::Failed };
+                wait_one(inotify, Interest::Read, Some(AGAIN_MS)).map_err(trouble)?;
+                inotify.changes(&mut |_| {}).map_err(trouble)?;
+            }
+            None => std::thread::sleep(PAUSE),
+        }
     }
     Ok(tell(&all(), screen))
+}
+
+/// Tells when the logger says that something is done.
+fn watched() -> Option<Inotify> {
+    let root = CString::new(logs::ROOT).ok()?;
+    let inotify = Inotify::new().ok()?;
+    inotify.watch_directory(&root).ok()?;
+    Some(inotify)
 }
 
 fn tell(notes: &[(String, Note)], screen: &Screen) -> Code {
@@ -175,7 +195,7 @@ mod tests {
         let note = Note {
             total_bytes: 3 << 20,
             today_bytes: 2048,
-            day_ms: clock::now(),
+            day_ms: clock::now().cast_signed(),
             budget_bytes: Some(5 << 20),
             lost_bytes: 100,
             lost_lines: 12,

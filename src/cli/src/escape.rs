@@ -30,6 +30,46 @@ impl Screen {
         self.terminal.then(|| asked().filter(|columns| *columns >= 20).unwrap_or(COLUMNS))
     }
 
+    /// Whether whoever looks wants colours.
+    pub(crate) fn has_colours(&self) -> bool {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        self.terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
+    }
+
+    /// Prints text that was made for a terminal, colours and all: nothing in it is from outside
+    /// without having been escaped.
+    pub(crate) fn drawn(&self, text: &str) {
+        out(text.as_bytes());
+    }
+
+    /// Whether the terminal has the strokes of a tree: its locale says UTF-8, and it is no serial
+    /// line's.
+    pub(crate) fn draws_lines(&self) -> bool {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+        let is_utf8 = locale.is_some_and(|locale| locale.to_uppercase().contains("UTF"));
+        let plain = ["dumb", "linux", "vt"];
+        let term = set("TERM").filter(|term| !plain.iter().any(|plain| term.starts_with(plain)));
+        self.terminal && is_utf8 && term.is_some()
+    }
+
+    /// Prints text whose first line has a word of ours, `length` bytes from `at` on, in colour.
+    pub(crate) fn paint(&self, text: &str, at: usize, length: usize, colour: Colour) {
+        let parts = text.split_at_checked(at).and_then(|(head, rest)| {
+            let (word, tail) = rest.split_at_checked(length)?;
+            Some((head, word, tail))
+        });
+        match (parts, colour.code()) {
+            (Some((head, word, tail)), Some(code)) if self.has_colours() => {
+                let safe =
+                    |part: &str| String::from_utf8_lossy(&terminal(part.as_bytes())).into_owned();
+                let text = format!("{}\x1b[{code}m{word}\x1b[0m{}", safe(head), safe(tail));
+                self.drawn(&text);
+            }
+            (_, _) => self.say(text),
+        }
+    }
+
     /// Prints text of one or more lines. A reader that went away ends the program quietly.
     pub(crate) fn say(&self, text: &str) {
         self.write(text.as_bytes());
@@ -38,12 +78,7 @@ impl Screen {
     /// Prints one line of unknown bytes.
     pub(crate) fn write(&self, line: &[u8]) {
         let shown = if self.terminal { terminal(line) } else { Cow::Borrowed(line) };
-        let mut out = io::stdout().lock();
-        let written = out.write_all(&shown).and_then(|()| out.write_all(b"\n"));
-        if written.is_err() {
-            // The reader (head, a closed terminal) has seen enough.
-            std::process::exit(1);
-        }
+        out(&shown);
     }
 
     /// Prints a packet as it came.
@@ -59,6 +94,21 @@ impl Screen {
         self.say(&text);
     }
 
+    /// The width of a line that may be rewritten in place; None where nobody looks at it.
+    pub(crate) fn progress_columns(&self) -> Option<usize> {
+        let columns = self.columns().unwrap_or(COLUMNS);
+        (self.error_terminal && !self.json).then(|| columns.saturating_sub(1))
+    }
+
+    /// Puts `line` in the place of the one before; an empty one leaves no trace. No more than a
+    /// carriage return is asked of the terminal.
+    pub(crate) fn rewrite(&self, line: &str, columns: usize) {
+        let line = String::from_utf8_lossy(&terminal(line.as_bytes())).into_owned();
+        let end = if line.is_empty() { "\r" } else { "" };
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "\r{line:<columns$}{end}").and_then(|()| err.flush());
+    }
+
     /// Prints to standard error.
     pub(crate) fn complain(&self, text: &str) {
         let bytes = text.as_bytes();
@@ -67,6 +117,36 @@ impl Screen {
         // There is nowhere left to complain about this.
         let _ = err.write_all(b"ettan: ").and_then(|()| err.write_all(&shown));
         let _ = err.write_all(b"\n");
+    }
+}
+
+/// One line, or more, to standard output.
+fn out(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.write_all(b"\n"));
+    if written.is_err() {
+        // The reader (head, a closed terminal) has seen enough.
+        std::process::exit(1);
+    }
+}
+
+/// What a word of ours may be shown in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Plain,
+    Green,
+    Yellow,
+    Red,
+}
+
+impl Colour {
+    const fn code(self) -> Option<u8> {
+        match self {
+            Self::Plain => None,
+            Self::Green => Some(32),
+            Self::Yellow => Some(33),
+            Self::Red => Some(31),
+        }
     }
 }
 

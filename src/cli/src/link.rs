@@ -2,6 +2,7 @@
 
 use crate::code::Code;
 use crate::escape::Screen;
+use ettan_sys::poll::{self, Interest};
 use ettan_sys::{Errno, OwnedFd, socket};
 use ettan_wire::{
     MAX_PACKET, Refusal, Reply, Request, SOCKET, decode_reply, encode_request, error_text,
@@ -70,6 +71,11 @@ impl Link {
             Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
             Err(errno) => Err(Trouble::new(Code::Failed, format!("PID 1: {}", in_words(errno)))),
         }
+    }
+
+    /// Whether a packet, or the end, comes within this time.
+    pub(crate) fn is_ready_within(&self, limit_ms: u64) -> bool {
+        poll::wait_one(&self.0, Interest::Read, Some(limit_ms)).unwrap_or(true)
     }
 
     /// Waits for the next packet.

@@ -58,6 +58,7 @@ pub(crate) fn logs(query: Query, screen: &Screen) -> Code {
     if units.is_empty() {
         units.push(OWN.to_owned());
     }
+    let units = crate::instances::of(&units);
     let sources = units.iter().map(|unit| source(unit, follow)).collect::<Result<Vec<_>, _>>();
     let sources = match sources {
         Ok(sources) => sources,
@@ -99,7 +100,7 @@ pub(crate) fn last_lines(unit: &str, count: usize) -> Vec<Vec<u8>> {
 pub(crate) fn last_errors(count: usize) -> Vec<Vec<u8>> {
     let names = names();
     let sources = names.iter().filter(|name| *name != KERNEL);
-    let sources = sources.filter_map(|name| Source::of(name)).map(Source::only_the_end).collect();
+    let sources = sources.filter_map(|name| Source::of(name)?.only_the_end()).collect();
     let mut journal = Journal { sources, clocks: Clocks::new(), wish: Wish::default() };
     let mut entries = journal.read(None, false).unwrap_or_default();
     entries.retain(|entry| is_error(&Line::of(&entry.bytes)));
@@ -121,7 +122,9 @@ fn is_error(line: &Line<'_>) -> bool {
     match line.kind {
         Kind::Note => {
             begins(&[b"lost ", b"dropped ", b"failed"])
-                || begins(&[b"ended: "]) && !line.text.ends_with(b"exited with status 0")
+                || begins(&[b"ended: "])
+                    && !(line.text.ends_with(b"exited with status 0")
+                        || line.text.ends_with(b"(success-exit-status)"))
         }
         Kind::Line | Kind::Error | Kind::Rest | Kind::Message(_) | Kind::Clock => {
             wish::severity(line) <= ERROR
@@ -170,10 +173,10 @@ impl Source {
         self.disk.is_some() || self.reader.directory().exists()
     }
 
-    fn only_the_end(mut self) -> Self {
+    /// None where it cannot be read: that is no reason to be silent about the others.
+    fn only_the_end(mut self) -> Option<Self> {
         self.disk = None;
-        self.reader.skip_to_the_end();
-        self
+        self.reader.skip_to_the_end().then_some(self)
     }
 }
 

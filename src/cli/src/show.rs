@@ -1,21 +1,31 @@
 //! Wire values → lines for people. Pure: the same values give the same text.
 
 use crate::group::Usage;
-use ettan_wire::{Blocked, GoalWord, Span, StateWord, Stats, UnitStatus};
+use ettan_sys::clock::Local;
+use ettan_wire::{Blocked, GoalWord, Span, StateWord, UnitStatus};
 use std::fmt::Write;
 
-/// What `status UNIT` shows, without the log. Lines without a value are left out.
-pub(crate) fn unit(status: &UnitStatus, usage: Usage) -> String {
+/// Where values begin, below each other.
+pub(crate) const INDENT: usize = 12;
+
+/// `     state: up`
+pub(crate) fn row(label: &str, value: &str) -> String {
+    format!("{label:>width$}: {value}", width = INDENT - 2)
+}
+
+/// What `status UNIT` shows, without the log. Lines without a value are left out. `wall_ms`: what
+/// the wall clock says now, if it is right.
+pub(crate) fn unit(status: &UnitStatus, usage: Usage, wall_ms: Option<i64>) -> String {
     let mut text = status.unit.to_string();
     if !status.description.is_empty() {
         let _ = write!(text, " - {}", status.description);
     }
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
-            let _ = write!(text, "\n{label:>10}: {value}");
+            let _ = write!(text, "\n{}", row(label, value));
         }
     };
-    line("state", &state(status));
+    line("state", &format!("{}{}", state(status), since(status, wall_ms)));
     if status.state != StateWord::Up {
         line("reason", &status.reason);
     }
@@ -23,16 +33,55 @@ pub(crate) fn unit(status: &UnitStatus, usage: Usage) -> String {
     line("main pid", &status.main_pid.map(|pid| pid.to_string()).unwrap_or_default());
     line("memory", &usage.memory_bytes.map(size).unwrap_or_default());
     line("tasks", &usage.tasks.map(|tasks| tasks.to_string()).unwrap_or_default());
-    line("last exit", status.last_exit.as_deref().unwrap_or_default());
-    let mut restarts = status.restarts.to_string();
-    if status.crash_looping {
-        let _ = write!(restarts, ", crash-looping ({} short runs in a row)", status.in_a_row);
+    line("restarts", &restarts(status));
+    if status.restarts == 0 {
+        line("last exit", status.last_exit.as_deref().unwrap_or_default());
     }
-    line("restarts", &restarts);
+    line("health", &status.unwell.as_ref().map_or(String::new(), |w| format!("unwell: {w}")));
+    line("says", status.says.as_ref().map_or("", |says| says.as_str()));
     line("type", status.kind.word());
-    line("restart", &status.restart);
+    line("restart", &policy(status));
     line("note", notes(status));
     text
+}
+
+/// `, since 19:31:02` of today, with the date of another day.
+fn since(status: &UnitStatus, wall_ms: Option<i64>) -> String {
+    let age = status.since_ms.map(|since| status.now_ms.saturating_sub(since));
+    let Some((age, now)) = age.zip(wall_ms) else { return String::new() };
+    let moment = |ms: i64| ettan_sys::clock::local(ms.div_euclid(1000));
+    let then = now.saturating_sub_unsigned(age);
+    let Some((then, now)) = moment(then).zip(moment(now)) else { return String::new() };
+    let date = |at: &Local| (at.year, at.month, at.day);
+    let mut text = String::from(", since ");
+    if date(&then) != date(&now) {
+        let _ = write!(text, "{}-{:02}-{:02} ", then.year, then.month, then.day);
+    }
+    let _ = write!(text, "{:02}:{:02}:{:02}", then.hour, then.minute, then.second);
+    text
+}
+
+/// How many, why the last one, and whether it goes on like that.
+fn restarts(status: &UnitStatus) -> String {
+    let mut text = status.restarts.to_string();
+    if let Some(exit) = status.last_exit.as_deref().filter(|_| status.restarts > 0) {
+        let _ = write!(text, ", the last because it {exit}");
+        if exit.starts_with("killed") {
+            text = text.replace("it killed", "it was killed");
+        }
+    }
+    if status.crash_looping {
+        let _ = write!(text, "; crash-looping: {} short runs in a row", status.in_a_row);
+    }
+    text
+}
+
+/// What follows when it ends.
+fn policy(status: &UnitStatus) -> String {
+    match status.once {
+        true => format!("not after this run; then {}", status.restart),
+        false => status.restart.to_string(),
+    }
 }
 
 /// `up for 2 min 5 s`, `waiting`, `backoff, next start in 250 ms (ettan start web: now)`.
@@ -49,6 +98,14 @@ fn state(status: &UnitStatus) -> String {
         (StateWord::Stopping, Some(left)) => {
             let _ = write!(text, ", KILL in {left}");
         }
+        (StateWord::Down, _) if status.goal == GoalWord::Down && status.autostart => {
+            let skipped = status.reason.starts_with("skipped");
+            text.push_str(if skipped { ", not for this machine" } else { ", starts at boot" });
+        }
+        (StateWord::Up, _) if status.goal == GoalWord::Down => text.push_str(", to be stopped"),
+        (StateWord::Starting | StateWord::Seeking | StateWord::Awaiting, Some(left)) => {
+            let _ = write!(text, ", {left} left");
+        }
         _ => {}
     }
     text
@@ -62,12 +119,17 @@ pub(crate) fn word(status: &UnitStatus) -> &'static str {
     }
 }
 
-fn waits_for(status: &UnitStatus) -> Option<String> {
+pub(crate) fn waits_for(status: &UnitStatus) -> Option<String> {
     let name = status.waiting_for.as_ref()?;
+    if status.state == StateWord::Awaiting {
+        return Some(name.to_string());
+    }
     Some(match status.blocked_by? {
         Blocked::Unit => format!("unit {name}"),
         Blocked::Condition => format!("condition {name}"),
         Blocked::Missing => format!("unit {name}, which no file defines"),
+        Blocked::Rival => format!("the end of {name}, which it conflicts with"),
+        Blocked::Bound => format!("the end of {name}, which is bound to it"),
     })
 }
 
@@ -99,7 +161,7 @@ pub(crate) fn list(units: &[UnitStatus], columns: Option<usize>) -> String {
 }
 
 /// What matters most about a unit, in half a line.
-fn brief(status: &UnitStatus) -> String {
+pub(crate) fn brief(status: &UnitStatus) -> String {
     let age = status.since_ms.map(|since| Span(status.now_ms.saturating_sub(since)));
     let left = status.deadline_ms.map(|at| Span(at.saturating_sub(status.now_ms)));
     let mut text = match (status.state, age, left) {
@@ -110,12 +172,19 @@ fn brief(status: &UnitStatus) -> String {
             None => status.reason.to_string(),
         },
         (StateWord::Failed, _, _) => status.reason.to_string(),
+        (StateWord::Awaiting, Some(age), _) => match waits_for(status) {
+            Some(awaited) => format!("for {age}: {awaited}"),
+            None => format!("for {age}"),
+        },
         (_, Some(age), _) => format!("for {age}"),
         (_, None, Some(left)) => format!("KILL in {left}"),
         (_, None, None) => String::new(),
     };
     if status.restarts > 0 {
         let _ = write!(text, ", {}", many(status.restarts as usize, "restart"));
+    }
+    if let Some(why) = &status.unwell {
+        let _ = write!(text, ", does not work: {why}");
     }
     if status.crash_looping {
         text.push_str(", crash-looping");
@@ -129,79 +198,37 @@ fn brief(status: &UnitStatus) -> String {
     text.strip_prefix(", ").map(str::to_owned).unwrap_or(text)
 }
 
-/// How it stands with the machine, in one line.
-pub(crate) fn summary(stats: &Stats) -> String {
-    let mut text = format!("{}: {} up", many(stats.units as usize, "unit"), stats.up);
-    for (count, word) in [
-        (stats.changing, "changing"),
-        (stats.waiting, "waiting"),
-        (stats.failed, "failed"),
-        (stats.down, "down"),
-    ] {
-        if count > 0 {
-            let _ = write!(text, ", {count} {word}");
-        }
-    }
-    if stats.diagnostics > 0 {
-        let _ = write!(text, "; {} about unit files", many(stats.diagnostics as usize, "message"));
-    }
-    let _ = write!(text, "; machine up for {}", Span(stats.uptime_ms));
-    if stats.allocations_after_boot > 0 {
-        let count = many(stats.allocations_after_boot as usize, "allocation");
-        let _ = write!(text, "; {count} after boot");
-    }
-    if stats.crashes > 0 {
-        let count = many(stats.crashes as usize, "fault");
-        let _ = write!(text, "; PID 1 survived {count}");
-    }
-    if stats.reduced {
-        text.push_str(
-            "\nreduced mode: unit files are not read again (ettan reexec tries to leave it)",
-        );
-    }
-    if stats.reverted {
-        text.push_str("\nthe last new PID 1 failed before it was in service; this one goes on");
-    }
-    if !stats.fallbacks.is_empty() {
-        let _ = write!(text, "\nkernel: {}", stats.fallbacks);
-    }
-    if !stats.degraded.is_empty() {
-        let _ = write!(text, "\ndegraded: {}", stats.degraded);
-    }
-    if let Some(identity) = &stats.watchdog {
-        let _ = write!(text, "\nwatchdog: {}", watchdog(identity, stats));
-    }
-    text
-}
-
-/// How it stands with the hardware watchdog, in one line.
-fn watchdog(identity: &str, stats: &Stats) -> String {
-    let mut text = String::from("none");
-    if stats.watchdog_timeout_ms > 0 {
-        let fed = Span(stats.uptime_ms.saturating_sub(stats.watchdog_fed_ms));
-        text = format!("{identity}, {}, fed {fed} ago", Span(stats.watchdog_timeout_ms));
-    }
-    if !stats.watchdog_trouble.is_empty() {
-        let _ = write!(text, "; {}", stats.watchdog_trouble);
-    }
-    if !stats.last_reset.is_empty() {
-        let _ = write!(text, "; last reset: {}", stats.last_reset);
-    }
-    text
-}
-
 /// `1 error`, `2 errors`.
 pub(crate) fn many(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
-fn cut(line: &str, columns: Option<usize>) -> String {
+pub(crate) fn cut(line: &str, columns: Option<usize>) -> String {
     match columns {
         Some(columns) if line.chars().count() > columns => {
             line.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
         }
         _ => line.to_owned(),
     }
+}
+
+/// A line broken between words where it is wider than `columns`; the rest is set in.
+pub(crate) fn fold(line: &str, columns: Option<usize>, indent: usize) -> String {
+    let Some(columns) = columns.filter(|columns| line.chars().count() > *columns) else {
+        return line.to_owned();
+    };
+    let mut lines = vec![String::new()];
+    for word in line.split_inclusive(' ') {
+        let Some(last) = lines.last_mut() else { break };
+        let is_begun = !last.trim().is_empty();
+        if is_begun && last.chars().count() + word.trim_end().chars().count() > columns {
+            last.truncate(last.trim_end().len());
+            lines.push(format!("{}{word}", " ".repeat(indent)));
+        } else {
+            last.push_str(word);
+        }
+    }
+    lines.join("\n")
 }
 
 /// `512 B`, `34.5 KiB`, `2.1 MiB`.
@@ -217,13 +244,46 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use ettan_wire::{KindWord, PhaseWord};
+    use ettan_wire::{KindWord, PhaseWord, Stats};
 
-    fn up() -> UnitStatus {
+    pub(crate) fn stats() -> Stats {
+        Stats {
+            version: "0.1.0".into(),
+            protocol: 1,
+            uptime_ms: 200_000,
+            boot_ms: None,
+            init_ms: 0,
+            phase: PhaseWord::Running,
+            units: 4,
+            up: 1,
+            changing: 1,
+            waiting: 1,
+            failed: 1,
+            down: 0,
+            diagnostics: 2,
+            allocations_after_boot: 0,
+            fallbacks: "".into(),
+            degraded: "".into(),
+            clients: 1,
+            crashes: 0,
+            reduced: false,
+            executions: 0,
+            trial: false,
+            reverted: false,
+            watchdog: Some("Broadcom BCM2835".into()),
+            watchdog_timeout_ms: 15_000,
+            watchdog_fed_ms: 198_000,
+            watchdog_trouble: "".into(),
+            last_reset: "watchdog".into(),
+        }
+    }
+
+    pub(crate) fn up() -> UnitStatus {
         UnitStatus {
             unit: "telldusd".into(),
+            group: None,
             description: "Telldus Duo daemon".into(),
             kind: KindWord::Forking,
             goal: GoalWord::Up,
@@ -235,14 +295,23 @@ mod tests {
             restarts: 0,
             in_a_row: 0,
             crash_looping: false,
+            gave_up: false,
             unkillable: false,
             orphaned: false,
             builtin: false,
             reason: "needed".into(),
             last_exit: None,
+            hook: None,
+            last_hook: None,
             blocked_by: None,
             waiting_for: None,
+            says: None,
+            unwell: None,
             restart: "always; after a run under 1 s in 250 ms, doubling to 30 s".into(),
+            autostart: true,
+            once: false,
+            started_ms: None,
+            ready_ms: None,
         }
     }
 
@@ -253,6 +322,8 @@ mod tests {
             state: StateWord::Down,
             since_ms: None,
             main_pid: None,
+            hook: None,
+            last_hook: None,
             blocked_by: Some(Blocked::Condition),
             waiting_for: Some("network".into()),
             ..up()
@@ -279,7 +350,7 @@ mod tests {
     fn a_unit_that_is_up() {
         let usage = Usage { memory_bytes: Some(2_202_010), tasks: Some(3) };
         assert_eq!(
-            unit(&up(), usage),
+            unit(&up(), usage, None),
             "telldusd - Telldus Duo daemon
      state: up for 2 min 5 s
   main pid: 212
@@ -293,22 +364,43 @@ mod tests {
 
     #[test]
     fn a_unit_that_waits_says_for_what() {
-        let text = unit(&waiting(), Usage::default());
+        let text = unit(&waiting(), Usage::default(), None);
         assert!(text.contains("     state: waiting\n"), "{text}");
         assert!(text.contains(" waits for: condition network\n"), "{text}");
     }
 
     #[test]
     fn a_unit_that_crash_loops_says_why_and_when_next() {
-        let text = unit(&looping(), Usage::default());
+        let text = unit(&looping(), Usage::default(), None);
         for line in [
             "     state: backoff, next start in 16 s (ettan start web: now)",
             "    reason: exited with status 1",
-            " last exit: exited with status 1",
-            "  restarts: 7, crash-looping (7 short runs in a row)",
+            "  restarts: 7, the last because it exited with status 1; crash-looping: 7 short runs in a row",
         ] {
             assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
         }
+    }
+
+    #[test]
+    fn since_when_is_told_by_the_wall_clock_where_that_is_right() {
+        let text = unit(&up(), Usage::default(), Some(1_764_358_262_000));
+        let line = text.lines().nth(1).unwrap_or_default();
+        let clock = line.strip_prefix("     state: up for 2 min 5 s, since ").unwrap_or_default();
+        assert_eq!(clock.bytes().filter(|byte| *byte == b':').count(), 2, "{text}");
+    }
+
+    #[test]
+    fn the_wish_is_told_where_it_is_not_the_fact() {
+        let down = UnitStatus { state: StateWord::Down, goal: GoalWord::Down, ..up() };
+        assert!(
+            unit(&down, Usage::default(), None)
+                .contains("state: down for 2 min 5 s, starts at boot\n")
+        );
+        let going = UnitStatus { goal: GoalWord::Down, once: true, ..up() };
+        let text = unit(&going, Usage::default(), None);
+        assert!(
+            text.contains("to be stopped\n") && text.contains(": not after this run; then always")
+        );
     }
 
     #[test]
@@ -335,38 +427,17 @@ failed    x                       exec /usr/bin/x: no such file or directory"
     }
 
     #[test]
-    fn the_summary_counts_what_is_not_zero() {
-        let stats = Stats {
-            version: "0.1.0".into(),
-            protocol: 1,
-            uptime_ms: 200_000,
-            boot_ms: None,
-            phase: PhaseWord::Running,
-            units: 4,
-            up: 1,
-            changing: 1,
-            waiting: 1,
-            failed: 1,
-            down: 0,
-            diagnostics: 2,
-            allocations_after_boot: 0,
-            fallbacks: "".into(),
-            degraded: "".into(),
-            clients: 1,
-            crashes: 0,
-            reduced: false,
-            executions: 0,
-            trial: false,
-            reverted: false,
-            watchdog: Some("Broadcom BCM2835".into()),
-            watchdog_timeout_ms: 15_000,
-            watchdog_fed_ms: 198_000,
-            watchdog_trouble: "".into(),
-            last_reset: "watchdog".into(),
-        };
-        assert_eq!(
-            summary(&stats),
-            "4 units: 1 up, 1 changing, 1 waiting, 1 failed; 2 messages about unit files; machine up for 3 min 20 s\nwatchdog: Broadcom BCM2835, 15 s, fed 2 s ago; last reset: watchdog"
+    fn a_wide_line_is_folded_between_words() {
+        let line = row("reason", &"some words ".repeat(12));
+        let folded = fold(line.trim_end(), Some(40), INDENT);
+        assert!(
+            folded.lines().count() > 3 && folded.lines().all(|line| line.len() <= 40),
+            "{folded}"
         );
+        assert!(
+            folded.lines().skip(1).all(|line| line.starts_with("            some")
+                || line.starts_with("            words"))
+        );
+        assert_eq!(fold(&line, None, INDENT), line);
     }
 }

@@ -1,16 +1,23 @@
 //! status, list, is-active and its kin, conditions: looks, changes nothing.
 
-use crate::change::name;
+use crate::change::{hinted, name};
 use crate::code::Code;
 use crate::disks::{self, Standing};
-use crate::escape::Screen;
+use crate::escape::{Colour, Screen};
 use crate::group;
+use crate::instances;
 use crate::link::{Answer, Link, Trouble};
+use crate::show::{INDENT, fold, row};
+use crate::summary::summary as machine;
 use crate::{logs, show};
-use ettan_wire::{Active, Condition, Reply, Request, StateWord, UnitStatus, Which};
+use ettan_sys::clock::{self, Local};
+use ettan_wire::{Active, Conditions, Known, Reply, Request, StateWord, UnitStatus, Which};
 
 /// Log lines under the status of one unit.
 const LOG_LINES: usize = 10;
+
+/// 2026 begins: a clock that says less was never set.
+const BUILT_MS: i64 = 1_767_225_600_000;
 
 /// Errors below the summary of all.
 const ERROR_LINES: usize = 5;
@@ -18,11 +25,11 @@ const ERROR_LINES: usize = 5;
 /// `status UNIT…`
 pub(crate) fn status(units: &[String], screen: &Screen) -> Code {
     let mut code = Code::Done;
-    for (nth, unit) in units.iter().enumerate() {
+    for (nth, unit) in instances::of(units).iter().enumerate() {
         if nth > 0 && !screen.json {
             screen.say("");
         }
-        let shown = one(unit, screen).map_err(as_a_look);
+        let shown = one(unit, screen).map_err(|trouble| as_a_look(hinted(trouble, unit)));
         code = code.or(shown.unwrap_or_else(|trouble| trouble.tell(screen)));
     }
     code
@@ -38,19 +45,65 @@ fn one(unit: &str, screen: &Screen) -> Result<Code, Trouble> {
         let json = with_usage(&json, usage);
         screen.packet(&note.map_or(json.clone(), |note| with_disk(&json, &Standing::of(&note))));
     } else {
-        screen.say(&show::unit(&status, usage));
-        if let Some(note) = note {
-            screen.say(&format!("{:>10}: {}", "log", Standing::of(&note)));
-        }
+        let wall_ms = is_right().then(clock::wall);
+        let flash = match note {
+            Some(note) => Standing::of(&note).to_string(),
+            None => "0 B written today, its log is in memory".to_owned(),
+        };
+        let page = format!("{}\n{}", show::unit(&status, usage, wall_ms), row("flash", &flash));
+        page_of(&page, &status, screen);
         let lines = logs::last_lines(unit, LOG_LINES);
         if !lines.is_empty() {
             screen.say("");
         }
         for line in lines {
-            screen.write(&line);
+            screen.write(&shortened(line, screen));
         }
     }
     Ok(if status.state == StateWord::Up { Code::Done } else { Code::Down })
+}
+
+/// The page, folded to the width, with the word of the state in its colour.
+fn page_of(page: &str, status: &UnitStatus, screen: &Screen) {
+    for line in page.lines() {
+        let line = fold(line, screen.columns(), INDENT);
+        match line.strip_prefix("     state: ") {
+            Some(_) => screen.paint(&line, INDENT, show::word(status).len(), colour(status)),
+            None => screen.say(&line),
+        }
+    }
+}
+
+/// Green is well, red is not, yellow is under way.
+fn colour(status: &UnitStatus) -> Colour {
+    match (status.state, show::word(status)) {
+        _ if status.crash_looping => Colour::Red,
+        (StateWord::Failed, _) => Colour::Red,
+        (StateWord::Up, _) => Colour::Green,
+        (StateWord::Down, "down") => Colour::Plain,
+        (_, _) => Colour::Yellow,
+    }
+}
+
+/// A line of a log, cut to the terminal.
+fn shortened(line: Vec<u8>, screen: &Screen) -> Vec<u8> {
+    match (screen.columns(), std::str::from_utf8(&line)) {
+        (Some(columns), Ok(text)) => show::cut(text, Some(columns)).into_bytes(),
+        (Some(_) | None, _) => line,
+    }
+}
+
+/// Whether the wall clock has been set.
+fn is_right() -> bool {
+    clock::is_synchronised() == Some(true) || clock::wall() > BUILT_MS
+}
+
+/// What the clock says, to the second.
+fn wall() -> String {
+    let now = clock::local(clock::wall().div_euclid(1000));
+    now.map_or_else(String::new, |Local { year, month, day, hour, minute, second }| {
+        format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    })
 }
 
 /// The packet with what only this side knows.
@@ -65,6 +118,13 @@ fn with_usage(json: &str, usage: group::Usage) -> String {
     text
 }
 
+/// The packet with whether the clock is synchronised.
+fn with_clock(json: &str, synchronised: Option<bool>) -> String {
+    let Some(synchronised) = synchronised else { return json.to_owned() };
+    let json = json.strip_suffix('}').unwrap_or(json);
+    format!("{json},\"clock_synchronised\":{synchronised}}}")
+}
+
 /// The packet with how it stands with logs on disk.
 fn with_disk(json: &str, standing: &Standing) -> String {
     format!("{},{}}}", json.strip_suffix('}').unwrap_or(json), standing.json())
@@ -75,12 +135,20 @@ pub(crate) fn summary(screen: &Screen) -> Code {
     let shown = table(false, screen).and_then(|()| {
         let Answer { reply, json } = Link::ask(&Request::Stats)?.expect()?;
         match reply {
-            _ if screen.json => screen.packet(&with_disk(&json, &Standing::of_all())),
+            _ if screen.json => {
+                let json = with_disk(&json, &Standing::of_all());
+                screen.packet(&with_clock(&json, clock::is_synchronised()));
+            }
             Reply::Stats(stats) => {
-                screen.say(&format!("\n{}", show::summary(&stats)));
+                screen.say("");
                 let standing = Standing::of_all();
-                if standing.logs > 0 {
-                    screen.say(&format!("{}: {standing}", show::many(standing.logs, "log")));
+                let flash = match standing.logs {
+                    0 => "0 B written today, no log is kept on a disk".to_owned(),
+                    logs => format!("{} {standing}", show::many(logs, "log")),
+                };
+                let text = machine(&stats, clock::is_synchronised(), &wall());
+                for line in text.lines().chain([row("flash", &flash).as_str()]) {
+                    screen.say(&fold(line, screen.columns(), INDENT));
                 }
                 last_errors(screen);
             }
@@ -98,7 +166,7 @@ fn last_errors(screen: &Screen) {
         screen.say("\nlast errors:");
     }
     for line in errors {
-        screen.write(&line);
+        screen.write(&shortened(line, screen));
     }
 }
 
@@ -138,13 +206,18 @@ fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
     if units.is_empty() {
         screen.say("no units");
     } else {
-        screen.say(&show::list(&units, screen.columns()));
+        let lines = show::list(&units, screen.columns());
+        for (line, unit) in lines.lines().zip(&units) {
+            screen.paint(line, 0, show::word(unit).len(), colour(unit));
+        }
     }
     if !diagnostics.is_empty() {
         screen.say("");
     }
     for (diagnostic, _) in diagnostics {
-        screen.say(diagnostic.text.trim_end());
+        for line in diagnostic.text.trim_end().lines() {
+            screen.say(&fold(line, screen.columns(), 4));
+        }
     }
     Ok(())
 }
@@ -170,7 +243,7 @@ pub(crate) fn is_loaded(units: &[String], quiet: bool, screen: &Screen) -> Code 
 
 fn is(units: &[String], quiet: bool, screen: &Screen, so: fn(&Active) -> bool) -> Code {
     let mut code = Code::Done;
-    for unit in units {
+    for unit in &instances::of(units) {
         let asked = name(unit)
             .and_then(|unit| Link::ask(&Request::IsActive(Which { unit }))?.expect())
             .map_err(as_a_look);
@@ -246,8 +319,8 @@ pub(crate) fn conditions(wanted: Option<&str>, screen: &Screen) -> Code {
     code
 }
 
-fn known_conditions() -> Result<Vec<(Condition, String)>, Trouble> {
-    let link = Link::ask(&Request::Conditions)?;
+pub(crate) fn known_conditions() -> Result<Vec<(Known, String)>, Trouble> {
+    let link = Link::ask(&Request::Conditions(Conditions { follow: false }))?;
     let mut known = Vec::new();
     loop {
         let Answer { reply, json } = link.expect()?;

@@ -1,12 +1,13 @@
 //! `why`: why a unit is where it is, in words, and who blocks whom down to the last one.
 
-use crate::change::name;
+use crate::change::{hinted, name};
 use crate::code::Code;
 use crate::escape::Screen;
+use crate::instances;
 use crate::link::{Answer, Link, Trouble};
 use crate::show::word;
 use crate::status::{as_a_look, unexpected};
-use ettan_wire::{Blocked, Reply, Request, Span, StateWord, UnitStatus, Which};
+use ettan_wire::{Blocked, Reply, Request, Span, StateWord, Text, UnitStatus, Which};
 
 /// The longest chain that is followed: longer ones fit no screen.
 const DEPTH: usize = 16;
@@ -17,11 +18,11 @@ const WIDTH: usize = 80;
 /// `why UNIT…`: 0 if every one is up, 3 if not.
 pub(crate) fn why(units: &[String], screen: &Screen) -> Code {
     let mut code = Code::Done;
-    for (nth, unit) in units.iter().enumerate() {
+    for (nth, unit) in instances::of(units).iter().enumerate() {
         if nth > 0 && !screen.json {
             screen.say("");
         }
-        let told = one(unit, screen).map_err(as_a_look);
+        let told = one(unit, screen).map_err(|trouble| as_a_look(hinted(trouble, unit)));
         code = code.or(told.unwrap_or_else(|trouble| trouble.tell(screen)));
     }
     code
@@ -50,7 +51,9 @@ fn chain(unit: &str) -> Result<Vec<(UnitStatus, String)>, Trouble> {
         let Answer { reply, json } = Link::ask(&Request::Status(Which { unit }))?.expect()?;
         let Reply::Unit(status) = reply else { return Err(unexpected()) };
         next = match status.blocked_by {
-            Some(Blocked::Unit) => status.waiting_for.clone(),
+            Some(Blocked::Unit | Blocked::Rival | Blocked::Bound) => {
+                status.waiting_for.as_ref().map(|name| Text::from(name.as_str()))
+            }
             Some(Blocked::Condition | Blocked::Missing) | None => None,
         };
         chain.push((status, json));
@@ -90,9 +93,18 @@ fn headline(status: &UnitStatus) -> String {
         (StateWord::Down, Some(Blocked::Missing), Some(other), ..) => {
             format!("{unit} is {} for unit {other}, which no file defines", word(status))
         }
+        (StateWord::Down, Some(Blocked::Rival), Some(other), ..) => {
+            format!("{unit} is {} for the end of {other}, which it conflicts with", word(status))
+        }
+        (StateWord::Down, Some(Blocked::Bound), Some(other), ..) => {
+            format!("{unit} is {} for the end of {other}, which is bound to it", word(status))
+        }
         (StateWord::Failed, ..) => format!("{unit} failed{because}"),
         (StateWord::Backoff, .., Some(left)) => {
             format!("{unit} ended and starts again in {left}{because}")
+        }
+        (StateWord::Awaiting, _, Some(awaited), _, Some(left)) => {
+            format!("{unit} runs and is not ready: {awaited} is awaited, {left} left")
         }
         (StateWord::Stopping, .., Some(left)) => {
             format!("{unit} is stopping; KILL in {left}{because}")

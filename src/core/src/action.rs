@@ -1,14 +1,21 @@
 //! What to do: everything the core ever asks for. Performing one never returns a value into
 //! the core; the outcome is a later event.
 
-use crate::{Notice, Power, UnitId};
+use crate::{Notice, Pid, Power, Stage, UnitId};
 
 /// One thing for `init` to perform.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum Action {
-    /// Execute the unit's program. Leads to `Spawned` or `SpawnFailed`.
+    /// Execute a program of the unit. Leads to `Spawned`, `SpawnFailed` or `Entering`.
     Spawn {
+        /// The unit.
+        unit: UnitId,
+        /// Which program.
+        what: Program,
+    },
+    /// Tell the prober of a run to come, before anything of it exists. Leads to `Announced`.
+    Announce {
         /// The unit.
         unit: UnitId,
     },
@@ -61,4 +68,15 @@ pub enum Whom {
     Main,
     /// Every process of the unit.
     All,
+    /// This child of ours, which is not reaped yet.
+    Process(Pid),
+}
+
+/// A program of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The one that the unit is there for.
+    Main,
+    /// A command of this stage, by its number from 0.
+    Hook(Stage, u8),
 }

@@ -1,7 +1,8 @@
-//! What operators ask for, and what starts along. Sets goals; `settle` walks the states there.
+//! What operators ask for. Sets goals; `settle` walks the states there.
 
 use crate::bits::Bits;
-use crate::{Action, Ask, Goal, Phase, Reason, State, Supervisor, UnitId, Whom};
+use crate::ties::Way;
+use crate::{Action, Ask, Phase, Reason, State, Supervisor, UnitId, Whom};
 
 impl Supervisor {
     pub(crate) fn ask(&mut self, id: UnitId, ask: Ask) {
@@ -9,9 +10,12 @@ impl Supervisor {
             return self.unexpected(None, "Ask");
         }
         match ask {
-            Ask::Start => self.ask_start(id),
-            Ask::Stop => self.ask_stop(id),
+            Ask::Start => self.ask_start(id, false),
+            Ask::Once => self.ask_start(id, true),
+            Ask::Stop => self.lay_off(id, Reason::Asked, &Bits::EMPTY),
             Ask::Restart => self.ask_restart(id, Reason::Asked),
+            Ask::Reload => self.ask_reload(id),
+            Ask::Reset => self.ask_reset(id),
             Ask::Signal(signal) => {
                 if self.slot(id).is_some_and(|slot| slot.pid().is_some()) {
                     self.push(Action::Signal { unit: id, signal, whom: Whom::Main });
@@ -24,35 +28,14 @@ impl Supervisor {
         self.phase == Phase::Running && self.slot(id).is_some_and(|slot| !slot.orphaned)
     }
 
-    fn ask_start(&mut self, id: UnitId) {
+    /// `once`: what follows on its end is not by policy, but nothing.
+    fn ask_start(&mut self, id: UnitId, once: bool) {
         if self.may_start(id) {
-            self.forgive(id);
-            self.pull(id, Reason::Asked);
-        }
-    }
-
-    fn ask_stop(&mut self, id: UnitId) {
-        let Some(slot) = self.slot_mut(id) else { return };
-        slot.bounce = false;
-        slot.retry = false;
-        slot.done = false;
-        slot.goal = Goal::Down;
-        if !slot.is_live() {
-            slot.carries = false;
-        }
-        self.touch(id);
-        if let Some(slot) = self.slot_mut(id) {
-            match slot.state {
-                State::Down
-                | State::Starting { .. }
-                | State::Seeking { .. }
-                | State::Up { .. }
-                | State::Stopping { .. }
-                | State::Sweeping { .. } => slot.reason = Reason::Asked,
-                State::Backoff { .. } | State::Failed => {
-                    self.enter(id, State::Down, Reason::Asked);
-                }
+            if let Some(slot) = self.slot_mut(id) {
+                slot.once = once;
             }
+            self.forgive(id);
+            self.pull(id, Reason::Asked, Way::Clears);
         }
     }
 
@@ -63,72 +46,35 @@ impl Supervisor {
         }
         self.forgive(id);
         if let Some(slot) = self.slot_mut(id) {
-            match slot.state {
-                State::Starting { .. } | State::Seeking { .. } | State::Up { .. } => {
-                    slot.bounce = true;
-                    slot.tried = false;
-                    slot.reason = reason;
-                }
-                State::Down
-                | State::Stopping { .. }
-                | State::Sweeping { .. }
-                | State::Backoff { .. }
-                | State::Failed => {}
-            }
+            slot.once = false;
         }
-        self.pull(id, reason);
+        self.bounce(id, reason);
+        self.pull(id, reason, Way::Clears);
         self.touch(id);
+        self.bounce_parts(id);
     }
 
     /// A start by hand clears the counters and ends a back-off.
     fn forgive(&mut self, id: UnitId) {
+        self.forget_counts(id);
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.in_a_row = 0;
-        slot.delays = 0;
+        slot.failing = false;
         match slot.state {
             State::Backoff { .. } => {
                 slot.retry = true;
                 self.touch(id);
             }
-            State::Stopping { .. } | State::Sweeping { .. } => self.follow_goal(id),
-            State::Up { .. } => self.set_deadline(id),
-            State::Down | State::Starting { .. } | State::Seeking { .. } | State::Failed => {}
-        }
-    }
-
-    /// Asks for the unit, and for everything it wants and requires, and so on. One pass over a
-    /// set, each unit at most once.
-    pub(crate) fn pull(&mut self, first: UnitId, reason: Reason) {
-        let mut todo = Bits::EMPTY;
-        self.raise(first, reason);
-        todo.put(first.0);
-        while let Some(puller) = todo.take_first() {
-            let Some(range) = self.slot(UnitId(puller)).map(|slot| slot.needs) else { continue };
-            for nth in 0..range.len {
-                let at = usize::from(range.start.saturating_add(nth));
-                let Some(edge) = self.needs.get(at).copied() else { break };
-                if (edge.wants || edge.requires) && self.raise(UnitId(edge.unit), Reason::Needed) {
-                    todo.put(edge.unit);
-                }
+            State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => {
+                self.follow_goal(id);
             }
+            State::Up { .. } => self.set_deadline(id),
+            State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Failed => {}
         }
-    }
-
-    /// Sets the goal of one unit; true if that changed anything.
-    fn raise(&mut self, id: UnitId, reason: Reason) -> bool {
-        let Some(slot) = self.slot_mut(id) else { return false };
-        let failed = slot.state == State::Failed;
-        if slot.goal == Goal::Up && (!failed || slot.retry) {
-            return false;
-        }
-        slot.goal = Goal::Up;
-        // A unit that is up and was about to stop stays up, and has no start to wait for.
-        slot.tried = matches!(slot.state, State::Up { .. }) && !slot.bounce;
-        slot.reason = reason;
-        // Runs again; what requires it keeps running on its last success meanwhile.
-        slot.done = false;
-        slot.retry = failed;
-        self.touch(id);
-        true
     }
 }

@@ -9,9 +9,6 @@ pub(crate) const MIN_RUN_MS: u64 = if cfg!(feature = "no-floor") { 1 } else { 10
 /// A delay is never shorter than this, for the same reason.
 pub(crate) const MIN_DELAY_MS: u64 = if cfg!(feature = "no-floor") { 1 } else { 50 };
 
-/// Up this long, all is forgiven (restart-reset-sec).
-pub(crate) const RESET_MS: u64 = 60_000;
-
 /// Short runs in a row from which on a unit is called crash-looping.
 pub(crate) const CRASH_LOOP: u32 = 3;
 
@@ -62,12 +59,13 @@ pub(crate) enum Verdict {
 }
 
 /// Judges an exit. As with systemd, HUP, INT, PIPE and TERM end a daemon well, but not a oneshot.
-pub(crate) fn verdict(kind: Kind, status: ExitStatus) -> Verdict {
-    let daemon = match kind {
-        Kind::Simple | Kind::Forking => true,
+pub(crate) fn verdict(unit: &Unit, status: ExitStatus) -> Verdict {
+    let daemon = match unit.kind {
+        Kind::Simple | Kind::Notify | Kind::Forking => true,
         Kind::Oneshot { .. } | Kind::Target => false,
     };
     match status {
+        _ if unit.success.has(status) => Verdict::Success,
         ExitStatus::Code(0) => Verdict::Success,
         ExitStatus::Code(_) => Verdict::Failure,
         ExitStatus::Signal { signal: 1 | 2 | 13 | 15, .. } if daemon => Verdict::Success,
@@ -106,6 +104,11 @@ pub(crate) fn is_temporary(fault: SpawnFault) -> bool {
         | Step::Exec
         | Step::Interpreter
         | Step::Scheduling
-        | Step::Capabilities => scarce,
+        | Step::Capabilities
+        | Step::Directory
+        | Step::Stream
+        | Step::Mount
+        | Step::Network
+        | Step::Root => scarce,
     }
 }

@@ -26,6 +26,11 @@ impl Bits {
         word & 1_u32.wrapping_shl(u32::from(number)) != 0
     }
 
+    /// Whether the two have a number in common.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }

@@ -2,10 +2,10 @@
 //! believes no byte it has not looked at.
 
 use crate::image::{Damage, name_of};
-use crate::slot::Next;
+use crate::slot::{Next, Running};
 use crate::{
-    ExitStatus, Kind, Millis, Name, Phase, Pid, Power, Reason, Restart, SpawnFault, State, Step,
-    Unit,
+    Commands, ExitStatus, HookEnd, Hooks, KillMode, Kind, LimitAction, Millis, Name, Phase, Pid,
+    Power, Probes, Reason, Restart, SpawnFault, Stage, StartLimit, State, Statuses, Step, Unit,
 };
 
 /// Puts values one after the other.
@@ -93,7 +93,66 @@ impl<'a> Writer<'a> {
                 self.u64(until.0);
             }
             State::Failed => self.u8(7),
+            State::Preparing { next, since } => {
+                self.bytes(&[8, next]);
+                self.u64(since.0);
+            }
+            State::Finishing { pid, since } => {
+                self.u8(9);
+                self.pid(pid);
+                self.u64(since.0);
+            }
+            State::Cleaning { kill_at } => {
+                self.u8(10);
+                self.u64(kill_at.map_or(u64::MAX, |at| at.0));
+            }
+            State::Awaiting { pid, since } => {
+                self.u8(11);
+                self.pid(Some(pid));
+                self.u64(since.0);
+            }
         }
+    }
+
+    fn statuses(&mut self, statuses: &Statuses) {
+        let codes = statuses.codes();
+        self.u8(u8::try_from(codes.len()).unwrap_or(0));
+        self.bytes(codes);
+        self.u32(statuses.signals());
+    }
+
+    /// What runs beside, or in place of, the program.
+    pub(crate) fn hook(&mut self, hook: Option<Running>) {
+        self.flag(hook.is_some());
+        if let Some(Running { stage, nth, pid, until }) = hook {
+            self.bytes(&[stage as u8, nth]);
+            self.pid(pid);
+            self.u64(until);
+        }
+    }
+
+    pub(crate) fn last_hook(&mut self, last: Option<(Stage, u8, HookEnd)>) {
+        self.flag(last.is_some());
+        if let Some((stage, nth, end)) = last {
+            self.bytes(&[stage as u8, nth]);
+            self.hook_end(end);
+        }
+    }
+
+    fn hook_end(&mut self, end: HookEnd) {
+        match end {
+            HookEnd::Exited(status) => self.exit(Some(status)),
+            HookEnd::TimedOut => self.u8(3),
+            HookEnd::Spawn(fault) => {
+                self.u8(4);
+                self.fault(fault);
+            }
+        }
+    }
+
+    fn fault(&mut self, SpawnFault { step, errno }: SpawnFault) {
+        self.u8(step as u8);
+        self.u32(errno.unsigned_abs());
     }
 
     pub(crate) fn exit(&mut self, exit: Option<ExitStatus>) {
@@ -113,10 +172,9 @@ impl<'a> Writer<'a> {
                 self.u8(3);
                 self.exit(Some(status));
             }
-            Reason::Spawn(SpawnFault { step, errno }) => {
+            Reason::Spawn(fault) => {
                 self.u8(4);
-                self.u8(step as u8);
-                self.u32(errno.unsigned_abs());
+                self.fault(fault);
             }
             Reason::StartTimeout => self.u8(5),
             Reason::Requirement => self.u8(6),
@@ -126,6 +184,17 @@ impl<'a> Writer<'a> {
             }
             Reason::Reloaded => self.u8(8),
             Reason::Shutdown => self.u8(9),
+            Reason::Hook(stage, nth, end) => {
+                self.bytes(&[10, stage as u8, nth]);
+                self.hook_end(end);
+            }
+            Reason::Unhealthy => self.u8(11),
+            Reason::Watchdog => self.u8(12),
+            Reason::Conflict => self.u8(13),
+            Reason::Bound => self.u8(14),
+            Reason::PartOf => self.u8(15),
+            Reason::OnFailure => self.u8(16),
+            Reason::Skipped => self.u8(17),
         }
     }
 
@@ -137,7 +206,7 @@ impl<'a> Writer<'a> {
             Next::Fail => self.u8(3),
             Next::Again { delay_ms } => {
                 self.u8(4);
-                self.u64(delay_ms);
+                self.u32(delay_ms);
             }
         }
     }
@@ -158,19 +227,36 @@ impl<'a> Writer<'a> {
             Kind::Oneshot { remain_after_exit: false } => 2,
             Kind::Oneshot { remain_after_exit: true } => 3,
             Kind::Target => 4,
+            Kind::Notify => 5,
         });
         self.u8(unit.restart as u8);
         for span in [
             unit.restart_delay_ms,
             unit.restart_delay_max_ms,
+            unit.restart_reset_ms,
+            unit.start_limit.interval_ms,
             unit.min_uptime_ms,
             unit.start_timeout_ms,
             unit.stop_timeout_ms,
         ] {
             self.u32(span);
         }
+        self.u16(unit.start_limit.burst);
+        self.u8(unit.start_limit.action as u8);
         self.u8(unit.kill_signal);
+        self.u8(unit.kill_mode as u8);
+        self.u8(unit.reload_signal.unwrap_or(0));
+        self.flag(unit.reload_answers);
+        self.statuses(&unit.success);
+        self.statuses(&unit.no_restart);
+        for stage in STAGES {
+            let Commands { count, tolerant } = unit.hooks.of(stage);
+            self.bytes(&[count, tolerant]);
+        }
+        self.u8(unit.probes as u8);
         self.flag(unit.autostart);
+        self.flag(unit.skipped);
+        self.flag(unit.critical);
         self.flag(unit.builtin);
         self.u64(unit.fingerprint);
     }
@@ -255,8 +341,49 @@ impl<'a> Reader<'a> {
             5 => State::Sweeping { pid: self.pid()?, since: Millis(self.u64()?) },
             6 => State::Backoff { until: Millis(self.u64()?) },
             7 => State::Failed,
+            8 => State::Preparing { next: self.u8()?, since: Millis(self.u64()?) },
+            9 => State::Finishing { pid: self.pid()?, since: Millis(self.u64()?) },
+            10 => {
+                let at = self.u64()?;
+                State::Cleaning { kill_at: (at != u64::MAX).then_some(Millis(at)) }
+            }
+            11 => {
+                let pid = self.pid()?.ok_or(Damage::Value)?;
+                State::Awaiting { pid, since: Millis(self.u64()?) }
+            }
             _ => return Err(Damage::Value),
         })
+    }
+
+    pub(crate) fn hook(&mut self) -> Read<Option<Running>> {
+        if !self.flag()? {
+            return Ok(None);
+        }
+        let (stage, nth) = (self.one_of(&STAGES)?, self.u8()?);
+        Ok(Some(Running { stage, nth, pid: self.pid()?, until: self.u64()? }))
+    }
+
+    pub(crate) fn last_hook(&mut self) -> Read<Option<(Stage, u8, HookEnd)>> {
+        if !self.flag()? {
+            return Ok(None);
+        }
+        Ok(Some((self.one_of(&STAGES)?, self.u8()?, self.hook_end()?)))
+    }
+
+    fn hook_end(&mut self) -> Read<HookEnd> {
+        Ok(match self.u8()? {
+            1 => HookEnd::Exited(ExitStatus::Code(self.u8()?)),
+            2 => HookEnd::Exited(ExitStatus::Signal { signal: self.u8()?, core: self.flag()? }),
+            3 => HookEnd::TimedOut,
+            4 => HookEnd::Spawn(self.fault()?),
+            _ => return Err(Damage::Value),
+        })
+    }
+
+    fn fault(&mut self) -> Read<SpawnFault> {
+        let step = self.one_of(&STEPS)?;
+        let errno = i32::try_from(self.u32()?).map_err(|_| Damage::Value)?;
+        Ok(SpawnFault { step, errno })
     }
 
     pub(crate) fn exit(&mut self) -> Read<Option<ExitStatus>> {
@@ -274,16 +401,20 @@ impl<'a> Reader<'a> {
             1 => Reason::Asked,
             2 => Reason::Needed,
             3 => Reason::Exited(self.exit()?.ok_or(Damage::Value)?),
-            4 => {
-                let step = self.one_of(&STEPS)?;
-                let errno = i32::try_from(self.u32()?).map_err(|_| Damage::Value)?;
-                Reason::Spawn(SpawnFault { step, errno })
-            }
+            4 => Reason::Spawn(self.fault()?),
             5 => Reason::StartTimeout,
             6 => Reason::Requirement,
             7 => Reason::MainLost(self.exit()?),
             8 => Reason::Reloaded,
             9 => Reason::Shutdown,
+            10 => Reason::Hook(self.one_of(&STAGES)?, self.u8()?, self.hook_end()?),
+            11 => Reason::Unhealthy,
+            12 => Reason::Watchdog,
+            13 => Reason::Conflict,
+            14 => Reason::Bound,
+            15 => Reason::PartOf,
+            16 => Reason::OnFailure,
+            17 => Reason::Skipped,
             _ => return Err(Damage::Value),
         })
     }
@@ -294,7 +425,7 @@ impl<'a> Reader<'a> {
             1 => Next::Done,
             2 => Next::Quit,
             3 => Next::Fail,
-            4 => Next::Again { delay_ms: self.u64()? },
+            4 => Next::Again { delay_ms: self.u32()? },
             _ => return Err(Damage::Value),
         })
     }
@@ -311,20 +442,50 @@ impl<'a> Reader<'a> {
         let name = self.name()?;
         let kind = self.one_of(&KINDS)?;
         let restart = self.one_of(&RESTARTS)?;
+        let (restart_delay_ms, restart_delay_max_ms) = (self.u32()?, self.u32()?);
+        let (restart_reset_ms, interval_ms) = (self.u32()?, self.u32()?);
+        let (min_uptime_ms, start_timeout_ms) = (self.u32()?, self.u32()?);
+        let stop_timeout_ms = self.u32()?;
+        let (burst, action) = (self.u16()?, self.one_of(&LIMIT_ACTIONS)?);
         Ok(Unit {
             name,
             kind,
             restart,
-            restart_delay_ms: self.u32()?,
-            restart_delay_max_ms: self.u32()?,
-            min_uptime_ms: self.u32()?,
-            start_timeout_ms: self.u32()?,
-            stop_timeout_ms: self.u32()?,
+            restart_delay_ms,
+            restart_delay_max_ms,
+            restart_reset_ms,
+            start_limit: StartLimit { burst, interval_ms, action },
+            min_uptime_ms,
+            start_timeout_ms,
+            stop_timeout_ms,
             kill_signal: self.u8()?,
+            kill_mode: self.one_of(&KILL_MODES)?,
+            reload_signal: Some(self.u8()?).filter(|signal| *signal > 0),
+            reload_answers: self.flag()?,
+            success: self.statuses()?,
+            no_restart: self.statuses()?,
+            hooks: self.hooks()?,
+            probes: self.one_of(&[Probes::Nothing, Probes::Up, Probes::Ready])?,
             autostart: self.flag()?,
+            skipped: self.flag()?,
+            critical: self.flag()?,
             builtin: self.flag()?,
             fingerprint: self.u64()?,
         })
+    }
+
+    fn statuses(&mut self) -> Read<Statuses> {
+        let count = usize::from(self.u8()?);
+        let codes = self.bytes(count)?;
+        Statuses::of(codes, self.u32()?).ok_or(Damage::Length)
+    }
+
+    fn hooks(&mut self) -> Read<Hooks> {
+        let mut hooks = Hooks::default();
+        for stage in STAGES {
+            *hooks.of_mut(stage) = Commands { count: self.u8()?, tolerant: self.u8()? };
+        }
+        Ok(hooks)
     }
 
     fn one_of<T: Copy>(&mut self, all: &[T]) -> Read<T> {
@@ -345,15 +506,23 @@ const PHASES: [Phase; 6] = [
 const RESTARTS: [Restart; 5] =
     [Restart::No, Restart::Always, Restart::OnSuccess, Restart::OnFailure, Restart::OnAbnormal];
 
-const KINDS: [Kind; 5] = [
+const LIMIT_ACTIONS: [LimitAction; 4] =
+    [LimitAction::Nothing, LimitAction::Reboot, LimitAction::RebootForce, LimitAction::PowerOff];
+
+const KILL_MODES: [KillMode; 3] = [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process];
+
+const KINDS: [Kind; 6] = [
     Kind::Simple,
     Kind::Forking,
     Kind::Oneshot { remain_after_exit: false },
     Kind::Oneshot { remain_after_exit: true },
     Kind::Target,
+    Kind::Notify,
 ];
 
-const STEPS: [Step; 14] = [
+const STAGES: [Stage; 5] = [Stage::Pre, Stage::Post, Stage::Stop, Stage::StopPost, Stage::Reload];
+
+const STEPS: [Step; 19] = [
     Step::Table,
     Step::Pipe,
     Step::Cgroup,
@@ -368,4 +537,9 @@ const STEPS: [Step; 14] = [
     Step::Interpreter,
     Step::Scheduling,
     Step::Capabilities,
+    Step::Directory,
+    Step::Stream,
+    Step::Mount,
+    Step::Network,
+    Step::Root,
 ];

@@ -1,6 +1,6 @@
 //! Deadlines: which one each state has, and what happens when it passes.
 
-use crate::backoff::{RESET_MS, Verdict};
+use crate::backoff::Verdict;
 use crate::slot::{Next, Slot};
 use crate::supervisor::NEVER;
 use crate::{Millis, Notice, Reason, State, Supervisor, UnitId};
@@ -17,21 +17,53 @@ const COMPLAIN_MAX_MS: u64 = 3_600_000;
 
 /// When something must happen in this state, whatever else does.
 pub(crate) fn deadline(slot: &Slot) -> u64 {
-    let start_timeout = match slot.unit.start_timeout_ms {
-        0 => None,
-        span => Some(u64::from(span)),
-    };
     match slot.state {
         State::Down | State::Failed => NEVER,
-        State::Seeking { since } if slot.moving => since.after(MOVE_MS).0,
-        State::Starting { since, .. } | State::Seeking { since } => {
-            start_timeout.map_or(NEVER, |span| since.after(span).0)
+        State::Seeking { since } if slot.moving => since.after(MOVE_MS).0.min(hook_until(slot)),
+        State::Preparing { .. }
+        | State::Starting { .. }
+        | State::Seeking { .. }
+        | State::Awaiting { .. }
+        | State::Finishing { .. } => ready_by(slot).map_or(NEVER, |at| at.0),
+        State::Up { since, .. } => {
+            let counts = slot.in_a_row > 0 || slot.delays > 0;
+            let reset =
+                if counts { since.after(u64::from(slot.unit.restart_reset_ms)).0 } else { NEVER };
+            reset.min(hook_until(slot))
         }
-        State::Up { since, .. } if slot.in_a_row > 0 || slot.delays > 0 => since.after(RESET_MS).0,
-        State::Up { .. } => NEVER,
-        State::Stopping { kill_at, .. } => kill_at.map_or(NEVER, |at| at.0),
+        State::Stopping { kill_at, .. } | State::Cleaning { kill_at } => {
+            kill_at.map_or(NEVER, |at| at.0)
+        }
         State::Sweeping { .. } => slot.complain_at.0,
         State::Backoff { until } => until.0,
+    }
+}
+
+/// When the hook of a unit that is up has taken too long. One whose answer is still due comes to
+/// that once it is there.
+fn hook_until(slot: &Slot) -> u64 {
+    slot.hook.filter(|_| !slot.spawning).map_or(NEVER, |hook| hook.until)
+}
+
+/// When a start under way has failed; None where it may take for ever, or none is under way.
+pub(crate) fn ready_by(slot: &Slot) -> Option<Millis> {
+    let since = match slot.state {
+        State::Preparing { since, .. }
+        | State::Starting { since, .. }
+        | State::Seeking { since }
+        | State::Awaiting { since, .. }
+        | State::Finishing { since, .. } => since,
+        State::Down
+        | State::Up { .. }
+        | State::Stopping { .. }
+        | State::Sweeping { .. }
+        | State::Cleaning { .. }
+        | State::Backoff { .. }
+        | State::Failed => return None,
+    };
+    match slot.unit.start_timeout_ms {
+        span @ 1.. if !slot.moving => Some(since.after(u64::from(span)).max(slot.extended_to)),
+        _ => None,
     }
 }
 
@@ -45,7 +77,15 @@ impl Supervisor {
         }
         match slot.state {
             State::Down | State::Failed => {}
-            State::Starting { .. } => self.start_timed_out(id),
+            State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. } => {
+                self.start_timed_out(id);
+            }
+            State::Seeking { .. } | State::Up { .. } if hook_until(slot) <= now.0 => {
+                self.hook_timed_out(id);
+            }
             State::Seeking { .. } if slot.moving => self.main_is_gone(id),
             State::Seeking { .. } => self.start_timed_out(id),
             State::Up { .. } => {
@@ -53,6 +93,8 @@ impl Supervisor {
                 slot.delays = 0;
                 self.set_deadline(id);
             }
+            State::Stopping { .. } if slot.hook.is_some() => self.hook_timed_out(id),
+            State::Cleaning { .. } => self.hook_timed_out(id),
             State::Stopping { pid, .. } => {
                 let reason = slot.reason;
                 self.sweep(id, pid, reason);
@@ -74,22 +116,28 @@ impl Supervisor {
             Some(status) => Reason::Exited(status),
             None => Reason::MainLost(None),
         };
-        let kind = slot.unit.kind;
-        let verdict =
-            slot.last_exit.map_or(Verdict::Abnormal, |exit| crate::backoff::verdict(kind, exit));
+        let verdict = slot
+            .last_exit
+            .map_or(Verdict::Abnormal, |exit| crate::backoff::verdict(&slot.unit, exit));
         // The run ended when the search began.
         let (ended, began) = match slot.state {
-            State::Seeking { since } => (since, slot.up_since),
+            State::Seeking { since } => (since, slot.since),
             State::Up { since, .. } => (Millis(NEVER), since),
             State::Down
+            | State::Preparing { .. }
             | State::Starting { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => return,
         };
         let run = ended.min(self.now).since(began);
         let next = self.after_end(id, verdict, Some(run));
+        self.break_reload(id, reason);
+        self.forget_hook(id);
         self.sweep(id, None, reason);
         self.set_next(id, next);
     }

@@ -1,6 +1,6 @@
 //! What happened: everything the core ever learns.
 
-use crate::{Pid, UnitId};
+use crate::{Millis, Pid, UnitId};
 
 /// One thing that happened, as `init` translates it from the kernel, a client or a helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +19,27 @@ pub enum Event<'a> {
         /// Its process: the main one, or for a forking unit the launcher.
         pid: Pid,
     },
+    /// `Action::Spawn` made a process that prepares what the unit finds around it before it
+    /// executes the program. `Spawned` follows with the same process, or `SpawnFailed` once it is
+    /// gone and has said why, or `Exited` when it was ended before it could say anything.
+    Entering {
+        /// The unit.
+        unit: UnitId,
+        /// Its process, which stays the same.
+        pid: Pid,
+    },
     /// `Action::Spawn` failed before or at exec.
     SpawnFailed {
         /// The unit.
         unit: UnitId,
         /// At which step, with which errno.
         fault: SpawnFault,
+    },
+    /// In place of a command before the program (answer to its `Spawn`): the program runs, of an
+    /// execution of PID 1 whose records were lost, and is taken over instead.
+    Runs {
+        /// The unit.
+        unit: UnitId,
     },
     /// A child was reaped. Sent for every child; the core knows which are its own.
     Exited {
@@ -54,6 +69,37 @@ pub enum Event<'a> {
         /// How it ended, if it was ours to reap.
         status: Option<ExitStatus>,
     },
+    /// The prober knows of the coming run (answer to `Action::Announce`).
+    Announced {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// The unit is ready. Meaningless but in `Awaiting`: the prober may say it twice.
+    Ready {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// The unit says that it has taken in its settings. Meaningless but while a reload awaits it.
+    Reloaded {
+        /// The unit.
+        unit: UnitId,
+        /// When it began to.
+        since: Millis,
+    },
+    /// The unit asks for time: its start or stop is to end no sooner than this.
+    Extend {
+        /// The unit.
+        unit: UnitId,
+        /// From now on.
+        span_ms: u64,
+    },
+    /// A look at a unit that is up showed whether it works.
+    Health {
+        /// The unit.
+        unit: UnitId,
+        /// What is wrong is to be answered by this; None: nothing is wrong (any more).
+        unwell: Option<Remedy>,
+    },
     /// A condition was published.
     Condition {
         /// Its name.
@@ -81,12 +127,31 @@ pub enum Event<'a> {
 pub enum Ask {
     /// Be up. Clears counters and a failed state, cancels a back-off.
     Start,
+    /// As `Start`, and when it ends it is not started again, whatever its policy says.
+    Once,
     /// Be down.
     Stop,
     /// Stop if not down, then be up.
     Restart,
+    /// Take in its settings while it stays up; nothing where it is not.
+    Reload,
+    /// Count nothing that was before; be down where it had failed.
+    Reset,
     /// Send this signal to the main process; changes no goal.
     Signal(u8),
+}
+
+/// What follows when a unit that is up does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// It is told of.
+    Tell,
+    /// The unit is restarted, whatever its restart policy.
+    Restart,
+    /// Its processes get ABRT, and its restart policy says what follows.
+    Abort,
+    /// The machine is restarted.
+    Reboot,
 }
 
 /// The last thing PID 1 does.
@@ -154,4 +219,14 @@ pub enum Step {
     Scheduling,
     /// Capabilities, and that no more are to be had.
     Capabilities,
+    /// runtime-directory, state-directory, logs-directory.
+    Directory,
+    /// A file or terminal of standard-input, standard-output, standard-error.
+    Stream,
+    /// private-tmp, protect-system, read-write-paths.
+    Mount,
+    /// private-network.
+    Network,
+    /// root-directory.
+    Root,
 }

@@ -5,10 +5,10 @@
 //! looks right is no worse than an event that cannot be.
 
 use crate::codec::{Reader, Writer};
-use crate::slot::Slot;
+use crate::slot::{Firsts, Slot};
 use crate::supervisor::NEVER;
 use crate::{
-    Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, State, Supervisor, Unit, UnitId,
+    Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, Program, State, Supervisor, Unit, UnitId,
 };
 
 /// The version of the records that are written; `init` raises it too when it changes its part.
@@ -21,8 +21,8 @@ const OLDEST: u16 = 1;
 /// records of a release before means such a thing: a field that is not there has a value anyway.
 const NEXT_FIELD: u32 = 0x7265_7478;
 
-/// Room for the longest record, which is 176 bytes with a name of 64.
-pub const RECORD_MAX: usize = 180;
+/// Room for the longest record, which is about 330 bytes with a name of 64 and all exit codes.
+pub const RECORD_MAX: usize = 370;
 
 /// Why bytes cannot be taken for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,11 +104,21 @@ impl Supervisor {
         out.reason(slot.reason);
         out.exit(slot.last_exit);
         out.next(slot.next);
-        out.u64(slot.up_since.0);
+        out.hook(slot.hook);
+        out.last_hook(slot.last_hook);
+        out.reason(slot.reload_end);
+        out.u64(slot.reload_from.0);
+        out.u64(slot.since.0);
         out.u64(slot.complain_at.0);
+        out.u64(slot.extended_to.0);
+        for at in slot.first.to_numbers() {
+            out.u32(at);
+        }
         out.u32(slot.restarts);
         out.u32(slot.in_a_row);
         out.u32(slot.delays);
+        out.u64(slot.counted_from.0);
+        out.u16(slot.counted);
         for flag in flags(&mut slot.clone()) {
             out.flag(*flag);
         }
@@ -165,7 +175,10 @@ impl Supervisor {
         else {
             return Err(Damage::Twice);
         };
-        if slot.pid().is_some_and(|pid| self.pids.contains_key(&pid)) {
+        let (main, hook) = (slot.pid(), slot.hook.and_then(|hook| hook.pid));
+        let pids = [main, hook];
+        let known = |pid| self.pids.contains_key(&pid);
+        if pids.into_iter().flatten().any(known) || main.is_some() && main == hook {
             return Err(Damage::Twice);
         }
         while self.slots.len() <= at {
@@ -175,7 +188,7 @@ impl Supervisor {
             let _ = self.deadlines.push(NEVER);
         }
         let _ = self.by_name.insert(rank, id.0);
-        if let Some(pid) = slot.pid() {
+        for pid in pids.into_iter().flatten() {
             let _ = self.pids.insert(pid, id.0);
         }
         self.count(slot.unit.builtin, false, slot.is_awaited());
@@ -187,19 +200,29 @@ impl Supervisor {
     }
 
     /// All records are in: relates the units by the catalog they came from, if there was one,
-    /// and goes on where they were. `acting`: what was last handed out may not have been done.
+    /// and goes on where they were. Without it nothing starts that is down: nobody knows what it needs,
+    /// until a load says so. `acting`: what was last handed out may not have been done.
     pub fn restored(&mut self, now: Millis, catalog: Option<&dyn Catalog>, acting: bool) {
+        self.allow_work();
         match catalog {
             Some(catalog) => self.take_in(now, catalog),
-            None => self.reorder(),
+            None => {
+                self.reorder();
+                self.dirty.clear();
+            }
         }
         self.now = self.now.max(now);
         self.allow_work();
         self.repeats = acting;
         for id in self.each() {
+            let Some(slot) = self.slot(id) else { continue };
+            let (lives, builtin, position) = (slot.is_live(), slot.unit.builtin, slot.position);
             self.changed.put(id.0);
-            if self.slot(id).is_some_and(Slot::is_live) {
+            if lives {
                 self.resuming.put(id.0);
+            }
+            if lives || builtin {
+                self.dirty.put(position);
             }
         }
         match self.phase {
@@ -213,31 +236,45 @@ impl Supervisor {
         }
     }
 
-    /// Whether the answer to the unit's `Spawn` is still to come.
+    /// The program whose `Spawn` is not answered yet.
     #[must_use]
-    pub fn awaits_spawn(&self, id: UnitId) -> bool {
-        self.slot(id).is_some_and(|slot| slot.spawning)
+    pub fn awaits_spawn(&self, id: UnitId) -> Option<Program> {
+        let slot = self.slot(id).filter(|slot| slot.spawning)?;
+        Some(slot.hook.map_or(Program::Main, |hook| Program::Hook(hook.stage, hook.nth)))
     }
 
     /// Asks again for what was under way when the records were written. False: all is asked for.
     pub(crate) fn resume_one(&mut self) -> bool {
         let Some(id) = self.resuming.take_first().map(UnitId) else { return false };
         let Some(slot) = self.slot(id) else { return true };
-        let (seeking, spawning) = (slot.seeking, slot.spawning);
+        let (seeking, spawning, announcing) = (slot.seeking, slot.spawning, slot.announcing);
+        let hooking = slot.hook.is_some();
         match slot.state {
-            State::Seeking { .. } | State::Up { .. } | State::Stopping { pid: None, .. }
+            State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. }
+            | State::Stopping { pid: None, .. }
                 if seeking =>
             {
                 self.push(Action::SeekMain { unit: id });
             }
-            State::Stopping { pid: Some(_), .. } if self.repeats => self.signal_stop(id),
+            State::Starting { .. } if announcing => self.push(Action::Announce { unit: id }),
+            State::Stopping { pid: Some(_), .. } if self.repeats && !hooking => {
+                self.signal_stop(id);
+            }
+            State::Preparing { .. } if !hooking => self.push(Action::Sweep { unit: id }),
             State::Sweeping { .. } if !spawning => self.push(Action::Sweep { unit: id }),
             State::Down
+            | State::Preparing { .. }
             | State::Starting { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => {}
         }
@@ -246,20 +283,34 @@ impl Supervisor {
 }
 
 /// The flags that are kept, in the order of the record.
-fn flags(slot: &mut Slot) -> [&mut bool; 12] {
+fn flags(slot: &mut Slot) -> [&mut bool; 26] {
     [
         &mut slot.orphaned,
+        &mut slot.announcing,
+        &mut slot.unwell,
         &mut slot.spawning,
+        &mut slot.entering,
         &mut slot.occupied,
         &mut slot.seeking,
         &mut slot.moving,
         &mut slot.carries,
+        &mut slot.once,
         &mut slot.done,
         &mut slot.tried,
         &mut slot.hopeless,
         &mut slot.bounce,
         &mut slot.retry,
         &mut slot.unkillable,
+        &mut slot.cleaned,
+        &mut slot.was_up,
+        &mut slot.forks,
+        &mut slot.forgotten,
+        &mut slot.ended,
+        &mut slot.reload_again,
+        &mut slot.launched,
+        &mut slot.gave_up,
+        &mut slot.failing,
+        &mut slot.alarm,
     ]
 }
 
@@ -273,9 +324,16 @@ fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
     slot.reason = from.reason()?;
     slot.last_exit = from.exit()?;
     slot.next = from.next()?;
-    slot.up_since = Millis(from.u64()?);
+    slot.hook = from.hook()?;
+    slot.last_hook = from.last_hook()?;
+    slot.reload_end = from.reason()?;
+    slot.reload_from = Millis(from.u64()?);
+    slot.since = Millis(from.u64()?);
     slot.complain_at = Millis(from.u64()?);
+    slot.extended_to = Millis(from.u64()?);
+    slot.first = Firsts::of_numbers([from.u32()?, from.u32()?]);
     (slot.restarts, slot.in_a_row, slot.delays) = (from.u32()?, from.u32()?, from.u32()?);
+    (slot.counted_from, slot.counted) = (Millis(from.u64()?), from.u16()?);
     for flag in flags(&mut slot) {
         *flag = from.flag()?;
     }

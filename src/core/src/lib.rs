@@ -21,30 +21,40 @@ mod bits;
 mod codec;
 mod due;
 mod event;
+mod health;
+mod hooks;
 mod ids;
 mod image;
 mod life;
+mod limit;
 mod load;
 mod needs;
 mod notice;
 pub mod order;
 mod relate;
+mod reload;
 mod settle;
 mod shutdown;
 mod slot;
 mod state;
+mod statuses;
 mod step;
 mod supervisor;
+mod ties;
 mod unit;
 mod view;
 
-pub use action::{Action, Whom};
-pub use event::{Ask, Event, ExitStatus, Power, SpawnFault, Step};
+pub use action::{Action, Program, Whom};
+pub use event::{Ask, Event, ExitStatus, Power, Remedy, SpawnFault, Step};
 pub use ids::{Millis, Pid, UnitId};
 pub use image::{Damage, IMAGE_VERSION, RECORD_MAX, can_read};
-pub use needs::{MAX_CONDITIONS, MAX_NEEDS};
+pub use needs::{MAX_CONDITIONS, MAX_NEEDS, Tie};
 pub use notice::Notice;
-pub use state::{Goal, Phase, Reason, State};
+pub use state::{Goal, HookEnd, Phase, Reason, State};
+pub use statuses::{MAX_STATUSES, Statuses};
 pub use supervisor::Supervisor;
-pub use unit::{Catalog, Kind, MAX_UNITS, Name, Need, NeedKind, On, Restart, Unit};
-pub use view::{Blocker, Outcome, View};
+pub use unit::{
+    Catalog, Commands, Hooks, KillMode, Kind, LimitAction, MAX_HOOKS, MAX_UNITS, Name, Need,
+    NeedKind, On, Probes, Restart, Stage, StartLimit, Unit,
+};
+pub use view::{Blocker, Hooking, Outcome, View};

@@ -1,17 +1,19 @@
 //! The ways of a unit: begin, be up, stop, be swept, be gone, begin again. Called once it is
 //! decided; asks nobody's leave.
 
-use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, RESET_MS, Verdict};
+use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, Verdict};
 use crate::due::PATIENCE_MS;
 use crate::slot::Next;
-use crate::{Action, Goal, Kind, Notice, Phase, Pid, Reason, State, Supervisor, UnitId, Whom};
+use crate::{
+    Action, Goal, KillMode, Kind, Millis, Notice, Phase, Pid, Probes, Program, Reason, Restart,
+    Stage, State, Supervisor, UnitId, Whom,
+};
 
 /// From the stop signal to KILL where no main process is known whose end could be awaited.
 const BLIND_STOP_MS: u64 = 1_000;
 
-/// A stop time-out of 0 waits for ever, but not when the machine goes down; nor do long ones.
-pub(crate) const SHUTDOWN_STOP_MAX_MS: u64 = 90_000;
-pub(crate) const SHUTDOWN_STOP_DEFAULT_MS: u64 = 30_000;
+/// What a unit gets that did not say in time that it lives: a core dump shows where it stands.
+const SIGABRT: u8 = 6;
 
 impl Supervisor {
     /// Starts a unit that is down. Its needs are met.
@@ -21,25 +23,108 @@ impl Supervisor {
         slot.done = false;
         slot.bounce = false;
         slot.retry = false;
+        if slot.unit.skipped {
+            return self.finish(id, Reason::Skipped);
+        }
+        slot.first.note_start(now);
+        slot.gave_up = false;
+        self.count_start(id);
+        let Some(slot) = self.slot_mut(id) else { return };
         let reason = slot.reason;
         let reason = match reason {
-            Reason::None | Reason::Requirement => Reason::Needed,
+            Reason::None | Reason::Requirement | Reason::Conflict | Reason::Bound => Reason::Needed,
             Reason::Asked
             | Reason::Needed
             | Reason::Exited(_)
             | Reason::Spawn(_)
             | Reason::StartTimeout
+            | Reason::Hook(..)
             | Reason::MainLost(_)
+            | Reason::Unhealthy
+            | Reason::Watchdog
             | Reason::Reloaded
+            | Reason::PartOf
+            | Reason::OnFailure
+            | Reason::Skipped
             | Reason::Shutdown => reason,
         };
+        slot.unwell = false;
+        slot.extended_to = now;
+        // A hook of the run before, gone with its group and not reaped yet, is nobody's.
+        let hook = slot.hook.take().and_then(|hook| hook.pid);
+        self.unmap(id, hook);
+        let Some(slot) = self.slot_mut(id) else { return };
         match slot.unit.kind {
             Kind::Target => self.rise(id, None, reason),
-            Kind::Simple | Kind::Forking | Kind::Oneshot { .. } => {
-                slot.spawning = true;
-                slot.occupied = true;
-                self.push(Action::Spawn { unit: id });
-                self.enter(id, State::Starting { pid: None, since: now }, reason);
+            Kind::Simple | Kind::Notify | Kind::Forking | Kind::Oneshot { .. } => {
+                slot.cleaned = false;
+                slot.ended = false;
+                slot.was_up = false;
+                slot.forks = slot.unit.kind == Kind::Forking;
+                slot.launched = false;
+                self.enter_start(id, now, reason);
+            }
+        }
+    }
+
+    /// The hooks before the program, or the program at once.
+    fn enter_start(&mut self, id: UnitId, since: Millis, reason: Reason) {
+        if self.slot(id).is_some_and(|slot| slot.unit.hooks.of(Stage::Pre).count == 0) {
+            return self.execute(id, since, reason);
+        }
+        self.enter(id, State::Preparing { next: 0, since }, reason);
+        self.prepare(id);
+    }
+
+    /// Executes the program; the prober knows of it first, where it has to do with it.
+    pub(crate) fn execute(&mut self, id: UnitId, since: Millis, reason: Reason) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        match slot.unit.probes {
+            Probes::Nothing => self.spawn(id),
+            Probes::Up | Probes::Ready => {
+                slot.announcing = true;
+                self.push(Action::Announce { unit: id });
+            }
+        }
+        self.enter(id, State::Starting { pid: None, since }, reason);
+    }
+
+    pub(crate) fn spawn(&mut self, id: UnitId) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.spawning = true;
+        slot.occupied = true;
+        self.push(Action::Spawn { unit: id, what: Program::Main });
+    }
+
+    /// The program is there: a process, or the success of a oneshot. What is left of the start.
+    pub(crate) fn started(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.was_up = true;
+        match (slot.unit.probes, slot.state, pid) {
+            (
+                Probes::Ready,
+                State::Starting { since, .. } | State::Seeking { since },
+                Some(pid),
+            ) => self.enter(id, State::Awaiting { pid, since }, reason),
+            (Probes::Nothing | Probes::Up | Probes::Ready, _, _) => {
+                self.finish_start(id, pid, reason);
+            }
+        }
+    }
+
+    /// Nothing is left of the start.
+    pub(crate) fn complete(&mut self, id: UnitId, pid: Option<Pid>, since: Millis) {
+        let run = self.now.since(since);
+        let Some(slot) = self.slot(id) else { return };
+        let reason = slot.reason;
+        match slot.unit.kind {
+            Kind::Oneshot { remain_after_exit: false } => {
+                let next = self.after_end(id, Verdict::Success, Some(run));
+                self.set_next(id, next);
+                self.sweep(id, None, reason);
+            }
+            Kind::Simple | Kind::Notify | Kind::Forking | Kind::Oneshot { .. } | Kind::Target => {
+                self.rise(id, pid, reason);
             }
         }
     }
@@ -49,12 +134,13 @@ impl Supervisor {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         if !slot.moving {
-            slot.up_since = now;
+            slot.since = now;
         }
+        slot.first.note_up(now);
         slot.moving = false;
         slot.carries = true;
         slot.tried = true;
-        let since = slot.up_since;
+        let since = slot.since;
         self.enter(id, State::Up { pid, since }, reason);
     }
 
@@ -63,16 +149,36 @@ impl Supervisor {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         let blind = matches!(slot.state, State::Seeking { .. });
+        let up = matches!(slot.state, State::Up { .. });
+        let between = matches!(slot.state, State::Preparing { .. }) && slot.hook.is_none();
         let known = slot.pid();
+        self.break_reload(id, reason);
+        if blind {
+            self.forget_hook(id);
+        }
+        let Some(slot) = self.slot_mut(id) else { return };
         slot.bounce = false;
         slot.carries = false;
         slot.moving = false;
+        slot.announcing = false;
         slot.next = next;
         if !slot.occupied {
             self.gone(id, reason);
             return;
         }
-        if known.is_none() && !slot.spawning && !blind {
+        // What hangs would not do what they ask.
+        let asks = up && reason != Reason::Watchdog;
+        if asks && (slot.hook.is_some() || self.run_hook(id, Stage::Stop, 0)) {
+            let kill_at = self.stop_span(id).map(|span| now.after(span));
+            self.enter(id, State::Stopping { pid: known, kill_at }, reason);
+            return;
+        }
+        if between {
+            return self.await_sweep(id, None, reason);
+        }
+        let known = self.drop_hook(id, known);
+        let spawning = self.slot(id).is_some_and(|slot| slot.spawning);
+        if known.is_none() && !spawning && !blind {
             // A oneshot that remains: nothing to end in good order, only leftovers.
             self.sweep(id, None, reason);
             return;
@@ -87,33 +193,53 @@ impl Supervisor {
 
     /// The unit's time from stop signal to KILL; None is for ever.
     pub(crate) fn stop_span(&self, id: UnitId) -> Option<u64> {
-        let span = u64::from(self.slot(id)?.unit.stop_timeout_ms);
-        match (self.phase, span) {
+        let unit = &self.slot(id)?.unit;
+        match (self.phase, unit.stop_timeout_ms) {
             (Phase::Running, 0) => None,
-            (Phase::Running, span) => Some(span),
-            (_, 0) => Some(SHUTDOWN_STOP_DEFAULT_MS),
-            (_, span) => Some(span.min(SHUTDOWN_STOP_MAX_MS)),
+            (Phase::Running, span) => Some(u64::from(span)),
+            (_, _) => Some(crate::shutdown::shutdown_span(unit)),
         }
     }
 
-    /// Sends the unit's stop signal to all of its processes.
+    /// Sends the unit's stop signal.
     pub(crate) fn signal_stop(&mut self, id: UnitId) {
         if let Some(slot) = self.slot(id) {
-            let signal = slot.unit.kill_signal;
-            self.push(Action::Signal { unit: id, signal, whom: Whom::All });
+            let hung = slot.reason == Reason::Watchdog;
+            let signal = if hung { SIGABRT } else { slot.unit.kill_signal };
+            let whom = match slot.unit.kill_mode {
+                KillMode::ControlGroup => Whom::All,
+                KillMode::Mixed | KillMode::Process => Whom::Main,
+            };
+            self.push(Action::Signal { unit: id, signal, whom });
         }
+    }
+
+    /// Whether a sweep is for the main process alone. For all it is also where a launcher has ended
+    /// and nobody knows which of its processes is the main one: a second one must never be.
+    #[must_use]
+    pub fn spares(&self, id: UnitId) -> bool {
+        self.slot(id).is_some_and(|slot| {
+            let is_unknown = slot.launched && !slot.was_up && slot.forks;
+            slot.unit.kill_mode == KillMode::Process && !is_unknown
+        })
     }
 
     /// KILL for all that is left. `pid` is the main process, if it is not reaped yet.
     pub(crate) fn sweep(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
-        let now = self.now;
-        let Some(slot) = self.slot_mut(id) else { return };
-        slot.moving = false;
-        slot.complain_at = now.after(PATIENCE_MS);
+        let Some(slot) = self.slot(id) else { return };
         // While the answer to `Spawn` is due, what it made could escape: sweep when it is here.
         if !slot.spawning {
             self.push(Action::Sweep { unit: id });
         }
+        self.await_sweep(id, pid, reason);
+    }
+
+    /// `Sweep` was asked for.
+    fn await_sweep(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
+        let now = self.now;
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.moving = false;
+        slot.complain_at = now.after(PATIENCE_MS);
         self.enter(id, State::Sweeping { pid, since: now }, reason);
     }
 
@@ -121,7 +247,11 @@ impl Supervisor {
     pub(crate) fn gone(&mut self, id: UnitId, reason: Reason) {
         let running = self.phase == Phase::Running;
         let Some(slot) = self.slot_mut(id) else { return };
+        if slot.occupied && !slot.cleaned && slot.unit.hooks.of(Stage::StopPost).count > 0 {
+            return self.clean(id, reason);
+        }
         slot.occupied = false;
+        slot.entering = false;
         slot.moving = false;
         let pid = slot.pid();
         let next = core::mem::replace(&mut slot.next, Next::Goal);
@@ -142,6 +272,9 @@ impl Supervisor {
                 self.rest(id, State::Down, reason);
             }
             Next::Fail => self.rest(id, State::Failed, reason),
+            Next::Again { delay_ms } if self.is_too_often(id, delay_ms, reason) => {
+                self.give_up(id, reason);
+            }
             Next::Again { delay_ms: 0 } => self.restart(id, reason),
             Next::Again { delay_ms } => self.wait(id, delay_ms, reason),
         }
@@ -180,7 +313,7 @@ impl Supervisor {
     }
 
     /// Down or failed, and nothing is to follow.
-    fn rest(&mut self, id: UnitId, state: State, reason: Reason) {
+    pub(crate) fn rest(&mut self, id: UnitId, state: State, reason: Reason) {
         let Some(slot) = self.slot_mut(id) else { return };
         slot.carries = false;
         slot.done = false;
@@ -188,26 +321,31 @@ impl Supervisor {
         self.enter(id, state, reason);
     }
 
-    /// A oneshot did its work: down, and what requires it may start.
+    /// A oneshot did its work, or there is none to do here: down, and what requires it may start.
     fn finish(&mut self, id: UnitId, reason: Reason) {
+        let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
+        slot.first.note_up(now);
         slot.goal = Goal::Down;
         slot.done = true;
         slot.carries = true;
         slot.tried = true;
+        slot.failing = false;
         slot.in_a_row = 0;
         slot.delays = 0;
         self.enter(id, State::Down, reason);
     }
 
-    fn wait(&mut self, id: UnitId, delay_ms: u64, reason: Reason) {
-        let until = self.now.after(delay_ms);
+    fn wait(&mut self, id: UnitId, delay_ms: u32, reason: Reason) {
+        let until = self.now.after(u64::from(delay_ms));
         let Some(slot) = self.slot_mut(id) else { return };
         slot.carries = false;
         let in_a_row = slot.in_a_row;
+        if in_a_row >= CRASH_LOOP {
+            slot.note_failure();
+        }
         self.enter(id, State::Backoff { until }, reason);
         if in_a_row >= CRASH_LOOP {
-            let delay_ms = u32::try_from(delay_ms).unwrap_or(u32::MAX);
             self.publish(Notice::CrashLooping { unit: id, in_a_row, delay_ms });
         }
     }
@@ -215,22 +353,30 @@ impl Supervisor {
     /// What follows on this end: by policy, and by how long it ran (None: it never was up).
     pub(crate) fn after_end(&mut self, id: UnitId, verdict: Verdict, run: Option<u64>) -> Next {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return Next::Goal };
-        if !backoff::again(slot.unit.restart, verdict) {
+        let unit = &slot.unit;
+        let final_end =
+            slot.last_exit.filter(|_| slot.ended).is_some_and(|exit| unit.no_restart.has(exit));
+        let restart = if slot.once || final_end { Restart::No } else { unit.restart };
+        let long = u64::from(unit.min_uptime_ms).max(MIN_RUN_MS);
+        let was_long = run.is_some_and(|run| run >= long);
+        slot.failing &= !was_long;
+        if !backoff::again(restart, verdict) {
             return match (verdict, slot.unit.kind) {
                 (Verdict::Success, Kind::Oneshot { .. }) => Next::Done,
-                (Verdict::Success, Kind::Simple | Kind::Forking | Kind::Target) => Next::Quit,
+                (Verdict::Success, Kind::Simple | Kind::Notify | Kind::Forking | Kind::Target) => {
+                    Next::Quit
+                }
                 (Verdict::Failure | Verdict::Abnormal, _) => {
                     slot.in_a_row = slot.in_a_row.saturating_add(1);
                     Next::Fail
                 }
             };
         }
-        if run.is_some_and(|run| run >= RESET_MS) {
+        if run.is_some_and(|run| run >= u64::from(slot.unit.restart_reset_ms)) {
             slot.in_a_row = 0;
             slot.delays = 0;
         }
-        let long = u64::from(slot.unit.min_uptime_ms).max(MIN_RUN_MS);
-        if run.is_some_and(|run| run >= long) {
+        if was_long {
             return Next::Again { delay_ms: 0 };
         }
         slot.tried = true;
@@ -243,7 +389,7 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return Next::Goal };
         let span = backoff::delay_ms(&slot.unit, slot.delays, &mut self.dice);
         slot.delays = slot.delays.saturating_add(1);
-        Next::Again { delay_ms: span }
+        Next::Again { delay_ms: u32::try_from(span).unwrap_or(u32::MAX) }
     }
 
     pub(crate) fn set_goal(&mut self, id: UnitId, goal: Goal) {

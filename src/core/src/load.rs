@@ -1,5 +1,6 @@
 //! Takes a catalog in, whole: what is new is added, what did not change is not touched, what
-//! changed is restarted, what is gone runs on as an orphan until it is stopped.
+//! changed is restarted, what is gone runs on as an orphan until it is stopped. An instance that is
+//! one less of what its file asks for is stopped at once.
 //!
 //! When something is full (units, needs, conditions), the units it concerns are left out, as if
 //! the catalog did not name them, and `Notice::LeftOut` says how many; the others are loaded.
@@ -7,7 +8,11 @@
 use crate::bits::Bits;
 use crate::slot::Slot;
 use crate::supervisor::NEVER;
-use crate::{Catalog, Goal, MAX_UNITS, Millis, Notice, Phase, Reason, Supervisor, Unit, UnitId};
+use crate::ties::Way;
+use crate::{
+    Catalog, Goal, MAX_UNITS, Millis, Notice, Phase, Probes, Reason, State, Supervisor, Unit,
+    UnitId,
+};
 
 /// Catalog index → slot; `NONE` where the unit was left out.
 pub(crate) type Places = [u16; MAX_UNITS];
@@ -33,7 +38,7 @@ impl Supervisor {
         let id = self.place(Unit { builtin: true, ..unit })?;
         self.reorder();
         if autostart {
-            self.pull(id, Reason::Needed);
+            self.pull(id, Reason::Needed, Way::Gives);
         }
         Some(id)
     }
@@ -65,12 +70,16 @@ impl Supervisor {
         self.left_out = self.left_out.saturating_add(u16::try_from(excess).unwrap_or(u16::MAX));
         self.relate(catalog, &places);
         self.reorder();
+        self.part_rivals();
+        self.end_orphans(catalog);
         for id in self.each() {
             self.changed.put(id.0);
+            self.forgo_prober(id);
         }
-        for (slot, fate) in (0_u16..).zip(fates) {
-            if fate == Fate::Raise {
-                self.revive(UnitId(slot));
+        for rank in 0..self.by_name.len() {
+            let Some(at) = self.by_name.get(rank).copied() else { break };
+            if fates.get(usize::from(at)) == Some(&Fate::Raise) {
+                self.revive(UnitId(at));
             }
         }
     }
@@ -100,6 +109,18 @@ impl Supervisor {
         }
     }
 
+    /// Stops what was meant to be gone, once it is related to nobody any more.
+    fn end_orphans(&mut self, catalog: &(impl Catalog + ?Sized)) {
+        for id in self.each() {
+            let ends = |slot: &&Slot| {
+                slot.orphaned && slot.goal == Goal::Up && catalog.ends(&slot.unit.name)
+            };
+            if self.slot(id).filter(ends).is_some() {
+                self.lay_off(id, Reason::Reloaded, &Bits::EMPTY);
+            }
+        }
+    }
+
     /// Finds or makes the slot of catalog unit `index`. Of two with the same name the first counts.
     fn admit(
         &mut self,
@@ -123,7 +144,9 @@ impl Supervisor {
         if slot.unit.builtin {
             return None;
         }
-        let changed = slot.unit.fingerprint != unit.fingerprint || slot.unit.kind != unit.kind;
+        let changed = slot.unit.fingerprint != unit.fingerprint
+            || slot.unit.kind != unit.kind
+            || slot.unit.skipped && !unit.skipped;
         if slot.unit.kind != unit.kind && slot.done {
             // What a oneshot did is not what the unit of that name now is.
             slot.done = false;
@@ -158,14 +181,29 @@ impl Supervisor {
         Some(id)
     }
 
-    /// New and wanted: asked for. Changed: restarted if it runs, tried again if it was to run.
+    /// What the prober was to say of a start under way, it will not where the new definition does not
+    /// ask for it.
+    fn forgo_prober(&mut self, id: UnitId) {
+        let Some(slot) = self.slot(id) else { return };
+        match (slot.unit.probes, slot.state) {
+            (Probes::Nothing | Probes::Up, State::Awaiting { pid, .. }) => {
+                self.finish_start(id, Some(pid), slot.reason);
+            }
+            (Probes::Nothing, _) if slot.announcing => self.announced(id),
+            (Probes::Nothing | Probes::Up | Probes::Ready, _) => {}
+        }
+    }
+
+    /// New and wanted, or skipped until now: asked for. Changed: restarted if it runs, tried again if
+    /// it was to run.
     fn revive(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
-        let fresh = slot.goal == Goal::Down && slot.reason == Reason::None;
+        let fresh =
+            slot.goal == Goal::Down && matches!(slot.reason, Reason::None | Reason::Skipped);
         if slot.goal == Goal::Up {
             self.ask_restart(id, Reason::Reloaded);
         } else if fresh && slot.unit.autostart {
-            self.pull(id, Reason::Needed);
+            self.pull(id, Reason::Needed, Way::Gives);
         }
     }
 
@@ -178,7 +216,7 @@ impl Supervisor {
         }
         let from = usize::from(self.unpublished);
         let rest = self.needs.get(from..).unwrap_or(&[]);
-        let Some((ahead, edge)) = rest.iter().enumerate().find(|(_, edge)| edge.cut) else {
+        let Some((ahead, edge)) = rest.iter().enumerate().find(|(_, edge)| edge.is_cut()) else {
             self.unpublished = u16::try_from(self.needs.len()).unwrap_or(u16::MAX);
             return false;
         };

@@ -1,6 +1,6 @@
 //! What the world is told. Assertions of tests and the lines of the log are made of these.
 
-use crate::{Goal, Reason, State, UnitId};
+use crate::{Goal, HookEnd, Reason, Stage, State, UnitId};
 
 /// One line of news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,24 @@ pub enum Notice {
         /// Why.
         reason: Reason,
     },
+    /// A command around the program of a unit did not end well.
+    Hook {
+        /// The unit.
+        unit: UnitId,
+        /// When it is executed.
+        stage: Stage,
+        /// Its number from 0.
+        nth: u8,
+        /// How it ended.
+        end: HookEnd,
+    },
+    /// A reload of a unit is over.
+    Reload {
+        /// The unit.
+        unit: UnitId,
+        /// Why it did not come to its end; `Reason::None`: it did.
+        end: Reason,
+    },
     /// A unit ended `in_a_row` times quickly; the next start is `delay_ms` away.
     CrashLooping {
         /// The unit.
@@ -27,12 +45,24 @@ pub enum Notice {
         /// Until the next start.
         delay_ms: u32,
     },
+    /// A unit had started too often and is given up.
+    GaveUp {
+        /// The unit.
+        unit: UnitId,
+    },
     /// A unit still has processes although KILL was sent `for_ms` ago (state D, or traced).
     Unkillable {
         /// The unit.
         unit: UnitId,
         /// Since the first KILL.
         for_ms: u64,
+    },
+    /// A unit that is up does not work, or works again.
+    Health {
+        /// The unit.
+        unit: UnitId,
+        /// Whether it works.
+        well: bool,
     },
     /// Dependencies went in a circle; the order of this unit after that one was dropped.
     CycleBroken {

@@ -13,10 +13,12 @@ impl Supervisor {
     pub(crate) fn relate(&mut self, catalog: &(impl Catalog + ?Sized), places: &Places) {
         self.needs.clear();
         self.missing.clear();
+        self.wishes = self.wishes.wrapping_add(1);
         for slot in &mut self.slots {
             slot.needs = Range::default();
             slot.dependants = Range::default();
             slot.conditions = 0;
+            slot.bound = 0;
             slot.missing = false;
             slot.hint = 0;
         }
@@ -29,7 +31,7 @@ impl Supervisor {
         let slots = &self.slots;
         for edge in &mut self.needs {
             if !slots.get(usize::from(edge.unit)).is_some_and(|slot| slot.used && slot.listed) {
-                (edge.after, edge.wants, edge.requires) = (false, false, false);
+                *edge = Edge::to(edge.unit);
             }
         }
     }
@@ -70,33 +72,38 @@ impl Supervisor {
     fn add_edge(&mut self, start: usize, other: u16, kind: NeedKind) -> Option<()> {
         let known = self.needs.get(start..)?.iter().position(|edge| edge.unit == other);
         if known.is_none() {
-            let edge =
-                Edge { unit: other, after: false, wants: false, requires: false, cut: false };
-            self.needs.push(edge).ok()?;
+            self.needs.push(Edge::to(other)).ok()?;
         }
         let at = known.map_or(self.needs.len().saturating_sub(1), |at| start.saturating_add(at));
-        let edge = self.needs.get_mut(at)?;
-        match kind {
-            NeedKind::After => edge.after = true,
-            NeedKind::Wants => edge.wants = true,
-            NeedKind::Requires => edge.requires = true,
-        }
+        self.needs.get_mut(at)?.add(kind);
         Some(())
     }
 
     fn add_condition(&mut self, place: u16, kind: NeedKind, name: &str) -> Option<()> {
-        if kind == NeedKind::Wants {
-            return Some(());
+        let bound = match kind {
+            NeedKind::After | NeedKind::Requires => false,
+            NeedKind::BindsTo => true,
+            NeedKind::Wants | NeedKind::Conflicts | NeedKind::PartOf | NeedKind::OnFailure => {
+                return Some(());
+            }
+        };
+        let mask = 1_u64.wrapping_shl(u32::from(self.intern(name)?));
+        let slot = self.slot_mut(UnitId(place))?;
+        slot.conditions |= mask;
+        if bound {
+            slot.bound |= mask;
         }
-        let bit = self.intern(name)?;
-        self.slot_mut(UnitId(place))?.conditions |= 1_u64.wrapping_shl(u32::from(bit));
         Some(())
     }
 
     fn add_missing(&mut self, place: u16, kind: NeedKind, name: &str) -> Option<()> {
         match kind {
-            NeedKind::After | NeedKind::Wants => {}
-            NeedKind::Requires => {
+            NeedKind::After
+            | NeedKind::Wants
+            | NeedKind::Conflicts
+            | NeedKind::PartOf
+            | NeedKind::OnFailure => {}
+            NeedKind::Requires | NeedKind::BindsTo => {
                 self.slot_mut(UnitId(place))?.missing = true;
                 if let Ok(name) = Name::try_from(name) {
                     let _ = self.missing.push((place, name));
@@ -112,6 +119,7 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return };
         slot.listed = false;
         slot.conditions = 0;
+        slot.bound = 0;
         if slot.is_live() {
             slot.orphaned = true;
         } else {
@@ -133,12 +141,17 @@ impl Supervisor {
             let _ = self.conditions.push(entry);
             return u8::try_from(at).ok();
         }
-        let waited = self.slots.iter().fold(0, |bits, slot| bits | slot.conditions);
+        let waited = self.waited_for();
         let idle = !waited & !self.holding;
         let free = if idle == 0 { !waited } else { idle }.trailing_zeros();
         *self.conditions.get_mut(usize::try_from(free).ok()?)? = entry;
         self.holding &= !1_u64.wrapping_shl(free);
         u8::try_from(free).ok()
+    }
+
+    /// The conditions that units name, one bit each.
+    pub(crate) fn waited_for(&self) -> u64 {
+        self.slots.iter().fold(0, |bits, slot| bits | slot.conditions)
     }
 
     /// The number of a published condition; None when nobody knows it and it need not be kept.
@@ -160,7 +173,7 @@ impl Supervisor {
             }
         }
         for edge in &mut self.needs {
-            edge.cut = false;
+            edge.mend();
         }
         let by_name: Vec<u16, MAX_UNITS> = self.by_name.clone();
         let ranks = sort(&mut Names { all: self, by_name: &by_name });
@@ -173,6 +186,7 @@ impl Supervisor {
             }
         }
         self.turn_needs_around();
+        self.mark_wary();
         self.unpublished = 0;
         self.due.clear();
         self.dirty.clear();
@@ -184,11 +198,23 @@ impl Supervisor {
         self.soonest = 0;
     }
 
+    /// Finds who has to look at more than its own needs before it starts.
+    fn mark_wary(&mut self) {
+        for id in self.each() {
+            let Some(slot) = self.slot(id) else { continue };
+            let rivals = self.needs_of(slot).iter().any(|edge| edge.conflicts());
+            let mut users = self.dependants_of(slot).iter();
+            let wary = rivals || users.any(|edge| edge.conflicts() || edge.is_strict());
+            if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
+                slot.wary = wary;
+            }
+        }
+    }
+
     /// Counts first, then fills: each unit's dependants lie together.
     fn turn_needs_around(&mut self) {
-        let none = Edge { unit: 0, after: false, wants: false, requires: false, cut: false };
         self.dependants.clear();
-        let _ = self.dependants.resize(self.needs.len(), none);
+        let _ = self.dependants.resize(self.needs.len(), Edge::default());
         for edge in &self.needs {
             if let Some(slot) = self.slots.get_mut(usize::from(edge.unit)) {
                 slot.dependants.len = slot.dependants.len.saturating_add(1);
@@ -209,7 +235,7 @@ impl Supervisor {
                 let to = needed.dependants.start.saturating_add(needed.dependants.len);
                 needed.dependants.len = needed.dependants.len.saturating_add(1);
                 if let Some(entry) = self.dependants.get_mut(usize::from(to)) {
-                    *entry = Edge { unit: id.0, ..edge };
+                    *entry = edge.turned(id.0);
                 }
             }
         }
@@ -238,13 +264,13 @@ impl Graph for Names<'_> {
     fn link(&self, node: u16, nth: u16) -> Option<Link> {
         let edge = self.all.needs.get(self.edge_at(node, nth)?)?;
         let to = self.all.slots.get(usize::from(edge.unit)).map_or(node, |slot| slot.rank);
-        Some(Link { to, strong: edge.requires, cut: !edge.orders() })
+        Some(Link { to, strong: edge.requires(), cut: !edge.orders() })
     }
 
     fn cut(&mut self, node: u16, nth: u16, _cycle: &[u16], _at: usize) {
         let edge = self.edge_at(node, nth).and_then(|at| self.all.needs.get_mut(at));
         if let Some(edge) = edge {
-            edge.cut = true;
+            edge.cut();
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! It comes to an end: every change here moves a unit one way along
 //! down → starting and up → stopping, and the way back needs an event, but for targets, whose
-//! moves follow those of units that need events.
+//! moves follow those of units that need events. Goals change here only where a failure is
+//! answered by on-failure units, and that happens once for each unit that fails.
 
 use crate::slot::{Next, Slot};
 use crate::{Goal, Phase, Reason, State, Supervisor, UnitId};
@@ -11,18 +12,29 @@ use crate::{Goal, Phase, Reason, State, Supervisor, UnitId};
 impl Supervisor {
     pub(crate) fn settle(&mut self, id: UnitId) {
         self.weigh_hope(id);
+        self.answer_alarm(id);
         let Some(slot) = self.slot(id) else { return };
         match slot.state {
             State::Down | State::Backoff { .. } | State::Failed if slot.orphaned => {
                 self.release(id);
             }
             State::Down => self.settle_down(id),
-            State::Starting { .. } | State::Seeking { .. } | State::Up { .. } => {
+            State::Backoff { .. } | State::Failed if slot.goal == Goal::Down => {
+                let reason = slot.reason;
+                self.enter(id, State::Down, reason);
+            }
+            State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. } => {
                 self.settle_live(id);
             }
             State::Failed | State::Backoff { .. } if self.may_retry(slot) => self.try_again(id),
             State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => {}
         }
@@ -72,7 +84,10 @@ impl Supervisor {
                 slot.tried = true;
                 self.enter(id, State::Failed, Reason::Requirement);
             }
-            crate::needs::Block::Unit(_) | crate::needs::Block::Condition(_) => {}
+            crate::needs::Block::Unit(_)
+            | crate::needs::Block::Condition(_)
+            | crate::needs::Block::Rival(_)
+            | crate::needs::Block::Bound(_) => {}
         }
     }
 
@@ -81,8 +96,11 @@ impl Supervisor {
         let up = matches!(slot.state, State::Up { .. });
         let (carries, reason) = (slot.carries, slot.reason);
         let leaves = self.must_stop(slot);
-        let reason =
-            if slot.goal == Goal::Up && !slot.bounce { Reason::Requirement } else { reason };
+        let reason = match (slot.goal, self.lost_bond(slot)) {
+            (Goal::Up, true) if !slot.bounce => Reason::Bound,
+            (Goal::Up, false) if !slot.bounce => Reason::Requirement,
+            (Goal::Up | Goal::Down, _) => reason,
+        };
         if carries && leaves || !carries && !leaves && up {
             if let Some(slot) = self.slot_mut(id) {
                 slot.carries = !leaves;

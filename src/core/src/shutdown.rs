@@ -2,7 +2,7 @@
 //!
 //! | phase | ends when | or at the latest after |
 //! |---|---|---|
-//! | StoppingUnits | every unit but the built-in ones is gone, or cannot be killed | the longest stop time-out (at most 90 s; 30 s where it is 0) + 30 s |
+//! | StoppingUnits | every unit but the built-in ones is gone, or cannot be killed | the longest stop time-out (at most 90 s with all hooks; 30 s where it is 0) + 30 s |
 //! | KillingStrays | no stray is left: TERM, and KILL after 5 s | 10 s |
 //! | StoppingBuiltins | logger and watcher are gone | 10 s |
 //! | ClosingFilesystems | it is said so | 15 s (2 s when forced) |
@@ -12,16 +12,35 @@
 //! The first decision stays, unless a later one is forced.
 
 use crate::due::PATIENCE_MS;
-use crate::life::{SHUTDOWN_STOP_DEFAULT_MS, SHUTDOWN_STOP_MAX_MS};
-use crate::{Action, Goal, Notice, Phase, Power, Reason, State, Supervisor, UnitId};
+use crate::{Action, Goal, Notice, Phase, Power, Reason, Stage, State, Supervisor, Unit, UnitId};
 
 /// Beyond the longest stop time-out, for chains of units that stop one after the other.
 const STOP_MARGIN_MS: u64 = 30_000;
+/// A stop time-out of 0 waits for ever, but not when the machine goes down; nor do long ones.
+pub(crate) const SHUTDOWN_STOP_MAX_MS: u64 = 90_000;
+const SHUTDOWN_STOP_DEFAULT_MS: u64 = 30_000;
 const STRAYS_TERM_MS: u64 = 5_000;
 const STRAYS_KILL_MS: u64 = 5_000;
 const BUILTINS_MS: u64 = PATIENCE_MS;
 const CLOSE_MS: u64 = 15_000;
 const CLOSE_FORCED_MS: u64 = 2_000;
+
+/// In how many stages the unit's end goes, each with a time-out of its own.
+fn stop_stages(unit: &Unit) -> u64 {
+    let hooks = [Stage::Stop, Stage::StopPost].map(|stage| unit.hooks.of(stage).count > 0);
+    let [before, after] = hooks.map(u64::from);
+    before.saturating_add(after).saturating_add(1)
+}
+
+/// How long one stage of the unit's end may take when the machine goes down: all of them
+/// together no longer than a single one may.
+pub(crate) fn shutdown_span(unit: &Unit) -> u64 {
+    let most = SHUTDOWN_STOP_MAX_MS.checked_div(stop_stages(unit)).unwrap_or(SHUTDOWN_STOP_MAX_MS);
+    match unit.stop_timeout_ms {
+        0 => SHUTDOWN_STOP_DEFAULT_MS.min(most),
+        span => u64::from(span).min(most),
+    }
+}
 
 const SIGKILL: u8 = 9;
 const SIGTERM: u8 = 15;
@@ -35,14 +54,11 @@ impl Supervisor {
     }
 
     fn stopping_bound_ms(&self) -> u64 {
-        let spans =
-            self.slots.iter().filter(|slot| slot.used && !slot.unit.builtin).map(|slot| match slot
-                .unit
-                .stop_timeout_ms
-            {
-                0 => SHUTDOWN_STOP_DEFAULT_MS,
-                span => u64::from(span).min(SHUTDOWN_STOP_MAX_MS),
-            });
+        let ordinary = self.slots.iter().filter(|slot| slot.used && !slot.unit.builtin);
+        let spans = ordinary.map(|slot| {
+            let stages = stop_stages(&slot.unit);
+            shutdown_span(&slot.unit).saturating_mul(stages)
+        });
         spans.max().unwrap_or(0).saturating_add(STOP_MARGIN_MS)
     }
 
@@ -139,12 +155,25 @@ impl Supervisor {
             };
             slot.goal = Goal::Down;
             slot.bounce = false;
-            if let State::Starting { .. } | State::Seeking { .. } | State::Up { .. } = slot.state {
+            if let State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. } = slot.state
+            {
                 slot.reason = Reason::Shutdown;
             }
             if let State::Stopping { pid, kill_at } = slot.state {
                 let kill_at = kill_at.map_or(limit, |at| at.min(limit));
                 slot.state = State::Stopping { pid, kill_at: Some(kill_at) };
+                self.set_deadline(id);
+            }
+            if let Some(State::Cleaning { kill_at }) = self.slot(id).map(|slot| slot.state) {
+                let kill_at = Some(kill_at.map_or(limit, |at| at.min(limit)));
+                if let Some(slot) = self.slot_mut(id) {
+                    slot.state = State::Cleaning { kill_at };
+                }
                 self.set_deadline(id);
             }
             self.lay_down(id);

@@ -1,7 +1,10 @@
 //! One unit's place: its policy, its goal and state, and what has to be remembered between
 //! events. Decides nothing.
 
-use crate::{ExitStatus, Goal, Kind, Millis, Name, Reason, Restart, State, Unit};
+use crate::{
+    ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Pid, Probes, Reason, Restart,
+    Stage, StartLimit, State, Statuses, Unit,
+};
 
 /// What follows once no process of the unit is left. Decided when the end begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +18,29 @@ pub(crate) enum Next {
     /// It ended badly and policy does not start it again.
     Fail,
     /// It starts again after this delay; 0 is at once.
-    Again { delay_ms: u64 },
+    Again { delay_ms: u32 },
+}
+
+/// A hook that was asked for or runs. At most one of a unit at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) stage: Stage,
+    /// Its number in the stage, from 0.
+    pub(crate) nth: u8,
+    /// None: `Spawn` is not answered yet, or it is the unit's word that is waited for.
+    pub(crate) pid: Option<Pid>,
+    /// When it has taken too long, where its state does not say so.
+    pub(crate) until: u64,
+}
+
+impl Running {
+    /// More than there are commands: the unit itself is to say that it has reloaded.
+    const WORD: u8 = u8::MAX;
+
+    /// In place of a command of a reload, after the last one: what the unit says.
+    pub(crate) const fn word(until: u64) -> Self {
+        Self { stage: Stage::Reload, nth: Self::WORD, pid: None, until }
+    }
 }
 
 /// A run of entries in one of the edge lists.
@@ -23,6 +48,38 @@ pub(crate) enum Next {
 pub(crate) struct Range {
     pub(crate) start: u16,
     pub(crate) len: u16,
+}
+
+/// The first start and the first time up since boot, for the chart of the boot. In 32 bits: what
+/// is first started after seven weeks is no part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Firsts {
+    started: Option<u32>,
+    up: Option<u32>,
+}
+
+impl Firsts {
+    pub(crate) fn note_start(&mut self, now: Millis) {
+        self.started = self.started.or(u32::try_from(now.0).ok());
+    }
+
+    pub(crate) fn note_up(&mut self, now: Millis) {
+        self.up = self.up.or(u32::try_from(now.0).ok());
+    }
+
+    /// Started, up; `u32::MAX` where it was not.
+    pub(crate) fn to_numbers(self) -> [u32; 2] {
+        [self.started, self.up].map(|at| at.unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn of_numbers(numbers: [u32; 2]) -> Self {
+        let [started, up] = numbers.map(|at| (at != u32::MAX).then_some(at));
+        Self { started, up }
+    }
+
+    pub(crate) fn times(self) -> [Option<Millis>; 2] {
+        [self.started, self.up].map(|at| at.map(|at| Millis(u64::from(at))))
+    }
 }
 
 /// Everything remembered of one unit. About 300 bytes.
@@ -34,22 +91,39 @@ pub(crate) struct Slot {
     pub(crate) reason: Reason,
     pub(crate) last_exit: Option<ExitStatus>,
     pub(crate) next: Next,
-    /// Since when it is up, also while a forking unit's main process is looked for again.
-    pub(crate) up_since: Millis,
+    /// Since when it is up, also while a forking unit's main process is looked for again; or down,
+    /// failed or in back-off. 0 while nothing has happened.
+    pub(crate) since: Millis,
+    /// When it was first started, and first up, since boot.
+    pub(crate) first: Firsts,
+    pub(crate) hook: Option<Running>,
+    /// How the last hook ended.
+    pub(crate) last_hook: Option<(Stage, u8, HookEnd)>,
+    /// How the last reload ended; `None`: well.
+    pub(crate) reload_end: Reason,
+    /// When it was last sent its reload signal and its word was awaited.
+    pub(crate) reload_from: Millis,
     /// When to say (again) that it cannot be killed.
     pub(crate) complain_at: Millis,
+    /// The start (or the stop) may take until then, as the unit asked for.
+    pub(crate) extended_to: Millis,
     /// Starts nobody asked for.
     pub(crate) restarts: u32,
     /// Short runs and failed starts, one after the other.
     pub(crate) in_a_row: u32,
     /// Delays taken one after the other: the exponent of the next one.
     pub(crate) delays: u32,
+    /// When the starts that are counted against its limit began, and how many there were.
+    pub(crate) counted_from: Millis,
+    pub(crate) counted: u16,
     /// Edges to the units this one needs.
     pub(crate) needs: Range,
     /// Edges from the units that need this one.
     pub(crate) dependants: Range,
     /// Conditions to wait for, one bit each.
     pub(crate) conditions: u64,
+    /// Those of them that have to hold as long as it runs.
+    pub(crate) bound: u64,
     /// Place in the dependency order.
     pub(crate) position: u16,
     /// Place in the order of names.
@@ -64,8 +138,14 @@ pub(crate) struct Slot {
     pub(crate) listed: bool,
     /// Its definition is gone; it keeps running.
     pub(crate) orphaned: bool,
+    /// `Announce` was handed out, its answer has not come.
+    pub(crate) announcing: bool,
+    /// Up, and does not work.
+    pub(crate) unwell: bool,
     /// `Spawn` was handed out, its answer has not come.
     pub(crate) spawning: bool,
+    /// Its process prepares, and has not executed the program yet.
+    pub(crate) entering: bool,
     /// There may be processes: spawned, and not `Emptied` since.
     pub(crate) occupied: bool,
     /// `SeekMain` was handed out, `Forget` not yet.
@@ -74,6 +154,8 @@ pub(crate) struct Slot {
     pub(crate) moving: bool,
     /// What requires this unit may run. Stays true over a restart that comes at once.
     pub(crate) carries: bool,
+    /// Asked to run once: policy does not start it again.
+    pub(crate) once: bool,
     /// The oneshot did its work since it was last asked to.
     pub(crate) done: bool,
     /// Came up or failed once since it was asked for: order after it is satisfied.
@@ -82,12 +164,34 @@ pub(crate) struct Slot {
     pub(crate) hopeless: bool,
     /// To be stopped and started once.
     pub(crate) bounce: bool,
+    /// Failed because it had started too often.
+    pub(crate) gave_up: bool,
     /// Failed or in back-off, and to be tried now.
     pub(crate) retry: bool,
     /// Requires a unit that does not exist.
     pub(crate) missing: bool,
+    /// Conflicts with a unit, or has units that are bound to it.
+    pub(crate) wary: bool,
+    /// Failed or began to crash-loop since it last ran for long, or was last asked for.
+    pub(crate) failing: bool,
+    /// That is still to be answered by its on-failure units.
+    pub(crate) alarm: bool,
     /// KILL did not help within the usual time; nobody waits for it any more.
     pub(crate) unkillable: bool,
+    /// The hooks after the end of this run were executed.
+    pub(crate) cleaned: bool,
+    /// A hook that nobody waits for any more may still be executed, or fail to.
+    pub(crate) forgotten: bool,
+    /// The program of this run was executed.
+    pub(crate) was_up: bool,
+    /// The program of this run is a launcher, whatever the unit's kind is by now.
+    pub(crate) forks: bool,
+    /// `last_exit` is of this run.
+    pub(crate) ended: bool,
+    /// The program of this run, or its launcher, has or had a process.
+    pub(crate) launched: bool,
+    /// Asked to reload while it did: once more when that is over.
+    pub(crate) reload_again: bool,
 }
 
 impl Slot {
@@ -100,14 +204,23 @@ impl Slot {
             reason: Reason::None,
             last_exit: None,
             next: Next::Goal,
-            up_since: Millis(0),
+            since: Millis(0),
+            first: Firsts::default(),
+            hook: None,
+            last_hook: None,
+            reload_end: Reason::None,
+            reload_from: Millis(0),
             complain_at: Millis(0),
+            extended_to: Millis(0),
             restarts: 0,
             in_a_row: 0,
             delays: 0,
+            counted_from: Millis(0),
+            counted: 0,
             needs: Range::default(),
             dependants: Range::default(),
             conditions: 0,
+            bound: 0,
             position: 0,
             rank: 0,
             hint: 0,
@@ -115,18 +228,33 @@ impl Slot {
             rested: false,
             listed: true,
             orphaned: false,
+            announcing: false,
+            unwell: false,
             spawning: false,
+            entering: false,
             occupied: false,
             seeking: false,
             moving: false,
             carries: false,
+            once: false,
             done: false,
             tried: false,
             hopeless: false,
             bounce: false,
+            gave_up: false,
             retry: false,
             missing: false,
+            wary: false,
+            failing: false,
+            alarm: false,
             unkillable: false,
+            cleaned: false,
+            was_up: false,
+            forks: false,
+            forgotten: false,
+            ended: false,
+            launched: false,
+            reload_again: false,
         }
     }
 
@@ -138,11 +266,22 @@ impl Slot {
             restart: Restart::No,
             restart_delay_ms: 0,
             restart_delay_max_ms: 0,
+            restart_reset_ms: 0,
+            start_limit: StartLimit::default(),
             min_uptime_ms: 0,
             start_timeout_ms: 0,
             stop_timeout_ms: 0,
             kill_signal: 15,
+            kill_mode: KillMode::ControlGroup,
+            reload_signal: None,
+            reload_answers: false,
+            success: Statuses::NONE,
+            no_restart: Statuses::NONE,
+            hooks: Hooks::default(),
+            probes: Probes::Nothing,
             autostart: false,
+            skipped: false,
+            critical: false,
             builtin: false,
             fingerprint: 0,
         });
@@ -153,12 +292,32 @@ impl Slot {
     /// Has processes, or stands for some; it has to be stopped before it is down.
     pub(crate) const fn is_live(&self) -> bool {
         match self.state {
-            State::Starting { .. }
+            State::Preparing { .. }
+            | State::Starting { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
             | State::Stopping { .. }
-            | State::Sweeping { .. } => true,
+            | State::Sweeping { .. }
+            | State::Cleaning { .. } => true,
             State::Down | State::Backoff { .. } | State::Failed => false,
+        }
+    }
+
+    /// Is on its way from live to not.
+    pub(crate) const fn is_ending(&self) -> bool {
+        match self.state {
+            State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => true,
+            State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. }
+            | State::Backoff { .. }
+            | State::Failed => false,
         }
     }
 
@@ -167,19 +326,48 @@ impl Slot {
         self.is_live() && !self.unkillable
     }
 
+    /// A command of its reload runs, or was asked for.
+    pub(crate) const fn reloads(&self) -> bool {
+        match self.state {
+            State::Up { .. } | State::Seeking { .. } => {
+                matches!(self.hook, Some(Running { stage: Stage::Reload, .. }))
+            }
+            State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Cleaning { .. }
+            | State::Backoff { .. }
+            | State::Failed => false,
+        }
+    }
+
+    /// Its commands have run and it has its signal: it is to say that it has reloaded.
+    pub(crate) const fn awaits_word(&self) -> bool {
+        matches!(self.hook, Some(Running { stage: Stage::Reload, nth: Running::WORD, .. }))
+    }
+
     /// What requires it may start now.
     pub(crate) const fn serves(&self) -> bool {
         self.carries && (self.done || matches!(self.state, State::Up { .. }))
     }
 
+    /// What is bound to it may run: it serves, or its main process moves.
+    pub(crate) const fn stands(&self) -> bool {
+        self.serves() || self.carries && matches!(self.state, State::Seeking { .. })
+    }
+
+    /// It failed, or began to crash-loop.
+    pub(crate) const fn note_failure(&mut self) {
+        self.alarm |= !self.failing;
+        self.failing = true;
+    }
+
     /// The process the core waits for, if it is known.
     pub(crate) const fn pid(&self) -> Option<crate::Pid> {
-        match self.state {
-            State::Starting { pid, .. }
-            | State::Up { pid, .. }
-            | State::Stopping { pid, .. }
-            | State::Sweeping { pid, .. } => pid,
-            State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
-        }
+        self.state.pid()
     }
 }

@@ -1,6 +1,6 @@
 //! Goal and state: the wish and the fact, two fields.
 
-use crate::{ExitStatus, Millis, Pid, SpawnFault};
+use crate::{ExitStatus, Millis, Pid, SpawnFault, Stage};
 
 /// What a unit should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +16,37 @@ pub enum Goal {
 pub enum State {
     /// No process, and nothing under way. With goal up: waiting for what it needs.
     Down,
+    /// The commands before the program run, one after the other; nothing is left of one when the
+    /// next begins.
+    Preparing {
+        /// The command that runs, or that follows once nothing is left of the one before.
+        next: u8,
+        /// When the start began.
+        since: Millis,
+    },
     /// `Spawn` was asked for, or a oneshot or launcher is running.
     Starting {
         /// The oneshot's process or the launcher, once spawned.
         pid: Option<Pid>,
-        /// When it began.
+        /// When the start began.
         since: Millis,
     },
     /// The launcher has exited (or the main process has), and the main process is not known.
     Seeking {
+        /// When the start began.
+        since: Millis,
+    },
+    /// The main process is known; the unit is not ready yet.
+    Awaiting {
+        /// The main process.
+        pid: Pid,
+        /// When the start began.
+        since: Millis,
+    },
+    /// The commands after the start run, one after the other.
+    Finishing {
+        /// The main process; none for a oneshot, which has ended.
+        pid: Option<Pid>,
         /// When the start began.
         since: Millis,
     },
@@ -35,11 +57,11 @@ pub enum State {
         /// Since when.
         since: Millis,
     },
-    /// The stop signal was sent.
+    /// The commands before the end run, or the stop signal was sent.
     Stopping {
         /// The main process or launcher, until it is reaped.
         pid: Option<Pid>,
-        /// When KILL follows; None waits for ever.
+        /// When the stop signal, or KILL, follows; None waits for ever.
         kill_at: Option<Millis>,
     },
     /// KILL is sent until nothing is left. What comes after depends on the goal and the policy.
@@ -48,6 +70,11 @@ pub enum State {
         pid: Option<Pid>,
         /// When it began: a process that cannot be killed (state D) shows by this.
         since: Millis,
+    },
+    /// No process of the run is left; the commands after the end run.
+    Cleaning {
+        /// When KILL ends them; None waits for ever.
+        kill_at: Option<Millis>,
     },
     /// Waiting before the next start.
     Backoff {
@@ -64,10 +91,17 @@ impl State {
     pub const fn pid(&self) -> Option<Pid> {
         match *self {
             Self::Starting { pid, .. }
+            | Self::Finishing { pid, .. }
             | Self::Up { pid, .. }
             | Self::Stopping { pid, .. }
             | Self::Sweeping { pid, .. } => pid,
-            Self::Down | Self::Seeking { .. } | Self::Backoff { .. } | Self::Failed => None,
+            Self::Awaiting { pid, .. } => Some(pid),
+            Self::Down
+            | Self::Preparing { .. }
+            | Self::Seeking { .. }
+            | Self::Cleaning { .. }
+            | Self::Backoff { .. }
+            | Self::Failed => None,
         }
     }
 
@@ -76,15 +110,30 @@ impl State {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Down => "down",
+            Self::Preparing { .. } => "preparing",
             Self::Starting { .. } => "starting",
             Self::Seeking { .. } => "seeking",
+            Self::Awaiting { .. } => "awaiting",
+            Self::Finishing { .. } => "finishing",
             Self::Up { .. } => "up",
             Self::Stopping { .. } => "stopping",
             Self::Sweeping { .. } => "sweeping",
+            Self::Cleaning { .. } => "cleaning",
             Self::Backoff { .. } => "backoff",
             Self::Failed => "failed",
         }
     }
+}
+
+/// How a hook ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookEnd {
+    /// By itself, or by a signal.
+    Exited(ExitStatus),
+    /// It could not be executed.
+    Spawn(SpawnFault),
+    /// It took too long.
+    TimedOut,
 }
 
 /// Why a unit is where it is: the last thing that decided it.
@@ -102,14 +151,30 @@ pub enum Reason {
     Spawn(SpawnFault),
     /// Not ready within the start time-out.
     StartTimeout,
+    /// A command before or after the start failed: which one, and how.
+    Hook(Stage, u8, HookEnd),
     /// A unit it requires failed, stopped or is missing.
     Requirement,
     /// The main process was not found, or died during the start.
     MainLost(Option<ExitStatus>),
+    /// Looked at while it was up, it did not work.
+    Unhealthy,
+    /// It did not say in time that it lives (watchdog-sec).
+    Watchdog,
     /// The unit's definition changed or went away.
     Reloaded,
     /// The machine goes down.
     Shutdown,
+    /// A unit it conflicts with was asked for.
+    Conflict,
+    /// A unit or condition it is bound to is gone.
+    Bound,
+    /// A unit it is part of was stopped or restarted.
+    PartOf,
+    /// A unit that names it in on-failure failed.
+    OnFailure,
+    /// It is not for this machine, by a condition of its file.
+    Skipped,
 }
 
 /// How far the end of the machine has come. Shutdown is one way: phases only advance.

@@ -2,18 +2,28 @@
 
 use crate::backoff::{self, Verdict};
 use crate::slot::Next;
-use crate::{Action, Event, ExitStatus, Kind, Pid, Reason, SpawnFault, State, Supervisor, UnitId};
+use crate::{
+    Action, Event, ExitStatus, HookEnd, KillMode, Kind, Pid, Reason, SpawnFault, State, Supervisor,
+    UnitId,
+};
 
 impl Supervisor {
     pub(crate) fn step(&mut self, event: Event<'_>) {
         match event {
             Event::Ask { unit, ask } => self.ask(unit, ask),
+            Event::Entering { unit, pid } => self.entering(unit, pid),
             Event::Spawned { unit, pid } => self.spawned(unit, pid),
             Event::SpawnFailed { unit, fault } => self.spawn_failed(unit, fault),
+            Event::Runs { unit } => self.runs(unit),
             Event::Exited { pid, status } => self.exited(pid, status),
             Event::Emptied { unit } => self.emptied(unit),
             Event::MainFound { unit, pid } => self.main_found(unit, pid),
             Event::MainLost { unit, status } => self.main_lost(unit, status),
+            Event::Announced { unit } => self.announced(unit),
+            Event::Ready { unit } => self.ready(unit),
+            Event::Reloaded { unit, since } => self.reloaded(unit, since),
+            Event::Extend { unit, span_ms } => self.extend(unit, span_ms),
+            Event::Health { unit, unwell } => self.health(unit, unwell),
             Event::Condition { name, holds } => self.condition(name, holds),
             Event::Shutdown { power, force } => self.shut_down(power, force),
             Event::StraysGone => self.strays_gone(),
@@ -22,32 +32,70 @@ impl Supervisor {
         }
     }
 
+    /// There is a process, which has not executed the program yet.
+    fn entering(&mut self, id: UnitId, pid: Pid) {
+        let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Entering") };
+        if !slot.spawning {
+            return self.unexpected(Some(id), "Entering");
+        }
+        slot.entering = true;
+        self.born(id, pid);
+    }
+
     fn spawned(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Spawned") };
-        if !slot.spawning {
-            return self.unexpected(Some(id), "Spawned");
-        }
-        slot.spawning = false;
-        let (state, kind, reason) = (slot.state, slot.unit.kind, slot.reason);
-        let _ = self.pids.insert(pid, id.0);
-        match state {
-            State::Starting { since, .. } => match kind {
-                Kind::Simple => self.rise(id, Some(pid), reason),
-                Kind::Forking | Kind::Oneshot { .. } | Kind::Target => {
-                    self.enter(id, State::Starting { pid: Some(pid), since }, reason);
-                }
-            },
-            State::Stopping { kill_at, .. } => {
-                self.signal_stop(id);
-                self.enter(id, State::Stopping { pid: Some(pid), kill_at }, reason);
+        let hook = slot.hook.and_then(|hook| hook.pid);
+        let is_known = slot.pid() == Some(pid) || hook == Some(pid);
+        if !(slot.spawning || slot.entering && is_known) {
+            if !core::mem::replace(&mut slot.forgotten, false) {
+                self.unexpected(Some(id), "Spawned");
             }
-            State::Sweeping { since, .. } => {
+            return;
+        }
+        slot.entering = false;
+        let (state, kind, reason) = (slot.state, slot.unit.kind, slot.reason);
+        if slot.spawning {
+            self.born(id, pid);
+        }
+        if let (State::Starting { .. }, Kind::Simple | Kind::Notify) = (state, kind) {
+            self.started(id, Some(pid), reason);
+        }
+    }
+
+    /// The answer to `Spawn`: what was decided while it was due happens now.
+    fn born(&mut self, id: UnitId, pid: Pid) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.spawning = false;
+        if slot.hook.is_some() {
+            return self.hook_spawned(id, pid);
+        }
+        slot.launched = true;
+        let (state, reason) = (slot.state, slot.reason);
+        if state.pid().is_none() {
+            let _ = self.pids.insert(pid, id.0);
+        } else {
+            slot.forgotten |= core::mem::replace(&mut slot.entering, false);
+        }
+        match state {
+            State::Starting { since, .. } => {
+                self.enter(id, State::Starting { pid: Some(pid), since }, reason);
+            }
+            // The main process stands for the unit, if it lives; else what came late does.
+            State::Stopping { pid: main, kill_at } => {
+                self.signal_stop(id);
+                self.enter(id, State::Stopping { pid: main.or(Some(pid)), kill_at }, reason);
+            }
+            State::Sweeping { pid: main, since } => {
                 self.push(Action::Sweep { unit: id });
-                self.enter(id, State::Sweeping { pid: Some(pid), since }, reason);
+                self.enter(id, State::Sweeping { pid: main.or(Some(pid)), since }, reason);
             }
             State::Down
+            | State::Preparing { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => self.unexpected(Some(id), "Spawned"),
         }
@@ -55,11 +103,19 @@ impl Supervisor {
 
     fn spawn_failed(&mut self, id: UnitId, fault: SpawnFault) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "SpawnFailed") };
-        if !slot.spawning {
-            return self.unexpected(Some(id), "SpawnFailed");
+        if !slot.spawning && !slot.entering {
+            if !core::mem::replace(&mut slot.forgotten, false) {
+                self.unexpected(Some(id), "SpawnFailed");
+            }
+            return;
         }
         slot.spawning = false;
-        let (state, reason) = (slot.state, slot.reason);
+        let was_born = core::mem::replace(&mut slot.entering, false);
+        if let Some(hook) = slot.hook {
+            self.unmap(id, hook.pid);
+            return self.hook_failed(id, fault);
+        }
+        let (state, reason, pid, was_up) = (slot.state, slot.reason, slot.pid(), slot.was_up);
         match state {
             State::Starting { .. } => {
                 let next = if backoff::is_temporary(fault) {
@@ -70,10 +126,26 @@ impl Supervisor {
                 self.set_next(id, next);
                 self.gone(id, Reason::Spawn(fault));
             }
+            State::Stopping { .. } if was_born => {
+                self.unmap(id, pid);
+                self.sweep(id, None, reason);
+            }
+            State::Sweeping { since, .. } if was_born => {
+                self.unmap(id, pid);
+                self.enter(id, State::Sweeping { pid: None, since }, reason);
+            }
+            // A hook of a program that still is there, or has left something.
+            State::Stopping { pid: Some(_), .. } => {}
+            State::Stopping { .. } if was_up => self.sweep(id, None, reason),
+            State::Sweeping { .. } if was_up => self.push(Action::Sweep { unit: id }),
             State::Stopping { .. } | State::Sweeping { .. } => self.gone(id, reason),
             State::Down
+            | State::Preparing { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => self.unexpected(Some(id), "SpawnFailed"),
         }
@@ -84,61 +156,92 @@ impl Supervisor {
         let Some(id) = self.pids.remove(&pid).map(UnitId) else { return };
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.last_exit = Some(status);
+        if slot.hook.is_some_and(|hook| hook.pid == Some(pid)) {
+            slot.entering = false;
+            return self.hook_ended(id, HookEnd::Exited(status));
+        }
+        // A launcher that did its work ends nothing.
+        let is_starting = matches!(slot.state, State::Starting { .. });
+        if !(is_starting && slot.unit.kind == Kind::Forking && status == ExitStatus::Code(0)) {
+            slot.last_exit = Some(status);
+            slot.ended = true;
+        }
+        // With a hook beside it, it is the hook that may not be executed yet.
+        slot.entering &= slot.hook.is_some();
         let (kind, reason) = (slot.unit.kind, slot.reason);
+        let verdict = backoff::verdict(&slot.unit, status);
         match slot.state {
-            State::Starting { since, .. } => self.starter_exited(id, status, now.since(since)),
+            State::Starting { .. } => self.starter_exited(id, status),
+            State::Awaiting { .. } => self.start_ended(id, status),
             State::Up { since, .. } => match kind {
                 Kind::Forking => {
                     slot.moving = true;
                     self.seek(id, reason);
                 }
-                Kind::Simple | Kind::Oneshot { .. } | Kind::Target => {
-                    let verdict = backoff::verdict(kind, status);
+                Kind::Simple | Kind::Notify | Kind::Oneshot { .. } | Kind::Target => {
                     let next = self.after_end(id, verdict, Some(now.since(since)));
                     self.set_next(id, next);
+                    self.break_reload(id, Reason::Exited(status));
+                    self.forget_hook(id);
                     self.sweep(id, None, Reason::Exited(status));
                 }
             },
+            State::Finishing { since, .. } => {
+                let next = self.after_end(id, verdict, Some(now.since(since)));
+                self.set_next(id, next);
+                self.forget_hook(id);
+                self.sweep(id, None, Reason::Exited(status));
+            }
+            // The hooks before the end go on without it.
+            State::Stopping { kill_at, .. } if slot.hook.is_some() => {
+                self.enter(id, State::Stopping { pid: None, kill_at }, reason);
+            }
             State::Stopping { .. } => self.sweep(id, None, reason),
             State::Sweeping { since, .. } => {
                 self.enter(id, State::Sweeping { pid: None, since }, reason);
             }
-            State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => {
+            State::Down
+            | State::Preparing { .. }
+            | State::Seeking { .. }
+            | State::Cleaning { .. }
+            | State::Backoff { .. }
+            | State::Failed => {
                 self.unexpected(Some(id), "Exited");
             }
         }
     }
 
     /// A oneshot came to its end, or a launcher did.
-    fn starter_exited(&mut self, id: UnitId, status: ExitStatus, run: u64) {
+    fn starter_exited(&mut self, id: UnitId, status: ExitStatus) {
         let Some(slot) = self.slot_mut(id) else { return };
         let (kind, reason) = (slot.unit.kind, Reason::Exited(status));
-        let verdict = backoff::verdict(kind, status);
-        match (kind, status) {
-            (Kind::Forking, ExitStatus::Code(0)) => {
+        let verdict = backoff::verdict(&slot.unit, status);
+        match (kind, status, verdict) {
+            // What is a success of the daemon is none of its launcher.
+            (Kind::Forking, ExitStatus::Code(0), _) => {
                 let reason = slot.reason;
                 self.seek(id, reason);
             }
-            (Kind::Oneshot { remain_after_exit: true }, ExitStatus::Code(0)) => {
-                self.rise(id, None, reason);
-            }
-            (Kind::Oneshot { .. }, ExitStatus::Code(0)) => {
-                let next = self.after_end(id, verdict, Some(run));
-                self.set_next(id, next);
-                self.sweep(id, None, reason);
-            }
-            (Kind::Simple | Kind::Forking | Kind::Oneshot { .. } | Kind::Target, _) => {
-                // A launcher that a clean signal ended has still not started anything.
-                let verdict = match verdict {
-                    Verdict::Success => Verdict::Abnormal,
-                    Verdict::Failure | Verdict::Abnormal => verdict,
-                };
-                let next = self.after_end(id, verdict, None);
-                self.set_next(id, next);
-                self.sweep(id, None, reason);
-            }
+            (Kind::Oneshot { .. }, _, Verdict::Success) => self.started(id, None, reason),
+            (
+                Kind::Simple | Kind::Notify | Kind::Forking | Kind::Oneshot { .. } | Kind::Target,
+                _,
+                _,
+            ) => self.start_ended(id, status),
         }
+    }
+
+    /// What was to become the unit's main process, or was it already, ended before it was up.
+    fn start_ended(&mut self, id: UnitId, status: ExitStatus) {
+        let Some(slot) = self.slot(id) else { return };
+        // A launcher that a clean signal ended has still not started anything.
+        let verdict = match backoff::verdict(&slot.unit, status) {
+            Verdict::Success => Verdict::Abnormal,
+            verdict @ (Verdict::Failure | Verdict::Abnormal) => verdict,
+        };
+        let next = self.after_end(id, verdict, None);
+        self.set_next(id, next);
+        self.sweep(id, None, Reason::Exited(status));
     }
 
     fn seek(&mut self, id: UnitId, reason: Reason) {
@@ -148,10 +251,14 @@ impl Supervisor {
         let since = match slot.state {
             State::Starting { since, .. } => since,
             State::Down
+            | State::Preparing { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => now,
         };
@@ -165,11 +272,16 @@ impl Supervisor {
             // Of a spawn whose answer is still to come.
             State::Sweeping { .. } if slot.spawning => {}
             State::Sweeping { .. } => self.gone(id, slot.reason),
+            State::Preparing { .. } if slot.hook.is_none() => self.prepare(id),
             State::Down
+            | State::Preparing { .. }
             | State::Starting { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
             | State::Stopping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed => self.unexpected(Some(id), "Emptied"),
         }
@@ -177,9 +289,16 @@ impl Supervisor {
 
     fn main_found(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot(id) else { return self.unexpected(None, "MainFound") };
-        let (state, reason) = (slot.state, slot.reason);
+        let (state, reason, moving) = (slot.state, slot.reason, slot.moving);
+        let hooking = slot.hook.is_some();
+        if slot.hook.and_then(|hook| hook.pid) == Some(pid) {
+            // A hook that says so of itself is the main process of nothing.
+            return;
+        }
         let taken = self.pids.get(&pid).is_some_and(|owner| *owner != id.0);
-        if taken || !slot.seeking {
+        // A notifying unit may name another process of its own at any time.
+        let may = slot.seeking || slot.unit.kind == Kind::Notify;
+        if taken || !may {
             // Before `SeekMain` the launcher lives and the claim is provisional: not believed yet.
             if taken || !matches!(state, State::Starting { .. }) {
                 self.unexpected(Some(id), "MainFound");
@@ -189,7 +308,25 @@ impl Supervisor {
         match state {
             State::Seeking { .. } => {
                 let _ = self.pids.insert(pid, id.0);
-                self.rise(id, Some(pid), reason);
+                if moving {
+                    self.rise(id, Some(pid), reason);
+                } else {
+                    self.started(id, Some(pid), reason);
+                }
+            }
+            State::Awaiting { pid: old, since } => {
+                if old != pid {
+                    self.unmap(id, Some(old));
+                    let _ = self.pids.insert(pid, id.0);
+                    self.enter(id, State::Awaiting { pid, since }, reason);
+                }
+            }
+            State::Finishing { pid: old, since } => {
+                if old != Some(pid) {
+                    self.unmap(id, old);
+                    let _ = self.pids.insert(pid, id.0);
+                    self.enter(id, State::Finishing { pid: Some(pid), since }, reason);
+                }
             }
             State::Up { pid: old, since } => {
                 if old != Some(pid) {
@@ -198,15 +335,27 @@ impl Supervisor {
                     self.enter(id, State::Up { pid: Some(pid), since }, reason);
                 }
             }
+            State::Stopping { pid: None, kill_at } if hooking => {
+                let _ = self.pids.insert(pid, id.0);
+                self.enter(id, State::Stopping { pid: Some(pid), kill_at }, reason);
+            }
             State::Stopping { pid: None, .. } => {
+                let had_signal = slot.unit.kill_mode == KillMode::ControlGroup;
                 let _ = self.pids.insert(pid, id.0);
                 let kill_at = self.stop_span(id).map(|span| self.now.after(span));
                 self.enter(id, State::Stopping { pid: Some(pid), kill_at }, reason);
+                // The stop signal was for it alone, and it was not known.
+                if !had_signal {
+                    self.signal_stop(id);
+                }
             }
             State::Stopping { pid: Some(_), .. } | State::Sweeping { .. } => {}
-            State::Down | State::Starting { .. } | State::Backoff { .. } | State::Failed => {
-                self.unexpected(Some(id), "MainFound");
-            }
+            State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Cleaning { .. }
+            | State::Backoff { .. }
+            | State::Failed => self.unexpected(Some(id), "MainFound"),
         }
     }
 
@@ -215,11 +364,13 @@ impl Supervisor {
         let reason = slot.reason;
         if status.is_some() {
             slot.last_exit = status;
+            slot.ended = true;
         }
         let pid = slot.pid();
         match slot.state {
             State::Seeking { .. } if slot.moving => self.main_is_gone(id),
-            State::Seeking { .. } => {
+            State::Seeking { .. } | State::Awaiting { .. } if slot.seeking => {
+                self.unmap(id, pid);
                 let verdict = match status {
                     Some(ExitStatus::Code(_)) => Verdict::Failure,
                     Some(ExitStatus::Signal { .. }) | None => Verdict::Abnormal,
@@ -233,14 +384,34 @@ impl Supervisor {
                 self.unmap(id, pid);
                 self.main_is_gone(id);
             }
+            State::Finishing { .. } if slot.seeking => {
+                let verdict = match status {
+                    Some(ExitStatus::Code(_)) => Verdict::Failure,
+                    Some(ExitStatus::Signal { .. }) | None => Verdict::Abnormal,
+                };
+                let next = self.after_end(id, verdict, None);
+                self.set_next(id, next);
+                self.unmap(id, pid);
+                self.forget_hook(id);
+                self.sweep(id, None, Reason::MainLost(status));
+            }
+            State::Stopping { kill_at, .. } if slot.seeking && slot.hook.is_some() => {
+                self.unmap(id, pid);
+                self.enter(id, State::Stopping { pid: None, kill_at }, reason);
+            }
             State::Stopping { .. } if slot.seeking => {
                 self.unmap(id, pid);
                 self.sweep(id, None, reason);
             }
             // The launcher still decides, or nothing is left to decide.
             State::Starting { .. } | State::Sweeping { .. } => {}
-            State::Up { .. }
+            State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Up { .. }
+            | State::Preparing { .. }
+            | State::Finishing { .. }
             | State::Stopping { .. }
+            | State::Cleaning { .. }
             | State::Down
             | State::Backoff { .. }
             | State::Failed => {

@@ -16,7 +16,7 @@ use heapless::{Deque, Vec, index_map::FnvIndexMap};
 /// it performs. One that does not fit is lost, and that is published.
 const MAX_ACTIONS: usize = 32;
 
-/// Main processes known at a time: one for each unit, in a table half full at most.
+/// Processes known at a time: the main one of each unit, and a command beside it.
 const MAX_PIDS: usize = MAX_UNITS * 2;
 
 /// Missing requirements whose names are kept for `status`. More than a handful is a broken
@@ -56,6 +56,8 @@ pub struct Supervisor {
     pub(crate) conditions: Vec<Condition, MAX_CONDITIONS>,
     /// The conditions that hold, one bit each.
     pub(crate) holding: u64,
+    /// Another number whenever units may wait for other conditions than before.
+    pub(crate) wishes: u32,
     /// Requirements that no file defines: who, and what.
     pub(crate) missing: Vec<(u16, Name), MAX_MISSING>,
     pub(crate) pids: FnvIndexMap<Pid, u16, MAX_PIDS>,
@@ -113,6 +115,7 @@ impl Supervisor {
             dependants: Vec::new(),
             conditions: Vec::new(),
             holding: 0,
+            wishes: 0,
             missing: Vec::new(),
             pids: FnvIndexMap::new(),
             dirty: Bits::EMPTY,
@@ -277,7 +280,7 @@ impl Supervisor {
             crate::needs::entries(&self.needs, slot.needs),
             crate::needs::entries(&self.dependants, slot.dependants),
         ];
-        for edge in around.into_iter().flatten().filter(|edge| edge.orders()) {
+        for edge in around.into_iter().flatten().filter(|edge| edge.concerns()) {
             if let Some(other) = self.slots.get(usize::from(edge.unit)) {
                 self.dirty.put(other.position);
             }
@@ -286,12 +289,19 @@ impl Supervisor {
 
     /// The only way into a state: keeps deadlines and counts, tells the world and the neighbours.
     pub(crate) fn enter(&mut self, id: UnitId, to: State, reason: Reason) {
+        let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         let was_awaited = slot.is_awaited();
         let from = core::mem::replace(&mut slot.state, to);
         slot.reason = reason;
+        if is_news(from, to) && at_rest(to) {
+            slot.since = now;
+        }
         if !matches!(to, State::Sweeping { .. }) {
             slot.unkillable = false;
+        }
+        if to == State::Failed && from != to {
+            slot.note_failure();
         }
         let (goal, builtin, is_awaited) = (slot.goal, slot.unit.builtin, slot.is_awaited());
         self.count(builtin, was_awaited, is_awaited);
@@ -320,11 +330,31 @@ impl Supervisor {
     }
 }
 
+/// The state carries no time of its own since when.
+pub(crate) const fn at_rest(state: State) -> bool {
+    match state {
+        State::Down | State::Backoff { .. } | State::Failed => true,
+        State::Preparing { .. }
+        | State::Starting { .. }
+        | State::Seeking { .. }
+        | State::Awaiting { .. }
+        | State::Finishing { .. }
+        | State::Up { .. }
+        | State::Stopping { .. }
+        | State::Sweeping { .. }
+        | State::Cleaning { .. } => false,
+    }
+}
+
 /// Learning the pid of what was just spawned, or that it was reaped, is no news.
 fn is_news(from: State, to: State) -> bool {
     match (from, to) {
         (State::Up { pid: old, .. }, State::Up { pid: new, .. }) => old != new,
+        (State::Awaiting { pid: old, .. }, State::Awaiting { pid: new, .. }) => old != new,
         (State::Down, State::Down)
+        | (State::Preparing { .. }, State::Preparing { .. })
+        | (State::Finishing { .. }, State::Finishing { .. })
+        | (State::Cleaning { .. }, State::Cleaning { .. })
         | (State::Failed, State::Failed)
         | (State::Starting { .. }, State::Starting { .. })
         | (State::Seeking { .. }, State::Seeking { .. })
@@ -333,11 +363,15 @@ fn is_news(from: State, to: State) -> bool {
         | (State::Backoff { .. }, State::Backoff { .. }) => false,
         (
             State::Down
+            | State::Preparing { .. }
             | State::Starting { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Up { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. }
             | State::Failed,
             _,

@@ -1,5 +1,6 @@
 //! What the core knows of a unit: policy only. What to execute is in `ettan-table`'s `Launch`.
 
+use crate::Statuses;
 use heapless::String;
 
 /// The most units at a time. 1,024 because a Pi Zero runs out of memory long before
@@ -14,6 +15,8 @@ pub type Name = String<64>;
 pub enum Kind {
     /// The program stays in the foreground; up once exec succeeded.
     Simple,
+    /// As simple, and the program says itself when it is ready (sd_notify).
+    Notify,
     /// The program forks and its launcher exits; up once the main process is known.
     Forking,
     /// The program runs to its end; up when it exits with success.
@@ -23,6 +26,83 @@ pub enum Kind {
     },
     /// No process at all: a name for a group of needs.
     Target,
+}
+
+/// What the prober has to do with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probes {
+    /// Nothing.
+    Nothing,
+    /// It watches it while it is up.
+    Up,
+    /// The unit is up only once the prober has said that it is ready; it watches it from then on.
+    Ready,
+}
+
+/// The most commands of one stage: what `tolerant` has bits for.
+pub const MAX_HOOKS: usize = 8;
+
+/// When a hook is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the program; a failure fails the start.
+    Pre,
+    /// After the program is ready; a failure fails the start.
+    Post,
+    /// Before the stop signal, while the program runs.
+    Stop,
+    /// After the end, however it came; before anything else follows.
+    StopPost,
+    /// On reload.
+    Reload,
+}
+
+/// The commands of one stage; what they are is in the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// How many.
+    pub count: u8,
+    /// Those whose failure is no failure, one bit each.
+    pub tolerant: u8,
+}
+
+impl Commands {
+    /// Whether command number `nth` may fail.
+    #[must_use]
+    pub const fn tolerates(self, nth: u8) -> bool {
+        nth < 8 && self.tolerant & 1_u8.wrapping_shl(nth as u32) != 0
+    }
+}
+
+/// The commands of all stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks([Commands; 5]);
+
+impl Hooks {
+    /// Those of one stage.
+    #[must_use]
+    pub const fn of(&self, stage: Stage) -> Commands {
+        let Self([pre, post, stop, stop_post, reload]) = *self;
+        match stage {
+            Stage::Pre => pre,
+            Stage::Post => post,
+            Stage::Stop => stop,
+            Stage::StopPost => stop_post,
+            Stage::Reload => reload,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn of_mut(&mut self, stage: Stage) -> &mut Commands {
+        let Self([pre, post, stop, stop_post, reload]) = self;
+        match stage {
+            Stage::Pre => pre,
+            Stage::Post => post,
+            Stage::Stop => stop,
+            Stage::StopPost => stop_post,
+            Stage::Reload => reload,
+        }
+    }
 }
 
 /// When a unit whose process ended starts again without being asked.
@@ -40,12 +120,49 @@ pub enum Restart {
     OnAbnormal,
 }
 
+/// Whom the end of a unit is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KillMode {
+    /// Stop signal and KILL for every process of the unit.
+    #[default]
+    ControlGroup,
+    /// The stop signal for the main process; KILL for all that is left.
+    Mixed,
+    /// Both for the main process alone; what else there is stays.
+    Process,
+}
+
+/// When a unit that starts over and over is given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartLimit {
+    /// So many starts within `interval_ms`, and policy does not start it once more; 0: never.
+    pub burst: u16,
+    /// The time in which they are counted.
+    pub interval_ms: u32,
+    /// What follows.
+    pub action: LimitAction,
+}
+
+/// What follows when a unit is given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitAction {
+    /// It stays failed.
+    #[default]
+    Nothing,
+    /// The machine is restarted.
+    Reboot,
+    /// The machine is restarted without waiting for anything.
+    RebootForce,
+    /// The machine is switched off.
+    PowerOff,
+}
+
 /// The policy of one unit. All spans in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// The name, without `.toml`.
     pub name: Name,
-    /// Simple, forking, oneshot, target.
+    /// Simple, notify, forking, oneshot, target.
     pub kind: Kind,
     /// When to start again.
     pub restart: Restart,
@@ -53,6 +170,10 @@ pub struct Unit {
     pub restart_delay_ms: u32,
     /// The delay doubles up to this.
     pub restart_delay_max_ms: u32,
+    /// Up this long, all short runs before are forgiven.
+    pub restart_reset_ms: u32,
+    /// When it is given up.
+    pub start_limit: StartLimit,
     /// A run at least this long restarts at once.
     pub min_uptime_ms: u32,
     /// A start that takes longer has failed; 0 waits for ever.
@@ -61,12 +182,38 @@ pub struct Unit {
     pub stop_timeout_ms: u32,
     /// The stop signal's number.
     pub kill_signal: u8,
+    /// Whom its end is for.
+    pub kill_mode: KillMode,
+    /// What the main process gets on reload, once the commands of that stage ended well.
+    pub reload_signal: Option<u8>,
+    /// It says when it has taken them in after that signal, which is awaited.
+    pub reload_answers: bool,
+    /// Ends of the program that are a success, beside those that always are.
+    pub success: Statuses,
+    /// Ends of the program after which policy does not start it again.
+    pub no_restart: Statuses,
+    /// How many commands there are around the program.
+    pub hooks: Hooks,
+    /// What the prober has to do with it.
+    pub probes: Probes,
     /// Starts at boot without anything needing it.
     pub autostart: bool,
+    /// Not for this machine, by a condition of its file: a start does nothing, and counts as one.
+    pub skipped: bool,
+    /// The machine is not well without it: the hardware watchdog is fed only while it is.
+    pub critical: bool,
     /// Belongs to Ettan itself (logger, watcher, loader): never removed by a load, last to stop.
     pub builtin: bool,
     /// Changes when what is executed changes; a load restarts a unit whose value changed.
     pub fingerprint: u64,
+}
+
+impl Unit {
+    /// Whether anything is done on reload.
+    #[must_use]
+    pub const fn is_reloadable(&self) -> bool {
+        self.reload_signal.is_some() || self.hooks.of(Stage::Reload).count > 0
+    }
 }
 
 /// One line of a unit's needs.
@@ -87,6 +234,15 @@ pub enum NeedKind {
     Wants,
     /// Start it first; when it fails or stops, so do we.
     Requires,
+    /// As `Requires`, also for conditions, and strictly: stop whenever it goes, start again when
+    /// it is back.
+    BindsTo,
+    /// Never up together: a start of either stops the other.
+    Conflicts,
+    /// Stop and restart with it.
+    PartOf,
+    /// Start it when we fail or begin to crash-loop.
+    OnFailure,
 }
 
 /// The other end of a need.
@@ -96,7 +252,8 @@ pub enum On<'a> {
     Unit(u16),
     /// A condition, by name (`network`, `network:eth0:address`).
     Condition(&'a str),
-    /// A unit the loader did not find. `Requires` makes the start fail, the others fall away.
+    /// A unit the loader did not find. `Requires` and `BindsTo` make the start fail, the others
+    /// fall away.
     Missing(&'a str),
 }
 
@@ -112,4 +269,10 @@ pub trait Catalog {
     fn unit(&self, index: usize) -> Option<Unit>;
     /// Need number `nth` of unit `index`; None past the last.
     fn need(&self, index: usize, nth: usize) -> Option<Need<'_>>;
+    /// Whether the unit of this name, which is not in the catalog, is one less of what somebody asked
+    /// for. It is stopped; any other that is gone runs on as an orphan.
+    fn ends(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }

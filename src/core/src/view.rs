@@ -2,7 +2,11 @@
 
 use crate::backoff::CRASH_LOOP;
 use crate::needs::Block;
-use crate::{Ask, ExitStatus, Goal, Phase, Pid, Reason, State, Supervisor, Unit, UnitId};
+use crate::supervisor::at_rest;
+use crate::{
+    Ask, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Reason, Stage, State, Supervisor, Unit,
+    UnitId,
+};
 
 /// What there is to know of one unit at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +27,39 @@ pub struct View<'a> {
     pub blocked_by: Option<Blocker<'a>>,
     /// How its last run ended.
     pub last_exit: Option<ExitStatus>,
+    /// The hook that runs, or was asked for.
+    pub hook: Option<Hooking>,
+    /// How the last hook ended.
+    pub last_hook: Option<(Stage, u8, HookEnd)>,
+    /// `last_exit` is of the run that is, or was last.
+    pub ended: bool,
     /// Fails over and over, and is tried again over and over.
     pub crash_looping: bool,
+    /// Failed because it had started too often.
+    pub gave_up: bool,
     /// KILL does not end it (state D, or traced).
     pub unkillable: bool,
+    /// Since when it is down, failed or in back-off; the other states carry it.
+    pub at_rest_since: Option<Millis>,
+    /// When it was first started since boot, and first up (or done, a oneshot).
+    pub first: [Option<Millis>; 2],
+    /// To run once, whatever its policy says.
+    pub once: bool,
+    /// Up, and does not work.
+    pub unwell: bool,
+    /// When the start under way has failed, if it is not over by then.
+    pub ready_by: Option<Millis>,
+}
+
+/// A hook under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hooking {
+    /// Of which stage.
+    pub stage: Stage,
+    /// Its number from 0.
+    pub nth: u8,
+    /// Its process, once there is one.
+    pub pid: Option<Pid>,
 }
 
 /// What a start waits for.
@@ -38,6 +71,10 @@ pub enum Blocker<'a> {
     Condition(&'a str),
     /// A unit that no file defines.
     Missing(&'a str),
+    /// A unit it conflicts with, which is not gone yet.
+    Rival(UnitId),
+    /// A unit that was bound to its last run, and is not gone yet.
+    Bound(UnitId),
 }
 
 /// How a request ended.
@@ -80,6 +117,12 @@ impl Supervisor {
         self.phase
     }
 
+    /// Whether a process of the unit, or of its hook, prepares and has not executed its program yet.
+    #[must_use]
+    pub fn is_entering(&self, id: UnitId) -> bool {
+        self.slot(id).is_some_and(|slot| slot.entering)
+    }
+
     /// The state of a unit, and what is behind it.
     #[must_use]
     pub fn view(&self, id: UnitId) -> Option<View<'_>> {
@@ -88,11 +131,15 @@ impl Supervisor {
             && match slot.state {
                 State::Down => true,
                 State::Failed => slot.missing,
-                State::Starting { .. }
+                State::Preparing { .. }
+                | State::Starting { .. }
                 | State::Seeking { .. }
+                | State::Awaiting { .. }
+                | State::Finishing { .. }
                 | State::Up { .. }
                 | State::Stopping { .. }
                 | State::Sweeping { .. }
+                | State::Cleaning { .. }
                 | State::Backoff { .. } => false,
             };
         Some(View {
@@ -104,8 +151,21 @@ impl Supervisor {
             orphaned: slot.orphaned,
             blocked_by: if waits { self.blocker(id) } else { None },
             last_exit: slot.last_exit,
+            hook: slot.hook.filter(|_| !slot.awaits_word()).map(|hook| Hooking {
+                stage: hook.stage,
+                nth: hook.nth,
+                pid: hook.pid,
+            }),
+            last_hook: slot.last_hook,
+            ended: slot.ended,
             crash_looping: slot.in_a_row >= CRASH_LOOP,
+            gave_up: slot.gave_up,
             unkillable: slot.unkillable,
+            at_rest_since: Some(slot.since).filter(|at| at.0 > 0 && at_rest(slot.state)),
+            first: slot.first.times(),
+            once: slot.once,
+            unwell: slot.unwell,
+            ready_by: crate::due::ready_by(slot),
         })
     }
 
@@ -117,10 +177,61 @@ impl Supervisor {
         Some((name, self.holding & bit != 0))
     }
 
+    /// Whether a unit names the condition with this number.
+    #[must_use]
+    pub fn is_waited_for(&self, nth: usize) -> bool {
+        let bit = u32::try_from(nth).ok().and_then(|nth| 1_u64.checked_shl(nth));
+        self.waited_for() & bit.unwrap_or(0) != 0
+    }
+
+    /// Another number whenever units may wait for other conditions than before.
+    #[must_use]
+    pub const fn wishes(&self) -> u32 {
+        self.wishes
+    }
+
+    /// Who is behind this reason of a unit, as far as that still shows.
+    #[must_use]
+    pub fn culprit(&self, id: UnitId, reason: Reason) -> Option<Blocker<'_>> {
+        let slot = self.slot(id)?;
+        match reason {
+            Reason::Conflict => {
+                let wanted = |id: &UnitId| self.slot(*id).is_some_and(|s| s.goal == Goal::Up);
+                self.rivals_of(slot).find(wanted).map(Blocker::Unit)
+            }
+            Reason::Bound => self.named(id, self.gone_bond(slot)?),
+            Reason::PartOf => {
+                let whole = self.needs_of(slot).iter().find(|edge| edge.is_part())?;
+                Some(Blocker::Unit(UnitId(whole.unit)))
+            }
+            Reason::None
+            | Reason::Asked
+            | Reason::Needed
+            | Reason::Exited(_)
+            | Reason::Spawn(_)
+            | Reason::StartTimeout
+            | Reason::Hook(..)
+            | Reason::Requirement
+            | Reason::MainLost(_)
+            | Reason::Unhealthy
+            | Reason::Watchdog
+            | Reason::Reloaded
+            | Reason::Shutdown
+            | Reason::OnFailure
+            | Reason::Skipped => None,
+        }
+    }
+
     fn blocker(&self, id: UnitId) -> Option<Blocker<'_>> {
-        match self.blocked(id)?.0 {
+        self.named(id, self.blocked(id)?.0)
+    }
+
+    fn named(&self, id: UnitId, block: Block) -> Option<Blocker<'_>> {
+        match block {
             Block::Missing => Some(Blocker::Missing(self.missing_of(id))),
             Block::Unit(other) => Some(Blocker::Unit(other)),
+            Block::Rival(other) => Some(Blocker::Rival(other)),
+            Block::Bound(other) => Some(Blocker::Bound(other)),
             Block::Condition(bit) => {
                 let name = self.conditions.get(usize::from(bit))?;
                 Some(Blocker::Condition(name.name.as_str()))
@@ -134,17 +245,23 @@ impl Supervisor {
     pub fn outcome(&self, id: UnitId, ask: Ask) -> Option<Outcome> {
         let Some(slot) = self.slot(id) else {
             return Some(match ask {
-                Ask::Stop => Outcome::Done,
-                Ask::Start | Ask::Restart | Ask::Signal(_) => Outcome::Failed(Reason::Reloaded),
+                Ask::Stop | Ask::Reset => Outcome::Done,
+                Ask::Start | Ask::Once | Ask::Restart | Ask::Reload | Ask::Signal(_) => {
+                    Outcome::Failed(Reason::Reloaded)
+                }
             });
         };
         match ask {
-            Ask::Start | Ask::Restart => self.start_outcome(slot),
+            Ask::Start | Ask::Once | Ask::Restart => self.start_outcome(slot),
             Ask::Stop => match (slot.is_live(), slot.goal) {
                 (_, Goal::Up) if !slot.orphaned => Some(Outcome::Failed(slot.reason)),
                 (true, Goal::Up | Goal::Down) => None,
                 (false, Goal::Up | Goal::Down) => Some(Outcome::Done),
             },
+            Ask::Reload if slot.reloads() => None,
+            Ask::Reload if slot.reload_end == Reason::None => Some(Outcome::Done),
+            Ask::Reload => Some(Outcome::Failed(slot.reload_end)),
+            Ask::Reset => Some(Outcome::Done),
             Ask::Signal(_) => Some(match slot.pid() {
                 Some(_) => Outcome::Done,
                 None => Outcome::Failed(slot.reason),
@@ -169,10 +286,14 @@ impl Supervisor {
             State::Backoff { .. } if slot.tried => Some(Outcome::Failed(slot.reason)),
             State::Down if slot.hopeless => Some(Outcome::Failed(Reason::Requirement)),
             State::Down
+            | State::Preparing { .. }
             | State::Starting { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. } => None,
         }
     }

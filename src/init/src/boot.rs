@@ -16,8 +16,9 @@ pub(crate) struct Ground {
     refused: heapless::Vec<(&'static core::ffi::CStr, Errno), 8>,
 }
 
-/// Two for each of 1,024 units' pipes, and some for ourselves.
-const DESCRIPTORS: u64 = 2 * 1_024 + 128;
+/// Two for each of 1,024 units' pipes, one while each is prepared, one for what it says of being ready,
+/// and some for ourselves.
+const DESCRIPTORS: u64 = 4 * 1_024 + 128;
 
 static OWNS_MACHINE: AtomicBool = AtomicBool::new(false);
 
@@ -29,6 +30,13 @@ pub(crate) fn owns_machine() -> bool {
 /// The inode of the first PID namespace is fixed (`PROC_PID_INIT_INO` of the kernel).
 pub(crate) fn is_first_pid_namespace() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+}
+
+/// The kernel's command line, as far as it concerns us: not in a container. Allocates: for helpers.
+pub(crate) fn command_line() -> Option<Vec<u8>> {
+    let mut line = [0; 4096];
+    let read = || host::kernel_command_line(&mut line).ok().map(<[u8]>::to_vec);
+    is_first_pid_namespace().then(read).flatten()
 }
 
 /// Before anything can be logged. Descriptors 0 to 2 are open since `sys::entry`. `is_first`: no
@@ -47,10 +55,16 @@ pub(crate) fn before_logging(is_first: bool) -> Ground {
         });
     }
     let _ = limits::raise_nofile(DESCRIPTORS);
+    // In a container that may not, PID 1 takes its turn like everybody.
+    let _ = limits::hurry(NICE);
     OWNS_MACHINE.store(is_first_pid_namespace(), Ordering::Relaxed);
     let no_signals = signals.as_ref().err().copied();
     Ground { signals: signals.ok(), no_signals, cgroups: None, refused }
 }
+
+/// Before whatever its services do: a busy machine would else leave exits unreaped for a second. What
+/// PID 1 takes itself is next to nothing.
+const NICE: i8 = -10;
 
 /// Seconds between a kernel panic and the restart.
 const PANIC_RESTART_S: u8 = 10;
@@ -95,6 +109,7 @@ pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
         log::warn!("Ctrl-Alt-Del cannot be caught: {errno}");
     }
     if owns_machine() {
+        let _ = mount::make_shared();
         // A kernel panic would otherwise wait for somebody to pull the plug (`faults.md` 3.14).
         let _ = host::restart_after_panic(PANIC_RESTART_S);
     }

@@ -2,14 +2,19 @@
 //! when to go on without waiting longer.
 
 use crate::report::Cause;
+use core::ffi::CStr;
 use ettan_core::{Pid, Power};
 use ettan_sys::poll::{self, Interest};
-use ettan_sys::{Errno, mount, process, procfs, reboot};
+use ettan_sys::{Errno, host, mount, process, procfs, reboot};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// One unmount that hangs (NFS, a dead card) must not hold up the others.
 const UNMOUNT_TIMEOUT_MS: u64 = 4_000;
+
+/// Where `ettan reboot --arg` leaves a word for the firmware: in memory, so that it is gone with the
+/// boot, and so that a fault of PID 1 does not lose it.
+const REBOOT_WORD: &CStr = c"/run/ettan/reboot-arg";
 
 /// Sends `signal` to every process but PID 1, kernel threads and `spared`. True when there was none.
 pub(crate) fn kill_strays(signal: u8, spared: &[Pid]) -> bool {
@@ -59,7 +64,10 @@ pub(crate) fn power(power: Power) -> Result<(), Errno> {
             Power::Halt => "halting the machine",
         }
     );
-    let refused = reboot::reboot(how);
+    let refused = match power {
+        Power::Reboot => restart(),
+        Power::PowerOff | Power::Halt => reboot::reboot(how),
+    };
     if let Err(errno) = refused {
         log::error!("reboot(2) refused: {}; trying again", Cause(errno));
         if crate::boot::owns_machine() && power == Power::Reboot {
@@ -67,6 +75,24 @@ pub(crate) fn power(power: Power) -> Result<(), Errno> {
         }
     }
     refused
+}
+
+/// With the word for the firmware that was left for this moment, if there is one.
+fn restart() -> Result<(), Errno> {
+    let mut buffer = [0; reboot::WORD_MAX];
+    let room = buffer.get_mut(..reboot::WORD_MAX.saturating_sub(1)).unwrap_or_default();
+    let length = host::read_file(REBOOT_WORD, room).map_or(0, |word| word.trim_ascii_end().len());
+    if let Some(end) = buffer.get_mut(length..) {
+        end.fill(0);
+    }
+    match CStr::from_bytes_until_nul(&buffer) {
+        Ok(word) if !word.is_empty() => {
+            log::info!("with a word for the firmware: {}", word.to_bytes().escape_ascii());
+            // Without it is better than not at all.
+            reboot::restart_with(word).or_else(|_| reboot::reboot(reboot::Ending::Restart))
+        }
+        Ok(_) | Err(_) => reboot::reboot(reboot::Ending::Restart),
+    }
 }
 
 /// `ettan-init close [MOUNT-POINT]`: closes one file system, or all of them.

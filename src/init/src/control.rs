@@ -228,9 +228,10 @@ impl Control {
         if ready.readable {
             command = self.read(slot, context);
         } else if ready.closed {
-            self.drop_client(slot);
+            self.drop_client(slot, context);
         }
-        if ready.writable {
+        // What it has just asked for has no outcome before the loop has done it.
+        if ready.writable && command.is_none() {
             self.go_on(slot, context);
         }
         command
@@ -244,11 +245,17 @@ impl Control {
                 to: ettan_core::State::Failed | ettan_core::State::Backoff { .. },
                 ..
             }
+            | Notice::Hook { .. }
             | Notice::CrashLooping { .. }
+            | Notice::Health { well: false, .. }
             | Notice::CycleBroken { .. }
             | Notice::LeftOut { .. } => log::warn!("{line}"),
-            Notice::Unkillable { .. } | Notice::Unexpected { .. } => log::error!("{line}"),
-            Notice::Shutdown { .. } => log::info!("{line}"),
+            Notice::Reload { end: ettan_core::Reason::None, .. } => log::info!("{line}"),
+            Notice::Reload { .. } => log::warn!("{line}"),
+            Notice::GaveUp { .. } | Notice::Unkillable { .. } | Notice::Unexpected { .. } => {
+                log::error!("{line}");
+            }
+            Notice::Shutdown { .. } | Notice::Health { well: true, .. } => log::info!("{line}"),
             // The ordinary course of things: for `ettan logs`, not for the kernel's log.
             Notice::State { .. } => log::debug!("{line}"),
         }
@@ -405,7 +412,7 @@ impl Control {
         };
         self.work = true;
         if length == 0 {
-            self.drop_client(slot);
+            self.drop_client(slot, context);
             return None;
         }
         client.active = context.now;

@@ -36,6 +36,10 @@ pub(crate) enum Feature {
     Control,
     /// Showing new log pipes to the logger.
     Logging,
+    /// Telling the prober of units.
+    Probing,
+    /// The socket where services say that they are ready.
+    Notifying,
     /// Being told of changed PID files and empty cgroups.
     Watching,
     /// Taking the table that a loader made.
@@ -44,7 +48,7 @@ pub(crate) enum Feature {
     Loop,
 }
 
-const FEATURES: [Feature; 11] = [
+const FEATURES: [Feature; 13] = [
     Feature::Waiting,
     Feature::Signals,
     Feature::Reaping,
@@ -53,6 +57,8 @@ const FEATURES: [Feature; 11] = [
     Feature::Looking,
     Feature::Control,
     Feature::Logging,
+    Feature::Probing,
+    Feature::Notifying,
     Feature::Watching,
     Feature::Loading,
     Feature::Loop,
@@ -70,6 +76,8 @@ impl Feature {
             Self::Looking => "looking for leftovers",
             Self::Control => "control socket",
             Self::Logging => "showing pipes to the logger",
+            Self::Probing => "telling the prober of units",
+            Self::Notifying => "the socket of sd_notify",
             Self::Watching => "watching files, polling instead",
             Self::Loading => "taking the unit table",
             Self::Loop => "the loop, slowed down because it spins (a bug)",
@@ -87,6 +95,8 @@ impl Feature {
             Self::Looking => "looking",
             Self::Control => "control",
             Self::Logging => "logging",
+            Self::Probing => "probing",
+            Self::Notifying => "notifying",
             Self::Watching => "watching",
             Self::Loading => "loading",
             Self::Loop => "loop",

@@ -2,7 +2,7 @@
 //! limits of its cgroup written.
 
 use ettan_sys::spawn::Rights;
-use ettan_table::{Extra, Extras, Knob};
+use ettan_table::{Extra, Extras, Knob, Stream};
 
 use crate::group::Groups;
 use crate::report::Cause;
@@ -25,6 +25,10 @@ pub(crate) struct Gathered {
     pub(crate) rights: Rights,
     pub(crate) oom_score_adj: i16,
     pub(crate) shares: Shares,
+    /// Descriptors 0 to 2, where the unit says something of them.
+    pub(crate) streams: Option<[Stream; 3]>,
+    /// The descriptor that it writes a newline to once it is ready.
+    pub(crate) ready_fd: Option<u8>,
 }
 
 /// The limits of a unit's cgroup.
@@ -120,7 +124,11 @@ pub(crate) fn gather(extras: Extras<'_>) -> Gathered {
             Extra::NoNewPrivileges => rights.no_new_privileges = true,
             Extra::BoundingSet(set) => rights.bounding_set = Some(set),
             Extra::Ambient(set) => rights.ambient = set,
+            Extra::ReadyFd(number) => gathered.ready_fd = Some(number),
             Extra::Share { knob, value } => gathered.shares.put(knob, value),
+            Extra::Streams(streams) => gathered.streams = Some(streams),
+            // For when the run is over.
+            Extra::Leaves => {}
         }
     }
     gathered

@@ -42,11 +42,13 @@ fn fail(pid1: &mut Pid1, kind: FailWord) {
     }
 }
 
-/// Fails where a file asks for it: so that a new PID 1 is broken in a certain place.
+/// Fails or hangs where a file asks for it: so that a new PID 1 is broken in a certain place.
 pub(crate) fn at(place: &str) {
-    if std::fs::read_to_string("/run/fail-at").is_ok_and(|asked| asked == place) {
+    let is_asked = |file: &str| std::fs::read_to_string(file).is_ok_and(|asked| asked == place);
+    if is_asked("/run/fail-at") {
         ettan_sys::reexec::fail();
     }
+    while is_asked("/run/hang-at") {}
 }
 
 /// Without end: each call keeps what the last one gave.

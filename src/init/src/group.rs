@@ -6,7 +6,7 @@
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use ettan_core::{MAX_UNITS, Pid, Supervisor, UnitId};
+use ettan_core::{MAX_UNITS, Pid, Program, Stage, Supervisor, UnitId};
 use ettan_sys::inotify::{Inotify, Watch};
 use ettan_sys::{Errno, cgroup, process, procfs, signals};
 use std::io::Write;
@@ -15,12 +15,37 @@ use std::sync::{Mutex, MutexGuard};
 
 /// `ETTAN_COOKIE=` and 16 hexadecimal digits, as it stands in a service's environment.
 pub(crate) const COOKIE_LEN: usize = COOKIE_KEY.len() + 16;
-const COOKIE_KEY: &[u8] = b"ETTAN_COOKIE=";
+pub(crate) const COOKIE_KEY: &[u8] = b"ETTAN_COOKIE=";
+
+/// The byte of a cookie that says which program it is.
+const WHICH: u64 = 0xff;
+/// Hexadecimal digits of it.
+const WHICH_DIGITS: usize = 2;
+
+/// The cookie of one of the unit's programs.
+pub(crate) fn cookie_of(cookie: u64, what: Program) -> u64 {
+    let which = match what {
+        Program::Main => 0,
+        Program::Hook(stage, nth) => {
+            u64::from(stage as u8).wrapping_mul(8).wrapping_add(u64::from(nth)).wrapping_add(1)
+        }
+    };
+    cookie | (which & WHICH)
+}
+
+/// Whether the program runs beside the main one, and so is of its launch.
+pub(crate) const fn runs_beside(what: Program) -> bool {
+    match what {
+        Program::Main | Program::Hook(Stage::Pre | Stage::StopPost, _) => false,
+        Program::Hook(Stage::Post | Stage::Stop | Stage::Reload, _) => true,
+    }
+}
 
 /// What PID 1 remembers of a unit's last launch.
 #[derive(Clone, Copy)]
 pub(crate) struct Launched {
-    /// The random number in the environment of everything this launch started.
+    /// The random number in the environment of everything this launch started. Its last byte is
+    /// 0 here, and there says which of the unit's programs it is.
     pub(crate) cookie: u64,
     /// When the first process started, in clock ticks since boot (`/proc/PID/stat` field 22).
     pub(crate) born: u64,
@@ -30,14 +55,16 @@ pub(crate) struct Launched {
     pub(crate) first_lives: bool,
     /// The process that a PID file proved to be the main one, 0 before that.
     pub(crate) main: i32,
-    /// When that one started.
+    /// When that one started; 0 once it was reaped.
     pub(crate) main_born: u64,
+    /// The command that was started last beside the program, until it is reaped; else 0.
+    pub(crate) beside: i32,
 }
 
 impl Launched {
     /// All zero, so that the table of all units costs no memory before it is used.
     const NEVER: Self =
-        Self { cookie: 0, born: 0, first: 0, first_lives: false, main: 0, main_born: 0 };
+        Self { cookie: 0, born: 0, first: 0, first_lives: false, main: 0, main_born: 0, beside: 0 };
 }
 
 static LAUNCHED: Mutex<[Launched; MAX_UNITS]> = Mutex::new([Launched::NEVER; MAX_UNITS]);
@@ -120,28 +147,54 @@ impl Groups {
 
     /// A launch is about to be: its cookie is known before there is a process that has it.
     pub(crate) fn promise(&mut self, unit: UnitId) {
-        let cookie = ettan_sys::random::number();
+        let cookie = ettan_sys::random::number() & !WHICH;
         self.remember(unit, Launched { cookie, ..Launched::NEVER });
     }
 
     /// Remembers the main process that was proven.
     pub(crate) fn remember_main(&mut self, unit: UnitId, main: Pid) {
         if let Some(slot) = self.launched.get_mut(usize::from(unit.0)) {
+            if slot.beside == main.raw() {
+                // Of a command that was reaped as nobody's.
+                slot.beside = 0;
+            }
             slot.main = main.raw();
             slot.main_born = procfs::stat(main.raw()).map_or(0, |stat| stat.start_time);
         }
     }
 
-    /// A process of the unit was reaped: if it was the first, its number is free again.
-    pub(crate) fn forget_first(&mut self, unit: UnitId, pid: Pid) {
+    /// A process of the unit was reaped: its number is free again, and may be somebody else's
+    /// within the same tick of the clock that start times are told in.
+    pub(crate) fn forget_reaped(&mut self, unit: UnitId, pid: Pid) {
+        let Some(slot) = self.launched.get_mut(usize::from(unit.0)) else { return };
+        if slot.first == pid.raw() {
+            slot.first_lives = false;
+        }
+        if slot.main == pid.raw() {
+            slot.main_born = 0;
+        }
+        if slot.beside == pid.raw() {
+            slot.beside = 0;
+        }
+    }
+
+    /// A command of the unit was started beside its program.
+    pub(crate) fn remember_beside(&mut self, unit: UnitId, pid: Pid) {
+        if let Some(slot) = self.launched.get_mut(usize::from(unit.0)) {
+            slot.beside = pid.raw();
+        }
+    }
+
+    /// Another process is the main one: whoever was first ends without our being told whose it was.
+    pub(crate) fn forget_first(&mut self, unit: UnitId, main: Pid) {
         if let Some(slot) = self.launched.get_mut(usize::from(unit.0))
-            && slot.first == pid.raw()
+            && slot.first != main.raw()
         {
             slot.first_lives = false;
         }
     }
 
-    /// Sends `signal` to the main process only.
+    /// Sends `signal` to the main process only, or to the command that stands for it.
     ///
     /// # Errors
     /// The kernel did not take it, for want of a descriptor for example. A process that is gone is
@@ -154,7 +207,7 @@ impl Groups {
     ) -> Result<(), Errno> {
         let Some(main) = main.map(Pid::raw) else { return Ok(()) };
         let launched = self.launched(unit);
-        if main == launched.first && launched.first_lives {
+        if main == launched.first && launched.first_lives || main == launched.beside {
             // Our own child: until we reap it, the number cannot name anybody else.
             return deliver(signal, |signal| process::kill(main, signal));
         }
@@ -200,7 +253,11 @@ impl Groups {
             return true;
         }
         if !self.sweeping.iter().any(|&(swept, _)| swept == unit) {
-            let watch = self.watch_group(supervisor, inotify, unit);
+            // The group of one whose other processes are spared does not empty.
+            let watch = match supervisor.spares(unit) {
+                true => None,
+                false => self.watch_group(supervisor, inotify, unit),
+            };
             // Within the capacity: it holds each unit once, and there are at most MAX_UNITS.
             self.sweeping.push((unit, watch));
         }
@@ -292,10 +349,19 @@ impl Groups {
         }
     }
 
-    /// True when `pid` carries this launch's cookie in its first environment.
+    /// True when `pid` carries this launch's cookie in its first environment, of whichever
+    /// program.
     pub(crate) fn has_cookie(&self, unit: UnitId, pid: i32) -> bool {
         let mut text = [0; COOKIE_LEN];
         write_cookie(self.launched(unit).cookie, &mut text);
+        let launch = text.get(..COOKIE_LEN.saturating_sub(WHICH_DIGITS)).unwrap_or_default();
+        procfs::first_environment_begins(pid, launch) == Some(true)
+    }
+
+    /// True when `pid` carries the cookie of this very program.
+    pub(crate) fn has_cookie_of(&self, unit: UnitId, what: Program, pid: i32) -> bool {
+        let mut text = [0; COOKIE_LEN];
+        write_cookie(cookie_of(self.launched(unit).cookie, what), &mut text);
         procfs::first_environment_has(pid, &text) == Some(true)
     }
 
@@ -315,19 +381,34 @@ impl Groups {
         is_main || in_session || self.has_cookie(unit, pid)
     }
 
+    /// Whether a main process is there no more, or waits to be reaped.
+    fn is_gone(&self, unit: UnitId, main: Pid) -> bool {
+        let Launched { main: found, main_born, .. } = self.launched(unit);
+        procfs::stat(main.raw()).is_none_or(|stat| {
+            stat.is_zombie() || main.raw() == found && stat.start_time != main_born
+        })
+    }
+
     /// KILLs all processes of the unit once; says nothing about when they are gone.
     pub(crate) fn end_members(&self, supervisor: &Supervisor, unit: UnitId) {
-        let _ = self.kill_members(supervisor, unit, None);
+        let _ = self.kill_all(supervisor, unit);
     }
 
     fn kill_members(&self, supervisor: &Supervisor, unit: UnitId, main: Option<Pid>) -> bool {
+        if let Err(errno) = self.signal_main(unit, main, signals::KILL) {
+            self.trouble.set(Some(errno));
+        }
+        if supervisor.spares(unit) {
+            return main.is_none_or(|main| self.is_gone(unit, main));
+        }
+        self.kill_all(supervisor, unit)
+    }
+
+    fn kill_all(&self, supervisor: &Supervisor, unit: UnitId) -> bool {
         let fail = |errno| {
             self.trouble.set(Some(errno));
             false
         };
-        if let Err(errno) = self.signal_main(unit, main, signals::KILL) {
-            fail(errno);
-        }
         let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return true };
         if let Some(tree) = &self.tree {
             let group = match tree.open(NameBuffer::of(name).as_cstr()) {
@@ -403,11 +484,14 @@ pub(crate) fn each_pid(found: impl FnMut(i32)) -> bool {
     }
 }
 
+/// Whose cgroup all others are below. Mostly that is us.
+const PID_1: i32 = 1;
+
 /// True when `pid` is in the cgroup of `unit` or below it.
 fn is_in_group(unit: &str, pid: i32) -> bool {
     let mut ours = [0; PATH_MAX];
     let mut theirs = [0; PATH_MAX];
-    let ours = procfs::cgroup_of(process::own_pid(), &mut ours).unwrap_or_default();
+    let ours = procfs::cgroup_of(PID_1, &mut ours).unwrap_or_default();
     procfs::cgroup_of(pid, &mut theirs)
         .is_some_and(|theirs| cgroup::unit_in(ours, theirs) == Some(unit.as_bytes()))
 }
@@ -450,4 +534,35 @@ pub(crate) fn cookie_cstr(cookie: u64, room: &mut [u8; COOKIE_LEN + 1]) -> &CStr
         write_cookie(cookie, text);
     }
     CStr::from_bytes_until_nul(room).unwrap_or(c"ETTAN_COOKIE=0")
+}
+
+/// The digits alone.
+pub(crate) fn cookie_digits(cookie: u64, room: &mut [u8; COOKIE_LEN + 1]) -> &CStr {
+    let digits = cookie_cstr(cookie, room).to_bytes_with_nul().get(COOKIE_KEY.len()..);
+    digits.and_then(|digits| CStr::from_bytes_with_nul(digits).ok()).unwrap_or(c"0")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A number is somebody else's as soon as its process was reaped, and start times are told in
+    /// ticks of 10 ms: the newcomer may have the same.
+    #[test]
+    fn f1_11_a_number_is_nobodys_once_its_process_was_reaped() {
+        let mut groups = Groups::new(None);
+        let (unit, me) = (UnitId(7), Pid::new(process::own_pid()).unwrap());
+        groups.promise(unit);
+        let launched = groups.launched(unit);
+        groups.remember(unit, Launched { first: me.raw(), ..launched });
+        groups.remember_main(unit, me);
+        assert!(groups.is_member_by_cookie(unit, me.raw()));
+        groups.forget_reaped(unit, me);
+        assert!(!groups.is_member_by_cookie(unit, me.raw()));
+        assert_eq!(groups.launched(unit).main, me.raw(), "its PID file is still told by it");
+        // Or this would be the end of the test.
+        assert_eq!(groups.signal_main(unit, Some(me), signals::KILL), Ok(()));
+    }
 }

@@ -4,17 +4,17 @@
 
 use ettan_core::Millis;
 
-/// Turns without work in a second that no honest wake-up explains: timers are due at most every
-/// 50 ms, and what wakes the loop otherwise gives it something to do.
-const IDLE_TURNS_MAX: u32 = 400;
+/// Turns without work in a window that no honest wake-up explains: what wakes the loop gives it
+/// something to do, and so does a timer, but for a few.
+const IDLE_TURNS_MAX: u32 = 16;
+const WINDOW_MS: u64 = 100;
 
-/// So few in a second, while slowed down, mean that the reason is gone.
+/// So few in this time, while slowed down, mean that the reason is gone.
 const CALM_TURNS: u32 = 25;
+const CALM_WINDOW_MS: u64 = 1_000;
 
 /// How long a slowed loop pauses before each turn.
 pub(crate) const PAUSE_MS: u64 = 20;
-
-const WINDOW_MS: u64 = 1_000;
 
 /// Counts turns without work.
 #[derive(Default)]
@@ -38,7 +38,8 @@ pub(crate) enum Pulse {
 impl Guard {
     /// After each turn. `worked`: something was taken in, done or sent in it.
     pub(crate) fn turned(&mut self, now: Millis, worked: bool) -> Pulse {
-        if now.since(self.begun) >= WINDOW_MS {
+        let window_ms = if self.slow { CALM_WINDOW_MS } else { WINDOW_MS };
+        if now.since(self.begun) >= window_ms {
             let calm = self.slow && self.idle < CALM_TURNS;
             (self.begun, self.idle) = (now, 0);
             if calm {
@@ -68,7 +69,7 @@ mod tests {
     fn f3_9_a_loop_that_spins_is_slowed_down_until_it_is_calm() {
         let mut guard = Guard::default();
         let spins = (0..1_000).position(|_| guard.turned(Millis(5_000), false) == Pulse::Spins);
-        assert_eq!(spins, Some(400));
+        assert_eq!(spins, Some(16));
         assert!(guard.slow());
         for turn in 0..500 {
             assert_eq!(guard.turned(Millis(5_000 + turn * PAUSE_MS), false), Pulse::Same);

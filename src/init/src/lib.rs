@@ -10,11 +10,16 @@
 //! | `pid1` | the loop, and everything PID 1 holds |
 //! | `translate` | what the kernel said → `Event` |
 //! | `perform` | `Action` → what the kernel is told |
+//! | `start` | what is executed for a unit's program, as `sys` takes it |
+//! | `run` | a unit in the foreground (`ettan run`) |
 //! | `extras` | what a service has beside the usual, as `sys` and its cgroup take it |
 //! | `group` | which processes belong to a unit |
 //! | `seek` | the main process of a forking daemon |
+//! | `places` | processes that prepare what a service finds around it, and what they say |
 //! | `pipes` | the log pipes, and the logger that reads them |
-//! | `builtin` | the units that are Ettan itself: loader, logger, watcher, rescue shell |
+//! | `prober` | hears the prober, and is heard |
+//! | `probes` | what the prober is told and says: readiness and health of units |
+//! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
 //! | `close` | the end: strays, file systems, reboot(2) |
@@ -29,6 +34,7 @@
 //! | `mend` | tries it again |
 //! | `reserve` | descriptors kept back |
 //! | `guard` | slows down a loop that spins |
+//! | `vitals` | whether the critical units are well: `boot-ok`, and when a reset may help |
 //! | `watchdog` | the hardware watchdog: fed while the loop makes progress |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
 #![forbid(unsafe_code)]
@@ -52,22 +58,31 @@ mod extras;
 mod fault;
 mod group;
 mod guard;
+mod hook;
 mod memory;
 mod mend;
 mod past;
 mod perform;
 mod pid1;
 mod pipes;
+mod places;
+mod prober;
+mod probes;
 pub mod readers;
 mod report;
 mod reserve;
 mod resume;
+mod run;
 mod save;
 mod seek;
+mod start;
 mod state;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod translate;
 mod upgrade;
+mod vitals;
 mod watchdog;
 
 use std::process::ExitCode;
@@ -91,10 +106,17 @@ pub fn main() -> ExitCode {
     let status = match std::env::args().nth(1).as_deref() {
         Some("load") => {
             control::viewers::admit();
-            ettan_unit::helper_main()
+            ettan_unit::helper_main(boot::command_line().as_deref())
         }
+        Some("enter") => ettan_enter::main(),
+        Some("leave") => ettan_enter::leave_main(),
         Some("log") => ettan_log::main(),
         Some("watch") => ettan_watch::main(),
+        Some("clock") => ettan_clock::main(),
+        Some("pulse") => ettan_pulse::main(),
+        Some("hotplug") => ettan_hotplug::main(),
+        Some("probe") => ettan_probe::main(),
+        Some("run") => run::main(std::env::args().nth(2).as_deref()),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),
         Some("copy") => upgrade::copier_main(),
         Some(upgrade::CHECK) => upgrade::helper_main(),

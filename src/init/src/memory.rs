@@ -10,15 +10,15 @@ use ettan_sys::{Errno, OwnedFd, memory, reexec};
 use ettan_table::crc32;
 use std::os::fd::IntoRawFd;
 
-/// Bytes of a place. A usual record takes 160, the longest fits (see the tests of `state`), and
-/// sixteen places fill a page exactly: no write touches two.
-const PLACE: usize = 256;
+/// Bytes of a place. A usual record takes 200, the longest fits (see the tests of `state`), and
+/// eight places fill a page exactly: no write touches two.
+const PLACE: usize = 512;
 
 /// Checksum of all that follows, place, length.
 const HEAD: usize = 8;
 
-/// As large as a page, so that what was never written is found.
-const COPY_AT_ONCE: usize = 4096;
+/// Read at once: so many bytes of the memory take room, or none.
+const PAGE: usize = 4096;
 
 /// The longest record.
 pub(crate) const RECORD: usize = PLACE - HEAD;
@@ -79,14 +79,13 @@ impl Memory {
     pub(crate) fn copy_for_check(&self) -> Result<OwnedFd, Errno> {
         let copy = memory::memfd_create(c"ettan-state-copy")?;
         memory::fix_length(&copy, u64::try_from(LENGTH).unwrap_or(0))?;
-        let mut bytes = [0; COPY_AT_ONCE];
-        for at in (0..u64::try_from(LENGTH).unwrap_or(0)).step_by(COPY_AT_ONCE) {
-            let length = memory::read_at(&self.0, &mut bytes, at)?;
-            let bytes = bytes.get(..length).unwrap_or_default();
-            // Most of it was never written, and takes no room.
-            if bytes.iter().any(|byte| *byte != 0) {
-                memory::write_at(&copy, bytes, at)?;
-            }
+        let mut bytes = [0; PAGE];
+        let mut at = 0;
+        // Most of it was never written, and takes no room.
+        while let Some(begins) = memory::next_data(&self.0, at)?.filter(|at| is_inside(*at)) {
+            let length = memory::read_at(&self.0, &mut bytes, begins)?;
+            memory::write_at(&copy, bytes.get(..length).unwrap_or_default(), begins)?;
+            at = begins.saturating_add(u64::try_from(PAGE).unwrap_or(0));
         }
         memory::seal(&copy)?;
         Ok(copy)
@@ -113,29 +112,17 @@ impl Memory {
         memory::write_at(&self.0, bytes, position(place))
     }
 
-    /// The record at `place`; None where there is none.
+    /// The record at `place`; None where there is none. To read many, [`Memory::pages`] is cheaper.
     ///
     /// # Errors
     /// Neither copy is whole.
     pub(crate) fn read(&self, place: usize) -> Result<Option<Record>, Torn> {
-        let record = match self.copy(place, place) {
-            Some(record) => record,
-            None => self.copy(DRAFT, place).ok_or(Torn)?,
-        };
-        Ok((!record.is_empty()).then_some(record))
+        self.pages().read(place)
     }
 
-    /// What stands at `at`, if it is whole and meant for `place`. Zeros, as the kernel gives
-    /// them, are the whole of nothing.
-    fn copy(&self, at: usize, place: usize) -> Option<Record> {
-        let mut bytes = [0; PLACE];
-        if place >= DRAFT || memory::read_at(&self.0, &mut bytes, position(at)) != Ok(PLACE) {
-            return None;
-        }
-        if at == place && bytes.iter().all(|byte| *byte == 0) {
-            return Some(Record::new());
-        }
-        Record::from_slice(whole(&bytes, place)?).ok()
+    /// Reads records one after the other, a page of them at a time.
+    pub(crate) fn pages(&self) -> Pages<'_> {
+        Pages { memory: self, page: [0; PAGE], begins: None, filled: 0, data_at: 0 }
     }
 
     /// Makes every record useless, as no fault should.
@@ -147,6 +134,70 @@ impl Memory {
     }
 }
 
+/// A reader that keeps the page it looks at.
+pub(crate) struct Pages<'a> {
+    memory: &'a Memory,
+    page: [u8; PAGE],
+    /// Where the page is; None: nothing was read yet.
+    begins: Option<u64>,
+    /// So much of it is there.
+    filled: usize,
+    /// Between the page and this nothing was ever written.
+    data_at: u64,
+}
+
+impl Pages<'_> {
+    /// As [`Memory::read`].
+    ///
+    /// # Errors
+    /// Neither copy is whole.
+    pub(crate) fn read(&mut self, place: usize) -> Result<Option<Record>, Torn> {
+        let record = match self.copy(place, place) {
+            Some(record) => record,
+            None => self.copy(DRAFT, place).ok_or(Torn)?,
+        };
+        Ok((!record.is_empty()).then_some(record))
+    }
+
+    /// What stands at `at`, if it is whole and meant for `place`. Zeros, as the kernel gives
+    /// them, are the whole of nothing.
+    fn copy(&mut self, at: usize, place: usize) -> Option<Record> {
+        if place >= DRAFT {
+            return None;
+        }
+        let bytes = self.bytes(position(at))?;
+        if at == place && bytes.iter().all(|byte| *byte == 0) {
+            return Some(Record::new());
+        }
+        Record::from_slice(whole(bytes, place)?).ok()
+    }
+
+    /// The bytes of a place, of which each page holds whole ones only.
+    fn bytes(&mut self, at: u64) -> Option<&[u8]> {
+        let inside = usize::try_from(at).ok()?.checked_rem(PAGE)?;
+        let begins = at.checked_sub(u64::try_from(inside).ok()?)?;
+        if self.begins != Some(begins) {
+            self.turn_to(begins);
+        }
+        self.page.get(..self.filled)?.get(inside..inside.checked_add(PLACE)?)
+    }
+
+    fn turn_to(&mut self, begins: u64) {
+        let is_behind = self.begins.is_none_or(|at| begins < at);
+        if is_behind || begins >= self.data_at {
+            let next = memory::next_data(&self.memory.0, begins);
+            self.data_at = next.map_or(begins, |next| next.unwrap_or(u64::MAX));
+        }
+        self.begins = Some(begins);
+        self.filled = if begins < self.data_at {
+            self.page.fill(0);
+            PAGE
+        } else {
+            memory::read_at(&self.memory.0, &mut self.page, begins).unwrap_or(0)
+        };
+    }
+}
+
 /// The place of the condition with this number.
 pub(crate) const fn condition(nth: usize) -> usize {
     CONDITIONS.saturating_add(nth)
@@ -155,6 +206,11 @@ pub(crate) const fn condition(nth: usize) -> usize {
 /// The place of the unit with this number.
 pub(crate) const fn unit(nth: usize) -> usize {
     UNITS.saturating_add(nth)
+}
+
+/// Whether something is there to be read.
+fn is_inside(at: u64) -> bool {
+    usize::try_from(at).is_ok_and(|at| at < LENGTH)
 }
 
 /// Where a place begins.

@@ -60,6 +60,9 @@ impl Pid1 {
         if self.degraded.has(Feature::Control) {
             self.mend_door();
         }
+        if self.degraded.has(Feature::Notifying) {
+            self.mend_notify();
+        }
         if self.degraded.has(Feature::Loading) {
             self.finish_loading();
         }
@@ -70,9 +73,9 @@ impl Pid1 {
         self.degraded.expire(self.now, Feature::Starting);
     }
 
-    /// Polls what is there and not polled yet.
-    pub(crate) fn poll_sources(&mut self) {
-        let Some(epoll) = &self.epoll else { return };
+    /// Polls what is there and not polled yet. False: not the ends of the pipes of all places.
+    pub(crate) fn poll_sources(&mut self) -> bool {
+        let Some(epoll) = &self.epoll else { return false };
         let add = |fd: Option<BorrowedFd<'_>>, token| match fd {
             None => Ok(false),
             Some(fd) => match epoll.add(fd, token, Interest::Read) {
@@ -87,6 +90,10 @@ impl Pid1 {
                 Err(errno) => self.degraded.note(self.now, Feature::Signals, errno),
             }
         }
+        let places = self.places.poll(epoll, token::PLACES);
+        if let Err(errno) = places {
+            self.degraded.note(self.now, Feature::Watching, errno);
+        }
         if !self.inotify_polled {
             let added = add(self.seekers.inotify().map(AsFd::as_fd), token::INOTIFY);
             match added {
@@ -94,12 +101,17 @@ impl Pid1 {
                 Err(errno) => self.degraded.note(self.now, Feature::Watching, errno),
             }
         }
+        places.is_ok()
     }
 
     /// Looks at every source, since nothing tells which is ready.
     pub(crate) fn look_around(&mut self) {
         self.read_signals();
         self.read_changes();
+        while let Some(unit) = self.places.over() {
+            self.prepared(unit);
+        }
+        self.hear_prober();
         for token in self.control.tokens() {
             self.serve(&Ready { token, readable: true, writable: true, closed: false });
         }
@@ -123,6 +135,7 @@ impl Pid1 {
         self.signals_polled = false;
         self.inotify_polled = false;
         self.logger_polled = false;
+        self.prober_polled = false;
         self.poll_sources();
         self.open_control(None);
     }
@@ -171,8 +184,7 @@ impl Pid1 {
                 Err(errno) => return self.degraded.note(self.now, Feature::Watching, errno),
             }
         }
-        self.poll_sources();
-        if self.inotify_polled {
+        if self.poll_sources() && self.inotify_polled {
             self.degraded.heal(self.now, Feature::Watching);
         }
     }
@@ -202,6 +214,14 @@ impl Pid1 {
         let calm = self.control.trouble().is_none_or(|(at, _)| self.now.since(at) > DOOR_CALM_MS);
         if calm {
             self.degraded.heal(self.now, Feature::Control);
+        }
+    }
+
+    /// Listens for sd_notify, anew if somebody deleted the socket.
+    pub(crate) fn mend_notify(&mut self) {
+        match self.probes.mend() {
+            Ok(()) => self.degraded.heal(self.now, Feature::Notifying),
+            Err(errno) => self.degraded.note(self.now, Feature::Notifying, errno),
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Past {
     pub(crate) behind: bool,
     /// Faults since boot.
     crashes: u32,
+    /// When the first execution since boot began.
+    pub(crate) begun_ms: u64,
     /// Executions since boot that were not the first.
     executions: u32,
     /// Units go on, nothing new is loaded.
@@ -40,8 +42,12 @@ pub(crate) struct Past {
     pub(crate) trial: Trial,
     /// The program that was to take this one's place failed on its trial.
     reverted: bool,
+    /// The execution before ended as it was asked to, with everything written down.
+    pub(crate) asked_for: bool,
     /// The state, or part of it, was lost: a start first looks for what already runs.
     pub(crate) adopts: bool,
+    /// Units that were started since: what runs of them is of a run that we know.
+    pub(crate) met: Vec<UnitId>,
     /// The end of a process that was being dealt with when a fault came.
     pub(crate) held: Option<(Pid, ExitStatus)>,
     /// Stands for the launcher of a forking unit that is being taken over without a record.
@@ -86,6 +92,9 @@ pub(crate) fn find() -> Past {
     let memory = inherited.take(reexec::STATE).and_then(Memory::over_or_leave);
     let mut past = Past { memory, inherited: Some(inherited), ..Past::none() };
     past.whole = past.memory.as_ref().and_then(read_whole);
+    if let Some(whole) = past.whole {
+        past.begun_ms = whole.begun;
+    }
     if let Some(nofile) = past.whole.and_then(|whole| whole.nofile) {
         ettan_sys::limits::set_nofile_at_boot(nofile);
     }
@@ -106,11 +115,14 @@ impl Past {
             last_whole: Record::new(),
             behind: false,
             crashes: 0,
+            begun_ms: ettan_sys::clock::now(),
             executions: 0,
             reduced: false,
             trial: Trial::Over,
             reverted: false,
+            asked_for: false,
             adopts: false,
+            met: Vec::with_capacity(MAX_UNITS),
             held: None,
             launched: None,
             spare: Vec::new(),
@@ -171,6 +183,7 @@ impl Past {
             self.trial = Trial::Fresh;
         }
         self.crashes = self.count_faults(&note);
+        self.asked_for = note.signal == 0;
         self.held = state::released(note.held);
         self.last_words = Some(note);
     }
@@ -252,6 +265,7 @@ impl Past {
             executions: self.executions,
             trial: self.trial != Trial::Over,
             reverted: self.reverted,
+            begun_ms: self.begun_ms,
         }
     }
 
@@ -351,12 +365,13 @@ pub(crate) struct Restored {
 /// Gives the supervisor the units that `memory` holds. None when what concerns all of them cannot
 /// be read: nothing is known then.
 pub(crate) fn restore(memory: &Memory, supervisor: &mut Supervisor) -> Option<Restored> {
-    let record = memory.read(memory::WHOLE).ok()??;
+    let mut pages = memory.pages();
+    let record = pages.read(memory::WHOLE).ok()??;
     let (core, _) = state::split(&record)?;
     supervisor.restore_whole(core).ok()?;
     for nth in 0..MAX_CONDITIONS {
         // One that is lost is said again by the watcher.
-        if let Ok(Some(record)) = memory.read(memory::condition(nth))
+        if let Ok(Some(record)) = pages.read(memory::condition(nth))
             && let Some((core, _)) = state::split(&record)
         {
             let _ = supervisor.restore_condition(core);
@@ -364,7 +379,7 @@ pub(crate) fn restore(memory: &Memory, supervisor: &mut Supervisor) -> Option<Re
     }
     let mut restored = Restored { parts: Vec::new(), lost: 0 };
     for id in 0..u16::try_from(MAX_UNITS).unwrap_or(0) {
-        let unit = match memory.read(memory::unit(usize::from(id))) {
+        let unit = match pages.read(memory::unit(usize::from(id))) {
             Ok(None) => continue,
             Ok(Some(record)) => restore_unit(supervisor, UnitId(id), &record),
             Err(memory::Torn) => None,

@@ -1,21 +1,23 @@
 //! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
 
-use crate::builtin::Program;
+use crate::builtin::{self, SELF_EXE};
 use crate::degraded::Feature;
-use crate::extras;
-use crate::group::{COOKIE_LEN, Launched, cookie_cstr};
-use crate::pid1::{Pid1, open_null};
+use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside};
+use crate::hook;
+use crate::pid1::{Pid1, open_null, token};
 use crate::pipes::{LogPolicy, Mark};
 use crate::report::Cause;
 use crate::seek::Seekers;
+use crate::start::{self, Start, Surroundings, USUAL, descriptors, fault, run};
 use core::ffi::CStr;
-use ettan_core::{Action, Event, Notice, Pid, Reason, SpawnFault, State, Step, UnitId, Whom};
-use ettan_sys::spawn::{self, Identity, SpawnPlan, SpawnStep, Strings};
+use ettan_core::{
+    Action, Event, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State, Step, UnitId,
+    Whom,
+};
+use ettan_sys::spawn::{self, SpawnPlan, Strings};
 use ettan_sys::{Errno, procfs, signals};
+use ettan_table::{Extra, Launch};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// As many as the table carries.
-const GROUPS_MAX: usize = ettan_table::MAX_GROUPS;
 
 /// The environment of our own helpers and of the rescue shell.
 const BUILTIN_ENVIRONMENT: [&CStr; 3] = [
@@ -30,11 +32,22 @@ impl Pid1 {
         #[cfg(feature = "fault-injection")]
         crate::fault::count_down(self);
         match action {
-            Action::Spawn { unit } => {
-                Some(match self.adopt(unit).unwrap_or_else(|| self.spawn(unit)) {
+            Action::Spawn { unit, what: Program::Hook(Stage::Pre, _) } if self.adoptable(unit) => {
+                Some(Event::Runs { unit })
+            }
+            Action::Spawn { unit, what } => {
+                let adopted = if what == Program::Main { self.adopt(unit) } else { None };
+                Some(match adopted.unwrap_or_else(|| self.spawn(unit, what)) {
+                    Ok(pid) if self.places.holds(unit, pid) => Event::Entering { unit, pid },
                     Ok(pid) => Event::Spawned { unit, pid },
                     Err(fault) => Event::SpawnFailed { unit, fault },
                 })
+            }
+            Action::Announce { unit } => {
+                self.mend_notify();
+                self.probes.begin(unit, false);
+                self.probes.note(unit);
+                None
             }
             Action::Signal { unit, signal, whom } => {
                 self.signal(unit, signal, whom);
@@ -81,13 +94,31 @@ impl Pid1 {
         }
     }
 
-    /// A unit that is down needs no cgroup; the next start makes it again.
+    /// A unit that is down needs no cgroup, and nothing below /run; the next start makes it again.
     fn tidy_up(&self, notice: &Notice) {
-        if let Notice::State { unit, to: State::Down | State::Failed, .. } = *notice
-            && let Some(unit) = self.supervisor.unit(unit)
+        let Notice::State { unit, to: State::Down | State::Failed, .. } = *notice else { return };
+        let Some(policy) = self.supervisor.unit(unit) else { return };
+        self.groups.remove_group(&policy.name);
+        let leaves = |launch: &Launch<'_>| launch.extras.clone().any(|e| e == Extra::Leaves);
+        if self.supervisor.phase() == Phase::Running
+            && let Some(launch) = self.tables.launch(&policy.name).filter(leaves)
+            && let Err(fault) = self.spawn_leaver(unit, launch.place)
         {
-            self.groups.remove_group(&unit.name);
+            let errno = Cause(Errno::from_raw_os_error(fault.errno));
+            log::warn!("{}: its runtime-directory stays for now: {errno}", launch.name);
         }
+    }
+
+    /// A child that removes what the unit's last run has left; the next start would too.
+    fn spawn_leaver(&self, unit: UnitId, place: &CStr) -> Result<Pid, SpawnFault> {
+        let mut room = [0; COOKIE_LEN + 1];
+        let cookie = cookie_digits(self.groups.launched(unit).cookie, &mut room);
+        let argv = [c"ettan-init", c"leave", place, cookie];
+        self.execute_builtin(
+            builtin::Program { path: SELF_EXE, argv: &argv, tty: None },
+            0,
+            [None; 2],
+        )
     }
 
     pub(crate) fn main_of(&self, unit: UnitId) -> Option<Pid> {
@@ -107,6 +138,11 @@ impl Pid1 {
         let sent = match whom {
             Whom::Main => self.groups.signal_main(unit, main, signal),
             Whom::All => self.groups.signal_all(&self.supervisor, unit, main, signal),
+            // Ours, and not reaped: the core would have been told first.
+            Whom::Process(pid) => match ettan_sys::process::kill(pid.raw(), signal) {
+                Err(Errno::SRCH) => Ok(()),
+                sent => sent,
+            },
         };
         if let Err(errno) = sent {
             self.not_sent(unit, signal, whom, errno);
@@ -114,12 +150,12 @@ impl Pid1 {
     }
 
     /// With the reserve, when no descriptor is left; and says when nothing can be started at all.
-    fn spawn(&mut self, unit: UnitId) -> Result<Pid, SpawnFault> {
+    fn spawn(&mut self, unit: UnitId, what: Program) -> Result<Pid, SpawnFault> {
         if self.null.is_none() {
             self.null = open_null();
         }
         let spawned =
-            self.with_reserve(|pid1| pid1.spawn_once(unit), |_, spawned| shortage(spawned));
+            self.with_reserve(|pid1| pid1.spawn_once(unit, what), |_, spawned| shortage(spawned));
         match shortage(&spawned) {
             Some(errno) => self.degraded.note(self.now, Feature::Starting, errno),
             None => self.degraded.heal(self.now, Feature::Starting),
@@ -127,12 +163,16 @@ impl Pid1 {
         spawned
     }
 
-    fn spawn_once(&mut self, unit: UnitId) -> Result<Pid, SpawnFault> {
+    fn spawn_once(&mut self, unit: UnitId, what: Program) -> Result<Pid, SpawnFault> {
         let cookie = self.groups.launched(unit).cookie;
         let (pid, forking) = match self.builtins.and_then(|builtins| builtins.program(unit)) {
             Some(program) => (self.spawn_builtin(unit, program, cookie)?, false),
-            None => self.spawn_unit(unit, cookie)?,
+            None => self.spawn_unit(unit, what, cookie)?,
         };
+        if runs_beside(what) {
+            self.groups.remember_beside(unit, pid);
+            return Ok(pid);
+        }
         // Only the checks of a PID file, and tracking without cgroups, ask for the start time.
         let born = if forking || !self.groups.has_tree() {
             procfs::stat(pid.raw()).map_or(0, |stat| stat.start_time)
@@ -141,15 +181,31 @@ impl Pid1 {
         };
         self.groups.remember(
             unit,
-            Launched { cookie, born, first: pid.raw(), first_lives: true, main: 0, main_born: 0 },
+            Launched {
+                cookie,
+                born,
+                first: pid.raw(),
+                first_lives: true,
+                main: 0,
+                main_born: 0,
+                beside: 0,
+            },
         );
         Ok(pid)
     }
 
-    fn spawn_unit(&mut self, unit: UnitId, cookie: u64) -> Result<(Pid, bool), SpawnFault> {
-        let gone = fault(Step::Table, Errno::NOENT);
+    fn spawn_unit(
+        &mut self,
+        unit: UnitId,
+        what: Program,
+        cookie: u64,
+    ) -> Result<(Pid, bool), SpawnFault> {
+        // After an upgrade to another table format there is none before the loader has run.
+        let errno = if self.tables.table().is_some() { Errno::NOENT } else { Errno::AGAIN };
+        let gone = fault(Step::Table, errno);
         let policy = self.supervisor.unit(unit).ok_or(gone)?;
-        let forking = policy.kind == ettan_core::Kind::Forking;
+        let is_main = what == Program::Main;
+        let forking = is_main && policy.kind == ettan_core::Kind::Forking;
         let launch = self.tables.launch(&policy.name).ok_or(gone)?;
         if forking {
             Seekers::clear_stale(&self.tables, &policy.name);
@@ -157,51 +213,54 @@ impl Pid1 {
         let log = LogPolicy::of(&launch);
         let owner = &policy.name;
         self.pipes.of(unit, owner, log).map_err(|errno| fault(Step::Pipe, errno))?;
-        // Before it can say a word, so that the log shows where the run begins.
-        let starting = State::Starting { pid: None, since: self.now };
-        self.pipes.mark(Mark { unit, to: starting, reason: Reason::None });
+        if is_main {
+            // Before it can say a word, so that the log shows where the run begins.
+            let starting = State::Starting { pid: None, since: self.now };
+            self.pipes.mark(Mark { unit, to: starting, reason: Reason::None });
+        }
         self.tell_logger();
         let policy = self.supervisor.unit(unit).ok_or(gone)?;
-        let launch = self.tables.launch(&policy.name).ok_or(gone)?;
+        let table = self.tables.table().ok_or(gone)?;
+        let start = Start::of(&table, &policy.name, what);
         let output =
             self.pipes.of(unit, &policy.name, log).map_err(|errno| fault(Step::Pipe, errno))?;
-        if self.supervisor.view(unit).is_some_and(|view| view.reason == Reason::Reloaded) {
+        let view = self.supervisor.view(unit).ok_or(gone)?;
+        if is_main && view.reason == Reason::Reloaded {
             // The limits of before must not stay.
             self.groups.remove_group(&policy.name);
         }
         let group = self.groups.group_for(unit, &policy.name);
         let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;
-        let mut room = [0; COOKIE_LEN + 1];
-        // The cookie first, so that it is found in the first bytes of /proc/PID/environ.
-        let envp = core::iter::once(cookie_cstr(cookie, &mut room)).chain(launch.envp.clone());
-        let too_long = |errno| fault(Step::Exec, errno);
-        let envp = Strings::of(envp).map_err(too_long)?;
-        let argv = Strings::of(launch.argv.clone()).map_err(too_long)?;
-        let groups: heapless::Vec<u32, GROUPS_MAX> =
-            launch.groups.clone().take(GROUPS_MAX).collect();
-        let fds = descriptors(self.null.as_ref(), Some(output), [None; 2]);
-        let mut extras = extras::gather(launch.extras.clone());
-        extras.share(launch.name, &self.groups, group.as_ref());
-        let plan = SpawnPlan {
-            program: launch.program,
-            argv: &argv,
-            envp: &envp,
-            fds: &fds,
-            tty_path: launch.tty_path,
-            identity: Some(Identity { uid: launch.uid, gid: launch.gid, groups: &groups }),
-            working_directory: Some(launch.working_directory),
-            umask: launch.umask,
-            cgroup: group.as_ref().map(AsFd::as_fd),
-            oom_score_adj: extras.oom_score_adj,
-            rights: extras.rights,
+        let mut start = start.ok_or(gone)?;
+        let polled = self.epoll.as_ref().map(|epoll| (epoll, token::PLACES | u64::from(unit.0)));
+        let report = start::report_pipe(polled, &start.launch)?;
+        let ready = match start.ready_fd() {
+            Some(_) => {
+                let pipe = self.probes.ready_pipe(unit, &policy.name);
+                Some(pipe.map_err(|errno| fault(Step::Descriptors, errno))?)
+            }
+            None => None,
         };
-        Ok((run(&plan)?, forking))
+        start.share(&self.groups, group.as_ref());
+        let said = report.as_ref().map(|report| report.write.as_fd());
+        let null = self.null.as_ref();
+        let pid = start.spawn(&Surroundings {
+            cookie,
+            variables: &hook::Variables::of(what, &view),
+            fds: descriptors(null, [Some(output); 2], start.streams, start.reporting(said)),
+            ready,
+            group: group.as_ref(),
+        })?;
+        if let Some(report) = report {
+            self.places.put(unit, pid, report.read);
+        }
+        Ok((pid, forking))
     }
 
     fn spawn_builtin(
         &mut self,
         unit: UnitId,
-        program: Program,
+        program: builtin::Program<'_>,
         cookie: u64,
     ) -> Result<Pid, SpawnFault> {
         let own = self.own_descriptor(unit).map_err(|errno| fault(Step::Pipe, errno))?;
@@ -219,6 +278,9 @@ impl Pid1 {
             // The old socket left the set when it was closed.
             self.logger_polled = false;
             self.pipes.new_logger().map(Some)
+        } else if unit == builtins.prober {
+            self.prober_polled = false;
+            self.probes.new_prober().map(Some)
         } else {
             Ok(None)
         }
@@ -226,7 +288,7 @@ impl Pid1 {
 
     fn execute_builtin(
         &self,
-        program: Program,
+        program: builtin::Program<'_>,
         cookie: u64,
         extra: [Option<BorrowedFd<'_>>; 2],
     ) -> Result<Pid, SpawnFault> {
@@ -237,8 +299,9 @@ impl Pid1 {
             program: program.path,
             argv: &Strings::of(program.argv.iter().copied()).map_err(too_long)?,
             envp: &Strings::of(envp).map_err(too_long)?,
-            fds: &descriptors(self.null.as_ref(), self.pipes.own(), extra),
+            fds: &descriptors(self.null.as_ref(), [self.pipes.own(); 2], USUAL, extra),
             tty_path: program.tty,
+            tty_fds: [true; 3],
             identity: None,
             working_directory: None,
             umask: 0o022,
@@ -250,16 +313,22 @@ impl Pid1 {
 
     /// Starts a child that copies our own file into `copy`.
     pub(crate) fn spawn_copier(&self, copy: &OwnedFd) -> Result<Pid, Errno> {
-        let program =
-            Program { path: c"/proc/self/exe", argv: &[c"ettan-init", c"copy"], tty: None };
+        let program = builtin::Program {
+            path: c"/proc/self/exe",
+            argv: &[c"ettan-init", c"copy"],
+            tty: None,
+        };
         self.execute_builtin(program, 0, [Some(copy.as_fd()), None])
             .map_err(|fault| Errno::from_raw_os_error(fault.errno))
     }
 
     /// In a child, because any of it may hang; the core bounds how long that is waited for.
     pub(crate) fn close_file_systems(&mut self) -> Option<Event<'static>> {
-        let program =
-            Program { path: c"/proc/self/exe", argv: &[c"ettan-init", c"close"], tty: None };
+        let program = builtin::Program {
+            path: c"/proc/self/exe",
+            argv: &[c"ettan-init", c"close"],
+            tty: None,
+        };
         match self.execute_builtin(program, 0, [None; 2]) {
             Ok(pid) => {
                 self.closer = Some(pid);
@@ -278,22 +347,6 @@ impl Pid1 {
     }
 }
 
-/// Descriptor 0 is empty, 1 and 2 are the log, 3 and 4 are for helpers.
-fn descriptors<'a>(
-    null: Option<&'a OwnedFd>,
-    output: Option<BorrowedFd<'a>>,
-    [third, fourth]: [Option<BorrowedFd<'a>>; 2],
-) -> heapless::Vec<(BorrowedFd<'a>, i32), 5> {
-    let null = null.map(AsFd::as_fd);
-    // Without a log pipe there is still /dev/null.
-    let output = output.or(null);
-    [null, output, output, third, fourth]
-        .into_iter()
-        .zip(0..)
-        .filter_map(|(source, target)| Some((source?, target)))
-        .collect()
-}
-
 /// Why nothing could be started, as far as that is not the unit's own business.
 fn shortage(spawned: &Result<Pid, SpawnFault>) -> Option<Errno> {
     let fault = spawned.as_ref().err()?;
@@ -308,36 +361,12 @@ fn shortage(spawned: &Result<Pid, SpawnFault>) -> Option<Errno> {
         | Step::Exec
         | Step::Interpreter
         | Step::Scheduling
-        | Step::Capabilities => false,
+        | Step::Capabilities
+        | Step::Directory
+        | Step::Stream
+        | Step::Mount
+        | Step::Network
+        | Step::Root => false,
     };
     ours.then(|| Errno::from_raw_os_error(fault.errno))
-}
-
-fn run(plan: &SpawnPlan<'_>) -> Result<Pid, SpawnFault> {
-    let pid = spawn::spawn(plan).map_err(|failed| SpawnFault {
-        step: step_of(failed.step),
-        errno: failed.errno.raw_os_error(),
-    })?;
-    Pid::new(pid).ok_or(fault(Step::Fork, Errno::SRCH))
-}
-
-const fn fault(step: Step, errno: Errno) -> SpawnFault {
-    SpawnFault { step, errno: errno.raw_os_error() }
-}
-
-const fn step_of(step: SpawnStep) -> Step {
-    match step {
-        SpawnStep::Fork => Step::Fork,
-        SpawnStep::Cgroup => Step::Cgroup,
-        SpawnStep::Tty => Step::Tty,
-        SpawnStep::Descriptors => Step::Descriptors,
-        SpawnStep::Limits => Step::Limits,
-        SpawnStep::Group => Step::Group,
-        SpawnStep::User => Step::User,
-        SpawnStep::WorkingDirectory => Step::WorkingDirectory,
-        SpawnStep::Exec => Step::Exec,
-        SpawnStep::Interpreter => Step::Interpreter,
-        SpawnStep::Scheduling => Step::Scheduling,
-        SpawnStep::Capabilities => Step::Capabilities,
-    }
 }

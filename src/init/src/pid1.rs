@@ -6,10 +6,12 @@ use crate::builtin::Builtins;
 use crate::control::describe::{self, Sources};
 use crate::control::{Command, Context, Control, TableFacts};
 use crate::degraded::{Degraded, Feature};
-use crate::group::Groups;
+use crate::group::{Groups, runs_beside};
 use crate::guard::{self, Guard, Pulse};
 use crate::past::{self, Past};
 use crate::pipes::{Mark, Pipes};
+use crate::places::Places;
+use crate::probes::Probes;
 use crate::report;
 use crate::reserve::Reserve;
 use crate::resume;
@@ -17,9 +19,12 @@ use crate::seek::{Seekers, View};
 use crate::state::Part;
 use crate::tables::Tables;
 use crate::upgrade::Upgrade;
+use crate::vitals::{BOOT_OK, Vitals};
 use crate::watchdog::Keeper;
 use core::ffi::CStr;
-use ettan_core::{Action, Event, Millis, Notice, Pid, Power, State, Supervisor, UnitId};
+use ettan_core::{
+    Action, Event, Millis, Notice, Pid, Power, Probes as Duty, Program, State, Supervisor, UnitId,
+};
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
 use ettan_sys::{Errno, clock, heap};
@@ -44,7 +49,12 @@ pub(crate) mod token {
     pub(crate) const SIGNALS: u64 = 0;
     pub(crate) const INOTIFY: u64 = 1;
     pub(crate) const LOGGER: u64 = 2;
+    pub(crate) const PROBER: u64 = 3;
     pub(crate) const CONTROL: u64 = 16;
+    /// And the unit's number. The control socket's have nothing there (see [`Control::new`]).
+    ///
+    /// [`Control::new`]: crate::control::Control
+    pub(crate) const PLACES: u64 = 1 << 31;
 }
 
 /// Everything PID 1 holds.
@@ -56,6 +66,8 @@ pub(crate) struct Pid1 {
     pub(crate) groups: Groups,
     pub(crate) seekers: Seekers,
     pub(crate) pipes: Pipes,
+    pub(crate) places: Places,
+    pub(crate) probes: Probes,
     pub(crate) control: Control,
     pub(crate) epoll: Option<Epoll>,
     pub(crate) signals: Option<Signals>,
@@ -92,12 +104,16 @@ pub(crate) struct Pid1 {
     pub(crate) inotify_polled: bool,
     /// The logger's socket is being polled for writing. A new socket is not yet.
     pub(crate) logger_polled: bool,
+    /// The prober's socket is being polled, for writing too.
+    pub(crate) prober_polled: bool,
+    pub(crate) prober_written: bool,
     /// What the execution after this one will find, and what this one found.
     pub(crate) past: Past,
     /// Another file to be executed in place of this one.
     pub(crate) upgrade: Upgrade,
     /// Resets the machine when this loop stands still.
     pub(crate) watchdog: Keeper,
+    vitals: Vitals,
 }
 
 /// PID 1 from its first line to reboot(2).
@@ -144,13 +160,12 @@ impl Pid1 {
         let mut supervisor = SUPERVISOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         supervisor.seed(ettan_sys::random::number());
         let parts = resume::units(&mut past, &mut supervisor);
-        let builtins = match parts {
-            Some(_) => Builtins::find_in(&supervisor),
-            None => Builtins::add_to(&mut supervisor),
-        };
+        let probes = resume::probes(&mut past);
+        let builtins = Builtins::of(&mut supervisor);
         let now = Millis(clock::now());
         let mut degraded = Degraded::default();
         let watchdog = Keeper::new(past.take_watchdog(), boot::owns_machine(), now);
+        let vitals = Vitals::new(&supervisor, boot::owns_machine(), now);
         let inotify = ettan_sys::inotify::Inotify::new();
         let inotify = degraded.judge(now, Feature::Watching, inotify);
         let epoll = degraded.judge(now, Feature::Waiting, Epoll::new());
@@ -165,6 +180,8 @@ impl Pid1 {
             groups: Groups::new(ground.cgroups),
             seekers: Seekers::new(inotify),
             pipes,
+            places: Places::new(),
+            probes,
             control: Control::new(token::CONTROL),
             null: open_null(),
             epoll,
@@ -188,9 +205,12 @@ impl Pid1 {
             signals_polled: false,
             inotify_polled: false,
             logger_polled: false,
+            prober_polled: false,
+            prober_written: false,
             past,
             upgrade: Upgrade::None,
             watchdog,
+            vitals,
         };
         (pid1, parts)
     }
@@ -210,6 +230,7 @@ impl Pid1 {
         self.restock();
         self.poll_sources();
         self.open_control(listener);
+        self.mend_notify();
     }
 
     /// wait → translate → step → perform. What must not wait comes first: signals and the exits
@@ -221,9 +242,10 @@ impl Pid1 {
             crate::fault::at("turn");
         }
         let mut ready = [Ready::default(); READY_MAX];
+        self.work = false;
         let count = self.wait(&mut ready);
         self.now = Millis(clock::now());
-        self.work = false;
+        let due = self.supervisor.next_deadline().filter(|due| *due <= self.now);
         let is_signal = |ready: &&Ready| ready.token == token::SIGNALS;
         let ready = ready.iter().take(count);
         ready.clone().filter(is_signal).for_each(|ready| self.translate(ready));
@@ -233,14 +255,19 @@ impl Pid1 {
         ready.filter(|ready| !is_signal(ready)).for_each(|ready| self.translate(ready));
         self.after_wait();
         self.feed(Event::Tick);
+        // A time that is over may only end a count.
+        self.work |= due.is_some() && self.supervisor.next_deadline() != due;
         self.offer_rescue();
+        self.look_at_vitals();
         self.after_turn();
         self.poll_logger();
+        self.poll_prober();
         self.save(false);
         self.after_save();
         report::flush();
         self.guard_loop();
-        self.watchdog.turned(self.now);
+        let Self { vitals, supervisor, now, .. } = self;
+        self.watchdog.turned(*now, || vitals.hopeless(*now, supervisor));
     }
 
     fn wait(&mut self, ready: &mut [Ready; READY_MAX]) -> usize {
@@ -275,6 +302,15 @@ impl Pid1 {
         }
     }
 
+    /// The boot was a success: units wait for that, to say so to a boot loader.
+    fn look_at_vitals(&mut self) {
+        let over = self.control.boot_over().map(Millis);
+        if self.vitals.proves(self.now, over, &self.supervisor) {
+            log::info!("the boot is a success: every critical unit stays up");
+            self.feed(Event::Condition { name: BOOT_OK, holds: true });
+        }
+    }
+
     fn guard_loop(&mut self) {
         let worked = self.work | self.control.take_work();
         match self.guard.turned(self.now, worked) {
@@ -297,6 +333,7 @@ impl Pid1 {
             self.upgrade.deadline(),
             self.past.trial.deadline(),
             self.watchdog.next_deadline(),
+            self.vitals.next_deadline(),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),
@@ -315,8 +352,10 @@ impl Pid1 {
     /// Performs what the core has asked for until it asks for nothing more.
     pub(crate) fn drain(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
-            if let Action::Spawn { unit } = action {
-                self.groups.promise(unit);
+            if let Action::Spawn { unit, .. } | Action::Announce { unit } = action {
+                if self.begins_a_launch(&action) {
+                    self.groups.promise(unit);
+                }
                 self.supervisor.not_saved(unit);
             }
             if !matches!(action, Action::Publish(_)) && self.supervisor.has_changed() {
@@ -329,6 +368,27 @@ impl Pid1 {
             if let Some(outcome) = self.end_of_launcher() {
                 self.supervisor.handle(self.now, outcome);
             }
+        }
+    }
+
+    /// Whether this is the first thing that is done for a new launch. The prober knows the launch of
+    /// a program that it is told of before by its cookie: that one has it from then on.
+    fn begins_a_launch(&self, action: &Action) -> bool {
+        match *action {
+            Action::Announce { .. } => true,
+            Action::Spawn { unit, what: Program::Main } => {
+                let policy = self.supervisor.unit(unit);
+                policy.is_none_or(|unit| unit.probes == Duty::Nothing)
+            }
+            Action::Spawn { what: what @ Program::Hook(..), .. } => !runs_beside(what),
+            Action::Signal { .. }
+            | Action::Sweep { .. }
+            | Action::SeekMain { .. }
+            | Action::Forget { .. }
+            | Action::Publish(_)
+            | Action::KillStrays { .. }
+            | Action::CloseFilesystems
+            | Action::Power(_) => false,
         }
     }
 
@@ -351,7 +411,13 @@ impl Pid1 {
 
     /// Serves a descriptor of the control socket.
     pub(crate) fn serve(&mut self, ready: &Ready) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
+        let facts = facts(
+            &self.tables,
+            &self.past,
+            (&self.degraded, &self.probes),
+            &self.watchdog,
+            self.now,
+        );
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         match self.control.on_ready(ready, &context) {
@@ -371,7 +437,13 @@ impl Pid1 {
 
     /// Tells clients what came of what they asked.
     fn after_turn(&mut self) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
+        let facts = facts(
+            &self.tables,
+            &self.past,
+            (&self.degraded, &self.probes),
+            &self.watchdog,
+            self.now,
+        );
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(succeeded) = self.reloaded.take() {
@@ -397,7 +469,13 @@ impl Pid1 {
 
     /// Tells those who asked for it that PID 1 was not executed anew.
     pub(crate) fn tell_not_executed(&mut self, text: &str) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
+        let facts = facts(
+            &self.tables,
+            &self.past,
+            (&self.degraded, &self.probes),
+            &self.watchdog,
+            self.now,
+        );
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         self.control.not_executed(text, &context);
@@ -405,9 +483,18 @@ impl Pid1 {
 
     /// Tells the log and whoever follows events.
     pub(crate) fn publish(&mut self, notice: &Notice) {
-        let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
+        let facts = facts(
+            &self.tables,
+            &self.past,
+            (&self.degraded, &self.probes),
+            &self.watchdog,
+            self.now,
+        );
         let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
         self.control.publish(notice, sources);
+        if let Notice::State { unit, .. } = *notice {
+            self.probes.note(unit);
+        }
         if let Notice::State { unit, to, reason, .. } = *notice
             // That one is noted before the program is executed.
             && !matches!(to, State::Starting { .. })
@@ -419,11 +506,19 @@ impl Pid1 {
 
     /// Tells the logger of pipes and of what happened to units, as far as it listens.
     pub(crate) fn tell_logger(&mut self) {
+        let untold = self.pipes.untold();
         let told = self.pipes.show(&self.supervisor, &self.tables).and_then(|()| {
-            let facts = facts(&self.tables, &self.past, &self.degraded, &self.watchdog, self.now);
+            let facts = facts(
+                &self.tables,
+                &self.past,
+                (&self.degraded, &self.probes),
+                &self.watchdog,
+                self.now,
+            );
             let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
             self.pipes.send_marks(sources)
         });
+        self.work |= self.pipes.untold() < untold;
         match told {
             Ok(()) => self.degraded.heal(self.now, Feature::Logging),
             Err(errno) => self.degraded.note(self.now, Feature::Logging, errno),
@@ -458,11 +553,11 @@ impl Pid1 {
 fn facts<'a>(
     tables: &'a Tables,
     past: &Past,
-    degraded: &'a Degraded,
+    (degraded, probes): (&'a Degraded, &'a Probes),
     watchdog: &'a Keeper,
     now: Millis,
 ) -> TableFacts<'a> {
-    TableFacts { table: tables.table(), degraded, now, history: past.history(), watchdog }
+    TableFacts { table: tables.table(), degraded, probes, now, history: past.history(), watchdog }
 }
 
 /// What services find as descriptor 0, and what the reserve is made of.

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 const SYSLOG_QUEUE: u16 = 512;
 
 /// The longest packet to the logger, as it reads them.
-const PACKET_MAX: usize = 1024;
+const PACKET_MAX: usize = 3072;
 
 /// The longest mark: a verb, a name of 64 bytes and a text of 256.
 const MARK_MAX: usize = 384;
@@ -285,6 +285,11 @@ impl Pipes {
     pub(crate) fn has_news(&self) -> bool {
         let news = self.unshown > 0 || !self.marks.is_empty();
         news && self.logger.is_some() && !self.rests
+    }
+
+    /// How many pipes and marks the logger does not know yet.
+    pub(crate) fn untold(&self) -> usize {
+        self.unshown.saturating_add(self.marks.len())
     }
 
     /// Has the log of this unit say so, once its output so far is in it.

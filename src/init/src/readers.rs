@@ -20,9 +20,12 @@ pub fn write_place(record: &[u8], unit: usize) -> Option<Vec<u8>> {
 
 /// PID 1's own part of a unit's record, and the processes that it may signal.
 #[must_use]
-pub fn part(record: &[u8]) -> Option<(Vec<u8>, [i32; 2])> {
+pub fn part(record: &[u8]) -> Option<(Vec<u8>, [i32; 3])> {
     let part = Part::read(state::split(record)?.1)?;
-    Some((bytes(|to| part.write(to)), [part.launched.first, part.launched.main]))
+    Some((
+        bytes(|to| part.write(to)),
+        [part.launched.first, part.launched.main, part.launched.beside],
+    ))
 }
 
 /// The record of all, and the process that it may signal.
@@ -50,6 +53,7 @@ pub fn examples() -> Vec<Vec<u8>> {
         first_lives: true,
         main: 301,
         main_born: 8001,
+        beside: 302,
     };
     let whole = Whole {
         acting: true,
@@ -59,20 +63,24 @@ pub fn examples() -> Vec<Vec<u8>> {
         coming: NONE,
         listener: 9,
         doors: [NONE; 2],
+        probes: [NONE; 2],
         closer: 0,
         nofile: Some((1024, 4096)),
         boot_over: Some(900),
         reload_at: None,
         last_reload: 700,
+        begun: 600,
     };
-    let parts = [Some(pipe), None].map(|pipe| bytes(|to| Part { launched, pipe }.write(to)));
+    let parts =
+        [Some(pipe), None].map(|pipe| bytes(|to| Part { launched, pipe, place: 7 }.write(to)));
     let wholes = [whole, Whole { own_pipe: None, nofile: None, closer: 302, ..whole }];
     parts.into_iter().chain(wholes.map(|whole| bytes(|to| whole.write(to)))).collect()
 }
 
 fn bytes(write: impl FnOnce(&mut Record)) -> Vec<u8> {
     let mut record = Record::new();
-    let _ = record.push(0);
+    // Nothing of the core's, which is said in two bytes.
+    let _ = record.extend_from_slice(&[0; 2]);
     write(&mut record);
     record.to_vec()
 }

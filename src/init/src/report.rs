@@ -59,18 +59,28 @@ impl Log for Report {
     fn flush(&self) {}
 }
 
-fn logger(level: Level, outlets: &'static Outlets) -> Box<WriteLogger<Writer>> {
-    let bare = ConfigBuilder::new()
+/// For `ettan-init run`, which somebody looks at: warnings go to standard error.
+pub(crate) fn start_here() {
+    // It fails only when a logger is set already, and then there is one.
+    let _ = WriteLogger::init(LevelFilter::Warn, bare(), std::io::stderr());
+}
+
+/// Nothing but the text.
+fn bare() -> simplelog::Config {
+    ConfigBuilder::new()
         .set_time_level(LevelFilter::Off)
         .set_max_level(LevelFilter::Off)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)
-        .build();
+        .build()
+}
+
+fn logger(level: Level, outlets: &'static Outlets) -> Box<WriteLogger<Writer>> {
     let pace = Pace { left: BURST, filled_ms: clock::now() };
     WriteLogger::new(
         LevelFilter::Debug,
-        bare,
+        bare(),
         Writer { level, outlets, line: heapless::Vec::new(), pace },
     )
 }

@@ -1,13 +1,16 @@
 //! Goes on where the execution before this one was: takes its units and descriptors over, finds
 //! what ended or began without being written down. Never makes a second instance of anything.
 
-use crate::group::{Launched, each_pid};
+use crate::group::{COOKIE_KEY, Groups, Launched, each_pid, runs_beside};
 use crate::past::Past;
 use crate::pid1::Pid1;
 use crate::pipes::{LogPolicy, Pipes};
-use crate::state::Part;
-use ettan_core::{Ask, Event, ExitStatus, Kind, Pid, SpawnFault, State, Step, Supervisor, UnitId};
-use ettan_sys::{Errno, procfs, signals};
+use crate::probes::Probes;
+use crate::state::{NONE, Part};
+use ettan_core::{
+    Ask, Event, ExitStatus, Kind, Pid, Program, SpawnFault, State, Step, Supervisor, UnitId,
+};
+use ettan_sys::{Errno, clock, pipe, procfs, signals};
 
 /// How a process ended that nobody saw end: as the worst of ends.
 const UNSEEN: ExitStatus = ExitStatus::Signal { signal: signals::KILL, core: false };
@@ -20,6 +23,13 @@ pub(crate) fn pipes(past: &mut Past) -> Pipes {
     let logger = past.take(whole.logger);
     let doors = whole.doors.map(|number| past.take(number));
     Pipes::again(ends, &record, logger, doors)
+}
+
+/// The prober's socket, and that of sd_notify.
+pub(crate) fn probes(past: &mut Past) -> Probes {
+    let [prober, notify] = past.whole().map_or([NONE; 2], |whole| whole.probes);
+    let (prober, notify) = (past.take(prober), past.take(notify));
+    Probes::new(notify, prober)
 }
 
 /// The units as they were, if there was an execution before and its records are whole.
@@ -54,6 +64,7 @@ impl Pid1 {
                 self.pipes.take_over(*unit, &owner.unwrap_or_default(), ends, record);
             }
         }
+        self.take_places_over(parts);
         self.closer = Pid::new(whole.closer);
         self.reload_at = whole.reload_at.map(ettan_core::Millis);
         self.last_reload = ettan_core::Millis(whole.last_reload);
@@ -65,6 +76,7 @@ impl Pid1 {
         let catalog = table.as_ref().map(|table| table as &dyn ettan_core::Catalog);
         self.supervisor.restored(self.now, catalog, whole.acting);
         self.answer_spawns();
+        self.answer_preparations();
         self.reap_all();
         self.miss_the_vanished();
         self.feed(Event::Tick);
@@ -74,6 +86,24 @@ impl Pid1 {
         }
         self.save(false);
         log::info!("{} units taken over", parts.len());
+    }
+
+    /// Who prepared a unit's place goes on, and tells us.
+    fn take_places_over(&mut self, parts: &[(UnitId, Part)]) {
+        for (unit, part) in parts.iter().filter(|(_, part)| part.place != NONE) {
+            // A hook prepares beside the program; at most one of the two does.
+            let pid = self
+                .supervisor
+                .view(*unit)
+                .and_then(|view| view.hook.map_or_else(|| view.state.pid(), |hook| hook.pid));
+            // A number that stands for something else by now is no end of a pipe to read from.
+            let report = self.past.take(part.place).filter(|report| {
+                pipe::identity(report).is_ok() && pipe::is_write_end(report) == Ok(false)
+            });
+            if let (Some(pid), Some(report)) = (pid, report) {
+                self.places.put(*unit, pid, report);
+            }
+        }
     }
 
     /// The records are lost: what our helpers were doing is done anew, what runs in a unit's
@@ -92,14 +122,27 @@ impl Pid1 {
     /// Starts under way when the records were written: each has happened, or has not. A child
     /// that was born has been executed since, so that its cookie or its cgroup shows.
     fn answer_spawns(&mut self) {
-        let waiting: Vec<UnitId> =
-            self.supervisor.units().filter(|id| self.supervisor.awaits_spawn(*id)).collect();
-        for unit in waiting {
+        let awaited = |id| self.supervisor.awaits_spawn(id).map(|what| (id, what));
+        let waiting: Vec<(UnitId, Program)> = self.supervisor.units().filter_map(awaited).collect();
+        if !waiting.is_empty() {
+            await_executions();
+        }
+        for (unit, what) in waiting {
+            if let Program::Hook(..) = what {
+                let event = self.answer_hook(unit, what);
+                self.feed(event);
+                continue;
+            }
             let is_helper = self.supervisor.unit(unit).is_some_and(|unit| unit.builtin);
-            let found = self.first_member(unit).or_else(|| self.child_with_cookie(unit));
+            // What an earlier run has left may be older than what was started.
+            let alone = !self.supervisor.spares(unit);
+            let found = self
+                .first_member(unit)
+                .filter(|_| alone)
+                .or_else(|| self.child_with(|groups, pid| groups.has_cookie(unit, pid)));
             let event = match found {
-                Some(pid) if is_helper => {
-                    // What it was given is lost: it starts again, with new sockets.
+                Some(pid) if is_helper || is_in_stage(pid.raw()) => {
+                    // What it was given is lost: it starts again, with new sockets and pipes.
                     let _ = ettan_sys::process::kill(pid.raw(), signals::KILL);
                     Event::SpawnFailed { unit, fault: AGAIN }
                 }
@@ -114,13 +157,45 @@ impl Pid1 {
         }
     }
 
-    /// Our child that the unit's last launch made.
-    fn child_with_cookie(&self, unit: UnitId) -> Option<Pid> {
+    /// Whoever prepared a unit's place had said that it is done, and a fault came before that was
+    /// written down: the program runs, or never will.
+    fn answer_preparations(&mut self) {
+        let enters = |unit: &UnitId| self.supervisor.is_entering(*unit);
+        let units: Vec<UnitId> = self.supervisor.units().filter(enters).collect();
+        for unit in units {
+            let view = self.supervisor.view(unit);
+            let pid = view.and_then(|v| v.hook.map_or_else(|| v.state.pid(), |hook| hook.pid));
+            let Some(pid) = pid.filter(|pid| !self.places.holds(unit, *pid)) else { continue };
+            if is_in_stage(pid.raw()) {
+                // Nobody would hear what it says; its end is heard.
+                let _ = ettan_sys::process::kill(pid.raw(), signals::KILL);
+            } else {
+                self.feed(Event::Spawned { unit, pid });
+            }
+        }
+    }
+
+    /// A hook's cookie is its own: the program, which may run beside it, has another.
+    fn answer_hook(&mut self, unit: UnitId, what: Program) -> Event<'static> {
+        let Some(pid) = self.child_with(|groups, pid| groups.has_cookie_of(unit, what, pid)) else {
+            return Event::SpawnFailed { unit, fault: AGAIN };
+        };
+        if runs_beside(what) {
+            self.groups.remember_beside(unit, pid);
+        } else {
+            let cookie = self.groups.launched(unit).cookie;
+            self.groups.remember(unit, Launched { cookie, ..launched(pid) });
+        }
+        Event::Spawned { unit, pid }
+    }
+
+    /// Our oldest child that `is_its`.
+    fn child_with(&self, is_its: impl Fn(&Groups, i32) -> bool) -> Option<Pid> {
         let mut oldest: Option<(u64, Pid)> = None;
         each_pid(|pid| {
             let Some(stat) = procfs::stat(pid).filter(|stat| stat.ppid == 1) else { return };
-            let is_its = !stat.is_zombie() && self.groups.has_cookie(unit, pid);
-            if is_its
+            if !stat.is_zombie()
+                && is_its(&self.groups, pid)
                 && let Some(pid) = Pid::new(pid)
                 && oldest.is_none_or(|(born, _)| stat.start_time < born)
             {
@@ -152,12 +227,21 @@ impl Pid1 {
     fn miss_the_vanished(&mut self) {
         let units: Vec<UnitId> = self.supervisor.units().collect();
         for unit in units {
-            let Some(pid) = self.supervisor.view(unit).and_then(|view| view.state.pid()) else {
-                continue;
-            };
-            if self.is_still(unit, pid) {
-                continue;
+            let Some(view) = self.supervisor.view(unit) else { continue };
+            let hook = view.hook.and_then(|hook| hook.pid);
+            for pid in [view.state.pid(), hook].into_iter().flatten() {
+                self.miss(unit, pid);
             }
+        }
+    }
+
+    /// Tells of the end of a process that is gone.
+    fn miss(&mut self, unit: UnitId, pid: Pid) {
+        // A child that was not reaped is there, and after an execution that was asked for
+        // everything reaped was written down.
+        let launched = self.groups.launched(unit);
+        let is_child = launched.first == pid.raw() && launched.first_lives;
+        if !(self.past.asked_for && is_child || self.is_still(unit, pid)) {
             let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
             let status = match self.past.held {
                 Some((held, status)) if held == pid => status,
@@ -166,8 +250,8 @@ impl Pid1 {
                     UNSEEN
                 }
             };
-            self.groups.forget_first(unit, pid);
-            self.feed(Event::Exited { pid, status });
+            self.groups.forget_reaped(unit, pid);
+            self.tell_end(Some(unit), pid, status);
         }
     }
 
@@ -190,10 +274,15 @@ impl Pid1 {
                 || self.groups.is_member(&self.supervisor, unit, pid.raw()))
     }
 
+    /// Whether something of a unit whose record was lost runs, and is taken over.
+    pub(crate) fn adoptable(&self, unit: UnitId) -> bool {
+        self.past.adopts && !self.past.met.contains(&unit) && self.first_member(unit).is_some()
+    }
+
     /// A start of a unit whose record was lost: what already runs of it is taken over, or ended
     /// first. None: nothing runs, it may start.
     pub(crate) fn adopt(&mut self, unit: UnitId) -> Option<Result<Pid, SpawnFault>> {
-        if !self.past.adopts {
+        if !self.past.adopts || self.past.met.contains(&unit) {
             return None;
         }
         let policy = self.supervisor.unit(unit).filter(|unit| !unit.builtin)?;
@@ -205,6 +294,7 @@ impl Pid1 {
             output = output.or(ettan_sys::procfs::output_of(pid));
         });
         if members == 0 {
+            self.meet(unit);
             return None;
         }
         let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
@@ -214,6 +304,9 @@ impl Pid1 {
             return Some(Err(AGAIN));
         };
         log::warn!("{name}: process {} was found running and is kept", pid.raw());
+        self.meet(unit);
+        // What it would say of being ready it has said.
+        self.probes.begin(unit, true);
         let is_launcher = kind == Kind::Forking;
         self.groups.remember(
             unit,
@@ -235,6 +328,14 @@ impl Pid1 {
         Some(Ok(pid))
     }
 
+    /// Whatever is of the unit from now on was started by us.
+    fn meet(&mut self, unit: UnitId) {
+        // Its memory is taken at boot, for all units there can be.
+        if self.past.met.len() < ettan_core::MAX_UNITS {
+            self.past.met.push(unit);
+        }
+    }
+
     /// The end of a launcher that was found gone: what follows an adopted forking unit's start.
     pub(crate) fn end_of_launcher(&mut self) -> Option<Event<'static>> {
         let pid = self.past.launched.take()?;
@@ -251,7 +352,8 @@ impl Pid1 {
             let is_down =
                 self.supervisor.view(unit).is_some_and(|view| view.goal == ettan_core::Goal::Down);
             let is_service = self.supervisor.unit(unit).is_some_and(|unit| !unit.builtin);
-            if is_down && is_service && self.first_member(unit).is_some() {
+            let is_lost = !self.past.met.contains(&unit);
+            if is_down && is_service && is_lost && self.first_member(unit).is_some() {
                 self.feed(Event::Ask { unit, ask: Ask::Start });
             }
         }
@@ -264,32 +366,67 @@ const AGAIN: SpawnFault = SpawnFault { step: Step::Fork, errno: Errno::AGAIN.raw
 /// What can be known of a launch whose record was lost.
 fn launched(pid: Pid) -> Launched {
     let born = procfs::stat(pid.raw()).map_or(0, |stat| stat.start_time);
-    Launched { cookie: 0, born, first: pid.raw(), first_lives: true, main: 0, main_born: 0 }
+    Launched {
+        cookie: 0,
+        born,
+        first: pid.raw(),
+        first_lives: true,
+        main: 0,
+        main_born: 0,
+        beside: 0,
+    }
 }
 
 /// Started by Ettan, or by something that Ettan started.
 fn is_launched(pid: i32) -> bool {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"ETTAN_COOKIE="))
+    procfs::first_environment_begins(pid, COOKIE_KEY) == Some(true)
+}
+
+/// Has not executed the unit's program yet.
+fn is_in_stage(pid: i32) -> bool {
+    procfs::command_begins(pid, b"ettan-init\0enter\0")
+}
+
+/// How long a child may show neither environment nor arguments, milliseconds.
+const EXECUTING_MS: u32 = 50;
+
+/// The kernel lets PID 1 go on in the middle of its child's execve(2), when the old memory is let
+/// go of; until the new one is laid out, the child has no environment that anybody could look at.
+/// Some program may have been executed without any: so there is an end to the waiting.
+fn await_executions() {
+    for _ in 0..EXECUTING_MS {
+        let mut is_executing = false;
+        each_pid(|pid| {
+            let is_child = |stat: procfs::Stat| stat.ppid == 1 && !stat.is_zombie();
+            is_executing |= procfs::stat(pid).is_some_and(is_child)
+                && procfs::first_environment_has(pid, COOKIE_KEY).is_none();
+        });
+        if !is_executing {
+            return;
+        }
+        clock::pause(1);
+    }
 }
 
 /// A helper that is to be there once; the logger ends by itself when it has written everything.
 fn is_helper(pid: i32) -> bool {
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let is_child = procfs::stat(pid).is_some_and(|stat| stat.ppid == 1);
-    is_child
-        && [&b"ettan-init\0load"[..], b"ettan-init\0watch"].iter().any(|h| command.starts_with(h))
+    let helpers = [&b"ettan-init\0load"[..], b"ettan-init\0watch", b"ettan-init\0probe"];
+    procfs::stat(pid).is_some_and(|stat| stat.ppid == 1)
+        && helpers.iter().any(|start| procfs::command_begins(pid, start))
 }
 
 /// Whether the unit is being looked for, or moved, by what its state says.
 pub(crate) fn known_main(supervisor: &Supervisor, unit: UnitId) -> Option<Pid> {
     match supervisor.view(unit)?.state {
-        State::Up { pid, .. } => pid,
+        State::Finishing { pid, .. } | State::Up { pid, .. } => pid,
         State::Down
+        | State::Preparing { .. }
         | State::Starting { .. }
         | State::Seeking { .. }
+        | State::Awaiting { .. }
         | State::Stopping { .. }
         | State::Sweeping { .. }
+        | State::Cleaning { .. }
         | State::Backoff { .. }
         | State::Failed => None,
     }

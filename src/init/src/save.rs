@@ -41,7 +41,8 @@ impl Pid1 {
         };
         let mut record = state::begin(&core, length);
         let launched = self.groups.launched(id);
-        Part { launched, pipe: self.pipes.record(id) }.write(&mut record);
+        let (pipe, report) = (self.pipes.record(id), self.places.record(id));
+        Part { launched, pipe, place: report }.write(&mut record);
         memory.write(place, &record)
     }
 
@@ -74,6 +75,7 @@ impl Pid1 {
             own_pipe: self.pipes.own_record(),
             logger: number(self.pipes.logger()),
             doors: self.pipes.doors().map(number),
+            probes: [self.probes.prober(), self.probes.notify()].map(number),
             table: number(self.tables.former()),
             coming: number(self.tables.coming()),
             listener: number(self.control.listener()),
@@ -82,6 +84,7 @@ impl Pid1 {
             boot_over: self.control.boot_over(),
             reload_at: self.reload_at.map(|Millis(at)| at),
             last_reload: self.last_reload.0,
+            begun: self.past.begun_ms,
         }
         .write(&mut record);
         if record != self.past.last_whole

@@ -332,7 +332,7 @@ impl Seek {
     /// No file, and no process of the unit that could still write one: it died during its start.
     fn nobody_can_write_it(&self, view: &View<'_>) -> Verdict {
         let mut left = false;
-        let looked = view.groups.each_member(view.supervisor, self.unit, |_| left = true);
+        let looked = self.each_of_this_run(view, |_| left = true);
         if left || !looked { Verdict::NotYet } else { Verdict::Lost(None) }
     }
 
@@ -357,14 +357,28 @@ impl Seek {
     fn only_survivor(&self, view: &View<'_>) -> Option<Pid> {
         let mut count = 0_u32;
         let mut last = None;
-        let looked = view.groups.each_member(view.supervisor, self.unit, |pid| {
+        let looked = self.each_of_this_run(view, |(pid, stat)| {
             // A worker's parent is its master; the master's parent, once the launcher is gone, is us.
-            if procfs::stat(pid).is_some_and(|stat| stat.ppid == 1 && !stat.is_zombie()) {
+            if stat.ppid == 1 && !stat.is_zombie() {
                 count = count.saturating_add(1);
                 last = Pid::new(pid);
             }
         });
         last.filter(|_| looked && count == 1)
+    }
+
+    /// The unit's processes but those that a stop before this start has spared.
+    fn each_of_this_run(
+        &self,
+        view: &View<'_>,
+        mut found: impl FnMut((i32, procfs::Stat)),
+    ) -> bool {
+        let born = view.groups.launched(self.unit).born;
+        view.groups.each_member(view.supervisor, self.unit, |pid| {
+            if let Some(stat) = procfs::stat(pid).filter(|stat| stat.start_time >= born) {
+                found((pid, stat));
+            }
+        })
     }
 
     fn wait(&mut self, now: Millis) {

@@ -32,6 +32,8 @@ pub(crate) struct Whole {
     pub(crate) logger: i32,
     /// /dev/log and /dev/kmsg.
     pub(crate) doors: [i32; 2],
+    /// The prober's socket, and that of sd_notify.
+    pub(crate) probes: [i32; 2],
     pub(crate) table: i32,
     pub(crate) coming: i32,
     pub(crate) listener: i32,
@@ -43,6 +45,8 @@ pub(crate) struct Whole {
     pub(crate) boot_over: Option<u64>,
     pub(crate) reload_at: Option<u64>,
     pub(crate) last_reload: u64,
+    /// When the first execution of PID 1 began.
+    pub(crate) begun: u64,
 }
 
 /// What concerns one unit.
@@ -50,6 +54,8 @@ pub(crate) struct Whole {
 pub(crate) struct Part {
     pub(crate) launched: Launched,
     pub(crate) pipe: Option<PipeRecord>,
+    /// The pipe of the process that prepares its place, or `NONE`.
+    pub(crate) place: i32,
 }
 
 /// An end that is being dealt with, as one number; never 0.
@@ -78,22 +84,23 @@ pub(crate) fn begin(core: &[u8; RECORD_MAX], length: usize) -> Record {
     let mut record = Record::new();
     let core = core.get(..length).unwrap_or_default();
     // All of it fits: see the test.
-    let _ = record.push(u8::try_from(core.len()).unwrap_or(0));
+    let length = u16::try_from(core.len()).unwrap_or(0);
+    let _ = record.extend_from_slice(&length.to_le_bytes());
     let _ = record.extend_from_slice(core);
     record
 }
 
 /// The core's bytes, and ours.
 pub(crate) fn split(record: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = record.split_first()?;
-    rest.split_at_checked(usize::from(*length))
+    let (length, rest) = record.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }
 
 impl Whole {
     pub(crate) fn write(&self, to: &mut Record) {
         flag(to, self.acting);
         pipe(to, self.own_pipe);
-        for number in self.doors.into_iter().chain([
+        for number in self.doors.into_iter().chain(self.probes).chain([
             self.logger,
             self.table,
             self.coming,
@@ -105,7 +112,7 @@ impl Whole {
         flag(to, self.nofile.is_some());
         let (soft, hard) = self.nofile.unwrap_or_default();
         let ends = [self.boot_over, self.reload_at].map(|at| at.unwrap_or(u64::MAX));
-        for number in [soft, hard].into_iter().chain(ends).chain([self.last_reload]) {
+        for number in [soft, hard].into_iter().chain(ends).chain([self.last_reload, self.begun]) {
             let _ = to.extend_from_slice(&number.to_le_bytes());
         }
     }
@@ -116,6 +123,7 @@ impl Whole {
             acting: from.flag()?,
             own_pipe: from.pipe()?,
             doors: [from.i32()?, from.i32()?],
+            probes: [from.i32()?, from.i32()?],
             logger: from.i32()?,
             table: from.i32()?,
             coming: from.i32()?,
@@ -129,6 +137,7 @@ impl Whole {
             boot_over: Some(from.u64()?).filter(|at| *at != u64::MAX),
             reload_at: Some(from.u64()?).filter(|at| *at != u64::MAX),
             last_reload: from.u64()?,
+            begun: from.u64()?,
         };
         (from.0.is_empty() && is_sane(whole.closer)).then_some(whole)
     }
@@ -136,24 +145,26 @@ impl Whole {
 
 impl Part {
     pub(crate) fn write(&self, to: &mut Record) {
-        let Launched { cookie, born, first, first_lives, main, main_born } = self.launched;
+        let Launched { cookie, born, first, first_lives, main, main_born, beside } = self.launched;
         for number in [cookie, born, main_born] {
             let _ = to.extend_from_slice(&number.to_le_bytes());
         }
-        for number in [first, main] {
+        for number in [first, main, beside] {
             let _ = to.extend_from_slice(&number.to_le_bytes());
         }
         flag(to, first_lives);
         pipe(to, self.pipe);
+        let _ = to.extend_from_slice(&self.place.to_le_bytes());
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut from = Take(bytes);
         let (cookie, born, main_born) = (from.u64()?, from.u64()?, from.u64()?);
-        let (first, main) = (from.i32()?, from.i32()?);
-        let launched = Launched { cookie, born, first, first_lives: from.flag()?, main, main_born };
-        let part = Self { launched, pipe: from.pipe()? };
-        (from.0.is_empty() && is_sane(first) && is_sane(main)).then_some(part)
+        let (first, main, beside) = (from.i32()?, from.i32()?, from.i32()?);
+        let first_lives = from.flag()?;
+        let launched = Launched { cookie, born, first, first_lives, main, main_born, beside };
+        let part = Self { launched, pipe: from.pipe()?, place: from.i32()? };
+        (from.0.is_empty() && [first, main, beside].into_iter().all(is_sane)).then_some(part)
     }
 }
 
@@ -243,6 +254,7 @@ mod tests {
             own_pipe: Some(PIPE),
             logger: 12,
             doors: [13, NONE],
+            probes: [14, 15],
             table: NONE,
             coming: 40,
             listener: 9,
@@ -251,6 +263,7 @@ mod tests {
             boot_over: Some(77),
             reload_at: None,
             last_reload: 3,
+            begun: 2,
         };
         let mut record = begin(&[7; RECORD_MAX], 64);
         whole.write(&mut record);
@@ -261,13 +274,20 @@ mod tests {
         for end in 0..ours.len() {
             assert_eq!(Whole::read(&ours[..end]), None);
         }
-        let launched =
-            Launched { cookie: 1, born: 2, first: 3, first_lives: true, main: 4, main_born: 5 };
+        let launched = Launched {
+            cookie: 1,
+            born: 2,
+            first: 3,
+            first_lives: true,
+            main: 4,
+            main_born: 5,
+            beside: 6,
+        };
         let mut record = begin(&[7; RECORD_MAX], RECORD_MAX);
-        Part { launched, pipe: Some(PIPE) }.write(&mut record);
+        Part { launched, pipe: Some(PIPE), place: 7 }.write(&mut record);
         assert!(!record.is_full());
         let part = Part::read(split(&record).unwrap().1).unwrap();
-        assert_eq!((part.launched.main_born, part.pipe), (5, Some(PIPE)));
+        assert_eq!((part.launched.main_born, part.pipe, part.place), (5, Some(PIPE), 7));
     }
 
     #[test]
@@ -289,10 +309,17 @@ mod tests {
     #[test]
     fn a_process_that_must_never_be_signalled_is_damage() {
         for first in [-1, 1, i32::MIN] {
-            let launched =
-                Launched { cookie: 1, born: 2, first, first_lives: true, main: 0, main_born: 0 };
+            let launched = Launched {
+                cookie: 1,
+                born: 2,
+                first,
+                first_lives: true,
+                main: 0,
+                main_born: 0,
+                beside: 0,
+            };
             let mut record = Record::new();
-            Part { launched, pipe: None }.write(&mut record);
+            Part { launched, pipe: None, place: NONE }.write(&mut record);
             assert!(Part::read(&record).is_none(), "{first}");
         }
     }

@@ -2,8 +2,10 @@
 
 use crate::degraded::Feature;
 use crate::pid1::{Pid1, token};
+use crate::places::Outcome;
+use crate::start::fault_of;
 use crate::state;
-use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power, State};
+use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power, State, UnitId};
 use ettan_sys::Errno;
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
@@ -74,6 +76,13 @@ impl Pid1 {
             token::INOTIFY => self.read_changes(),
             // Written to at the end of the turn.
             token::LOGGER => {}
+            token::PROBER => self.hear_prober(),
+            place if place & token::PLACES != 0 => {
+                let unit = u16::try_from(place & !token::PLACES).ok().map(UnitId);
+                if let Some(unit) = unit.filter(|unit| self.places.is_over(*unit)) {
+                    self.prepared(unit);
+                }
+            }
             _ => self.serve(ready),
         }
     }
@@ -109,6 +118,7 @@ impl Pid1 {
                 signals::CHLD => self.reap(),
                 signals::HUP => {
                     self.mend_control();
+                    self.mend_notify();
                     self.reload();
                 }
                 signals::USR1 => self.shut_down(Power::Halt, false),
@@ -166,10 +176,39 @@ impl Pid1 {
         }
     }
 
+    /// The process that prepares the unit's place has executed the program, or can say no more.
+    pub(crate) fn prepared(&mut self, unit: UnitId) {
+        self.work = true;
+        let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
+        if let Some((pid, Outcome::Executed)) = self.places.close(unit, name, self.epoll.as_ref()) {
+            self.feed(Event::Spawned { unit, pid });
+        }
+    }
+
+    /// A process has ended; of one that prepared a place, why it executes nothing.
+    pub(crate) fn tell_end(&mut self, unit: Option<UnitId>, pid: Pid, status: ExitStatus) {
+        if let Some(unit) = self.places.unit_of(pid) {
+            self.prepared(unit);
+        }
+        match (unit, self.places.fault_of(pid)) {
+            (Some(unit), Some(fault)) => {
+                self.feed(Event::SpawnFailed { unit, fault: fault_of(fault) });
+            }
+            (_, _) => self.feed(Event::Exited { pid, status }),
+        }
+    }
+
     fn tell_exited(&mut self, pid: Pid, status: ExitStatus) {
         let unit = self.supervisor.unit_of(pid);
+        if unit.is_some() {
+            // Nobody else will ever learn of it: a fault before it is written down takes it along.
+            reexec::hold(state::held(pid, status));
+        }
         match unit {
-            Some(unit) => self.groups.forget_first(unit, pid),
+            Some(unit) => {
+                self.inherit(unit, pid);
+                self.groups.forget_reaped(unit, pid);
+            }
             None => self.seekers.remember_reaped(pid, status),
         }
         self.check_ended(pid, status);
@@ -183,11 +222,7 @@ impl Pid1 {
             // Before the next loader, which may follow at once, gets a table of its own.
             self.tables.finish(status == ExitStatus::Code(0));
         }
-        if unit.is_some() {
-            // Nobody else will ever learn of it: a fault before it is written down takes it along.
-            reexec::hold(state::held(pid, status));
-        }
-        self.feed(Event::Exited { pid, status });
+        self.tell_end(unit, pid, status);
         if unit.is_some() && self.supervisor.has_changed() {
             self.save(true);
         }
@@ -221,6 +256,7 @@ impl Pid1 {
         let Some(table) = self.tables.table() else { return Ok(false) };
         self.supervisor.load(self.now, &table);
         self.pipes.renew(&self.supervisor, &self.tables);
+        self.probes.note_all();
         let units = ettan_core::Catalog::len(&table);
         let messages = table.diagnostics().count();
         if messages > 0 {
@@ -234,6 +270,7 @@ impl Pid1 {
             .units()
             .any(|id| self.supervisor.unit(id).is_some_and(|unit| unit.autostart && !unit.builtin));
         self.drain();
+        self.mind_prober();
         self.start_what_runs();
         if let Some(builtins) = self.builtins {
             let ask = if nothing_starts {
@@ -309,21 +346,32 @@ impl Pid1 {
             self.work = true;
             let Some(event) = found else { continue };
             if let Event::MainFound { unit, pid } = event {
-                self.groups.remember_main(unit, pid);
+                self.remember_main(unit, pid);
             }
             self.feed(event);
+        }
+    }
+
+    /// What the core is about to be told. It goes on with the one it knows where that is ending.
+    pub(crate) fn remember_main(&mut self, unit: UnitId, pid: Pid) {
+        let ends = self.supervisor.view(unit).is_some_and(|view| {
+            matches!(view.state, State::Stopping { pid: Some(_), .. } | State::Sweeping { .. })
+        });
+        if !ends {
+            self.groups.remember_main(unit, pid);
         }
     }
 
     /// The processes that shutdown leaves alone until the end.
     pub(crate) fn spared(&self) -> heapless::Vec<Pid, 8> {
         let main_of = |id| self.supervisor.view(id).and_then(|view| view.state.pid());
-        let builtins = self.builtins.map_or([None; 2], |b| [main_of(b.logger), main_of(b.watcher)]);
+        let builtins =
+            self.builtins.map_or([None; 3], |b| [b.logger, b.watcher, b.prober].map(main_of));
         builtins.into_iter().chain([self.closer]).flatten().collect()
     }
 }
 
-fn status_of(status: Status) -> ExitStatus {
+pub(crate) fn status_of(status: Status) -> ExitStatus {
     match status {
         Status::Code(code) => ExitStatus::Code(code),
         Status::Signal { signal, core } => ExitStatus::Signal { signal, core },

@@ -132,6 +132,9 @@ impl Pid1 {
         let Upgrade::Ready(file) = core::mem::replace(&mut self.upgrade, Upgrade::None) else {
             return;
         };
+        if self.past.behind {
+            return self.refuse_upgrade(&why(format_args!("the state cannot be written down")));
+        }
         crate::report::flush();
         let errno = reexec::upgrade(file);
         self.refuse_upgrade(&why(format_args!("cannot be executed: {}", Cause(errno))));
@@ -223,6 +226,7 @@ impl Pid1 {
             envp: &Strings::new(),
             fds: &fds,
             tty_path: None,
+            tty_fds: [true; 3],
             identity: None,
             working_directory: None,
             umask: 0o022,

@@ -3,7 +3,7 @@
 
 use crate::report::Cause;
 use core::fmt::{self, Display, Formatter};
-use ettan_core::{Millis, Power};
+use ettan_core::{Millis, Name, Power};
 use ettan_sys::watchdog::Watchdog;
 use ettan_sys::{Errno, host};
 use ettan_wire::Text;
@@ -76,10 +76,12 @@ pub(crate) struct Report {
 }
 
 /// Why it is not fed, or not as it should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Trouble {
     /// Its reset is the last way to a restart.
     RebootRefused,
+    /// This unit, without which the machine is of no use, is not well, and was.
+    Critical(Name),
     /// The device itself.
     Device(Errno),
 }
@@ -88,6 +90,7 @@ impl Display for Trouble {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::RebootRefused => f.write_str("not fed: the kernel refuses to restart"),
+            Self::Critical(name) => write!(f, "not fed: {name} is not well"),
             Self::Device(errno) => write!(f, "cannot be fed: {}", Cause(*errno)),
         }
     }
@@ -155,7 +158,7 @@ impl<D: Device> Keeper<D> {
         log::info!("hardware watchdog {}: a PID 1 that hangs is reset after {timeout_s} s", &*name);
         self.state =
             State::Armed(Armed { device, timeout_ms, fed_at: now, feed_at: now, trouble: None });
-        self.feed(now);
+        self.feed(now, None);
     }
 
     /// When there is something to do.
@@ -168,33 +171,31 @@ impl<D: Device> Keeper<D> {
     }
 
     /// A turn of the loop has come to its end, in which every source was looked at: nothing else
-    /// feeds.
-    pub(crate) fn turned(&mut self, now: Millis) {
+    /// feeds. `hopeless`: the unit for whose sake the machine should be reset.
+    pub(crate) fn turned(&mut self, now: Millis, hopeless: impl FnOnce() -> Option<Name>) {
         match &self.state {
             State::Missing { look_at, pause_ms, .. } if *look_at <= now => {
                 let pause_ms = pause_ms.saturating_mul(2).min(LOOK_AGAIN_MAX_MS);
                 self.look(now, pause_ms);
             }
-            State::Armed(armed) if armed.feed_at <= now => self.feed(now),
+            State::Armed(armed) if armed.feed_at <= now => self.feed(now, hopeless()),
             State::Left(_) | State::Missing { .. } | State::Armed(_) | State::Disarmed => {}
         }
     }
 
     /// The one place that says no.
-    fn why_not(&self) -> Option<Trouble> {
-        self.reboot_refused.then_some(Trouble::RebootRefused)
+    fn why_not(&self, hopeless: Option<Name>) -> Option<Trouble> {
+        self.reboot_refused.then_some(Trouble::RebootRefused).or(hopeless.map(Trouble::Critical))
     }
 
-    fn feed(&mut self, now: Millis) {
-        let why_not = self.why_not();
+    fn feed(&mut self, now: Millis, hopeless: Option<Name>) {
+        let why_not = self.why_not(hopeless);
         let State::Armed(armed) = &mut self.state else { return };
         let trouble = why_not.or_else(|| armed.device.feed().err().map(Trouble::Device));
-        match trouble {
+        match &trouble {
             None => armed.fed_at = now,
-            Some(trouble) if armed.trouble != Some(trouble) => {
-                log::error!("hardware watchdog {trouble}");
-            }
-            Some(_) => {}
+            Some(_) if armed.trouble == trouble => {}
+            Some(trouble) => log::error!("hardware watchdog {trouble}"),
         }
         armed.trouble = trouble;
         armed.feed_at = now.after(armed.timeout_ms / FEEDS);
@@ -252,7 +253,7 @@ impl<D: Device> Keeper<D> {
                 facts.identity = armed.device.identity();
                 facts.timeout_ms = armed.timeout_ms;
                 facts.fed_ms = armed.fed_at.0;
-                if let Some(trouble) = armed.trouble {
+                if let Some(trouble) = &armed.trouble {
                     facts.trouble = Text::format(format_args!("{trouble}"));
                 }
             }

@@ -112,9 +112,9 @@ fn f3_11_it_is_fed_at_once_and_at_a_third_of_its_time_out() {
     let mut keeper = keeper(pi());
     assert_eq!(fed(), 1);
     assert_eq!(keeper.next_deadline(), Some(Millis(6_000)));
-    keeper.turned(Millis(5_999));
+    keeper.turned(Millis(5_999), || None);
     assert_eq!(fed(), 1);
-    keeper.turned(Millis(6_000));
+    keeper.turned(Millis(6_000), || None);
     assert_eq!(fed(), 2);
     assert_eq!(keeper.facts().unwrap().fed_ms, 6_000);
     assert_eq!(keeper.next_deadline(), Some(Millis(11_000)));
@@ -128,14 +128,14 @@ fn f3_11_a_device_that_comes_later_is_found_and_one_that_never_comes_costs_littl
         let mut now = keeper.next_deadline().unwrap();
         assert_eq!(now, Millis(2_000));
         while now < Millis(3_600_000) {
-            keeper.turned(now);
+            keeper.turned(now, || None);
             now = keeper.next_deadline().unwrap();
             looks += 1;
         }
         assert!(looks < 25, "{looks} looks in an hour");
         assert!(!trouble(&keeper).is_empty());
         driver(|driver| driver.missing = None);
-        keeper.turned(now);
+        keeper.turned(now, || None);
         assert_eq!(trouble(&keeper), "");
         assert_eq!(timeout_ms(&keeper), 15_000);
     }
@@ -156,7 +156,7 @@ fn f3_11_a_broken_device_is_told_and_tried_again() {
     let mut keeper = keeper(Driver { broken: true, ..pi() });
     assert!(trouble(&keeper).contains("input/output error"), "{}", trouble(&keeper));
     driver(|driver| driver.broken = false);
-    keeper.turned(Millis(6_000));
+    keeper.turned(Millis(6_000), || None);
     assert_eq!(trouble(&keeper), "");
 }
 
@@ -187,8 +187,18 @@ fn f8_5_a_restart_that_is_refused_is_left_to_the_watchdog() {
     let before = fed();
     keeper.before(Power::Reboot, Millis(3_000));
     for now in [8_000, 13_000, 18_000] {
-        keeper.turned(Millis(now));
+        keeper.turned(Millis(now), || None);
     }
     assert_eq!(fed(), before);
     assert!(trouble(&keeper).contains("refuses to restart"));
+}
+
+#[test]
+fn it_is_not_fed_while_a_critical_unit_has_no_hope() {
+    let mut keeper = keeper(pi());
+    keeper.turned(Millis(6_000), || Some("web".try_into().unwrap()));
+    assert_eq!((fed(), trouble(&keeper).as_str()), (1, "not fed: web is not well"));
+    // It came back in time.
+    keeper.turned(Millis(11_000), || None);
+    assert_eq!((fed(), trouble(&keeper).as_str()), (2, ""));
 }

@@ -13,16 +13,21 @@ macro_rules! complain {
     }};
 }
 
+mod alert;
 mod clock;
+pub mod held;
 mod keep;
 mod kernel;
 mod ledger;
 pub mod note;
 mod packet;
 mod page;
+mod plain;
 mod rate;
 pub mod readers;
 pub mod record;
+mod route;
+mod router;
 mod sender;
 mod serve;
 mod stage;
@@ -30,6 +35,7 @@ mod stamp;
 mod store;
 mod syslog;
 
+use std::ffi::CString;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -69,7 +75,8 @@ fn run() -> Result<End, ettan_sys::Errno> {
     let control = pipe::inherited(CONTROL)?;
     let signals = signals::block_these(&SIGNALS)?;
     let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
-    serve(Path::new(ROOT), control.as_fd(), Some(signals), &mut buffers)
+    let pid_1 = CString::new(ettan_wire::SOCKET).map_err(|_| ettan_sys::Errno::INVAL)?;
+    serve(Path::new(ROOT), &pid_1, control.as_fd(), Some(signals), &mut buffers)
 }
 
 /// A time in milliseconds since 1970 as `2026-11-21T01:02:03.456Z`.

@@ -2,13 +2,14 @@
 //! stands there. Written by the keeper; read by the next logger and by the `ettan` command.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use ettan_sys::clock;
+
+use crate::plain::{self, Access};
 
 /// The name of the note, in the log's directory in memory.
 const NAME: &str = ".disk";
@@ -32,8 +33,8 @@ pub struct Note {
     pub place: Option<Place>,
     /// Bytes written to the disk since `day_ms`.
     pub today_bytes: u64,
-    /// When that day began, in milliseconds since boot.
-    pub day_ms: u64,
+    /// When that day began, in milliseconds since boot; less than 0 for a former boot.
+    pub day_ms: i64,
     /// Bytes written to the disk since boot.
     pub total_bytes: u64,
     /// What memory let go of before the disk had it, since boot.
@@ -65,7 +66,7 @@ impl Note {
     /// The note of the log in this directory in memory; none where there is no copy on disk.
     #[must_use]
     pub fn read(directory: &Path) -> Option<Self> {
-        fs::read(directory.join(NAME)).ok().map(|text| Self::parse(&String::from_utf8_lossy(&text)))
+        read(directory, NAME).ok().map(|text| Self::parse(&text))
     }
 
     /// What is not there is 0 or none.
@@ -86,7 +87,7 @@ impl Note {
             directory: word("directory").map(PathBuf::from).unwrap_or_default(),
             place: place(),
             today_bytes: or_none("today"),
-            day_ms: or_none("day-ms"),
+            day_ms: word("day-ms").and_then(|day| day.parse().ok()).unwrap_or(0),
             total_bytes: or_none("total"),
             lost_bytes: or_none("lost-bytes"),
             lost_lines: or_none("lost-lines"),
@@ -124,13 +125,14 @@ impl Note {
 
     /// Writes it over the one before.
     pub(crate) fn write(&self, directory: &Path) {
-        let _ = write(&directory.join(NAME), &self.text());
+        let _ = write(directory, NAME, &self.text());
     }
 
     /// What was written to the disk in the day that it is now.
     #[must_use]
     pub fn today(&self) -> u64 {
-        let over = clock::now().saturating_sub(self.day_ms) >= DAY_MS;
+        let now = i64::try_from(clock::now()).unwrap_or(i64::MAX);
+        let over = now.saturating_sub(self.day_ms) >= DAY_MS.cast_signed();
         if over { 0 } else { self.today_bytes }
     }
 }
@@ -138,20 +140,25 @@ impl Note {
 /// Says that what was asked for up to this time (milliseconds since boot) was brought to the
 /// disks, as far as they took it.
 pub(crate) fn say_flushed(root: &Path, asked_ms: u64) {
-    let _ = write(&root.join(FLUSHED), format!("{asked_ms:020}\n").as_bytes());
+    let _ = write(root, FLUSHED, format!("{asked_ms:020}\n").as_bytes());
 }
 
 /// Up to when what was asked for was brought to the disks, in milliseconds since boot; 0 before
 /// the first time.
 #[must_use]
 pub fn flushed_ms(root: &Path) -> u64 {
-    let text = fs::read_to_string(root.join(FLUSHED)).unwrap_or_default();
+    let text = read(root, FLUSHED).unwrap_or_default();
     text.trim().parse().unwrap_or(0)
 }
 
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let file = fs::File::options().write(true).create(true).truncate(false).open(path)?;
-    file.write_all_at(text, 0)
+fn read(directory: &Path, name: &str) -> io::Result<String> {
+    let mut text = Vec::with_capacity(BYTES);
+    plain::open(directory, name, Access::Read)?.take(BYTES as u64).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn write(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    plain::make(directory, name, Access::Write, 0o644)?.write_all_at(text, 0)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::record::Stamps;
 
 /// The longest packet, in bytes; a longer one is refused whole.
-pub(crate) const MAX_PACKET: usize = 1024;
+pub(crate) const MAX_PACKET: usize = 3072;
 
 /// The longest unit name, in bytes.
 const MAX_NAME: usize = 64;
@@ -19,6 +19,8 @@ pub(crate) enum Packet<'a> {
         limits: Limits,
         /// Whether and where it is kept on a disk too.
         keep: Keep<'a>,
+        /// Which of its lines go to which further logs: words for [`crate::route::read`].
+        routes: &'a str,
     },
     /// Nothing new is to come: log what is left until the pipe ends.
     Close {
@@ -104,6 +106,8 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
     let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
     match verb {
         "open" => {
+            let (rest, routes) = rest.split_at(rest.find(" route=").unwrap_or(rest.len()));
+            crate::route::read(routes)?;
             let mut words = rest.split_ascii_whitespace();
             let name = name(words.next()?)?;
             let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
@@ -126,7 +130,7 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
                     _ => return None,
                 }
             }
-            Some(Packet::Open { name, limits, keep })
+            Some(Packet::Open { name, limits, keep, routes })
         }
         "syslog" if rest.is_empty() => Some(Packet::Syslog),
         "kernel" if rest.is_empty() => Some(Packet::Kernel),
@@ -141,7 +145,7 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
 }
 
 /// A name becomes a directory, so only what cannot lead out of its parent is one.
-fn name(word: &str) -> Option<&str> {
+pub(crate) fn name(word: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:@\\+".contains(&byte);
     let fits = !word.is_empty() && word.len() <= MAX_NAME && !word.starts_with('.');
     (fits && word.bytes().all(plain)).then_some(word)
@@ -156,11 +160,14 @@ mod tests {
         let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
         assert_eq!(
             read(b"open web 4096 3"),
-            Some(Packet::Open { name: "web", limits, keep: Keep::default() })
+            Some(Packet::Open { name: "web", limits, keep: Keep::default(), routes: "" })
         );
         let limits = Limits { stamps: Stamps::Tai64n, ..limits };
         let packet = b"open web 4096 3 stamps=tai64n";
-        assert_eq!(read(packet), Some(Packet::Open { name: "web", limits, keep: Keep::default() }));
+        assert_eq!(
+            read(packet),
+            Some(Packet::Open { name: "web", limits, keep: Keep::default(), routes: "" })
+        );
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
         assert_eq!(
             read(b"mark web ended\n"),
@@ -175,7 +182,7 @@ mod tests {
         let limits = Limits { max_size_bytes: 1, max_files: 1, ..Limits::default() };
         assert_eq!(
             read(b"open web 0 0"),
-            Some(Packet::Open { name: "web", limits, keep: Keep::default() })
+            Some(Packet::Open { name: "web", limits, keep: Keep::default(), routes: "" })
         );
     }
 

@@ -21,7 +21,10 @@ use crate::packet::MAX_PACKET;
 const NAME: &str = ".stage";
 
 /// What the file begins with, so that nothing else is taken for it. Its last byte is the format.
-const MAGIC: [u8; 8] = *b"ettan-s\x01";
+const MAGIC: [u8; 8] = *b"ettan-s\x02";
+
+/// The format before: the same, but that all is for the unit's own log, where ours has a 0.
+const FORMER_MAGIC: [u8; 8] = *b"ettan-s\x01";
 
 /// Where output begins. What is before fits one page of memory, which is written whole or not at
 /// all.
@@ -43,6 +46,9 @@ struct Intent {
     size: u64,
     /// Its length after.
     new_size: u64,
+    /// Which of the logs that the stage is for: 0 is the unit's own, then come its routes. Those
+    /// before have all of it.
+    target: u64,
 }
 
 /// The one stage of a logger.
@@ -66,6 +72,21 @@ pub(crate) struct Left {
 }
 
 impl Left {
+    /// Which of the logs that the stage is for was being written.
+    pub(crate) fn target(&self) -> u64 {
+        self.write.target
+    }
+
+    /// The write that it speaks of has been done.
+    pub(crate) fn is_done(&self) -> bool {
+        self.write.to > 0 && self.write.from == self.write.to
+    }
+
+    /// How much of what was for this log is in it.
+    pub(crate) fn from(&self) -> u64 {
+        self.write.from
+    }
+
     /// Settles with one file of the log whether the write happened, and undoes half of one. None
     /// if it is not the file that was written to.
     pub(crate) fn settle(&mut self, file: &File) -> io::Result<Option<()>> {
@@ -111,14 +132,22 @@ impl Stage {
         (self.filled > 0).then_some(Left { owner, write })
     }
 
-    /// Puts what was left, as far as it is in no log yet, into the buffer.
+    /// Puts what was left into the buffer, all of it, and goes on where the other logger was.
     pub(crate) fn take_up(&mut self, left: &Left, into: &mut [u8]) -> io::Result<usize> {
         let Some(file) = &self.file else { return Ok(0) };
-        self.intent = Intent { from: left.write.from, to: left.write.from, ..Intent::default() };
-        let length = self.filled.saturating_sub(self.intent.from);
-        let length = usize::try_from(length).unwrap_or(usize::MAX).min(into.len());
-        file.read_exact_at(&mut into[..length], DATA_AT + self.intent.from)?;
+        let Intent { from, target, .. } = left.write;
+        self.intent = Intent { from, to: from, target, ..Intent::default() };
+        let length = usize::try_from(self.filled).unwrap_or(usize::MAX).min(into.len());
+        file.read_exact_at(&mut into[..length], DATA_AT)?;
         Ok(length)
+    }
+
+    /// What is in the stage goes to the log of this number now; those before have it.
+    pub(crate) fn turn_to(&mut self, target: u64) {
+        if self.filled > 0 {
+            self.intent = Intent { target, ..Intent::default() };
+            self.note();
+        }
     }
 
     /// Takes from the pipe what is there, at most a buffer, and gives it out as well; 0 at its end.
@@ -144,13 +173,14 @@ impl Stage {
     }
 
     /// Notes that a file of this number and size is about to get longer by `length`, of which the
-    /// next `bytes` of the stage are part.
+    /// next `bytes` of what the stage has for it are part.
     pub(crate) fn intend(&mut self, inode: u64, size: u64, length: u64, bytes: u64) {
         if self.filled == 0 {
             return;
         }
-        let from = self.intent.to;
-        self.intent = Intent { from, to: from + bytes, inode, size, new_size: size + length };
+        let Intent { to: from, target, .. } = self.intent;
+        let (to, new_size) = (from + bytes, size + length);
+        self.intent = Intent { from, to, inode, size, new_size, target };
         self.note();
     }
 
@@ -158,7 +188,8 @@ impl Stage {
     pub(crate) fn skip(&mut self, bytes: u64) {
         if self.filled > 0 && bytes > 0 {
             let to = self.intent.to + bytes;
-            self.intent = Intent { from: to, to, ..Intent::default() };
+            let target = self.intent.target;
+            self.intent = Intent { from: to, to, target, ..Intent::default() };
             self.note();
         }
     }
@@ -166,7 +197,8 @@ impl Stage {
     /// The write that was intended has been done.
     pub(crate) fn settle(&mut self) {
         if self.intent.inode != 0 {
-            self.intent = Intent { from: self.intent.to, to: self.intent.to, ..Intent::default() };
+            let Intent { to, target, .. } = self.intent;
+            self.intent = Intent { from: to, to, target, ..Intent::default() };
             self.note();
         }
     }
@@ -226,11 +258,12 @@ impl Stage {
 }
 
 impl Intent {
-    const BYTES: usize = 40;
+    const BYTES: usize = 48;
 
     fn bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
-        let numbers = [self.from, self.to, self.inode, self.size, self.new_size];
+        let Intent { from, to, inode, size, new_size, target } = self;
+        let numbers = [from, to, inode, size, new_size, target];
         for (to, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
             *to = number.to_le_bytes();
         }
@@ -238,7 +271,7 @@ impl Intent {
     }
 
     fn read(head: &[u8]) -> Option<Self> {
-        if head.get(..8)? != MAGIC {
+        if ![&MAGIC[..], &FORMER_MAGIC].contains(&head.get(..8)?) {
             return None;
         }
         let mut numbers =
@@ -250,6 +283,7 @@ impl Intent {
             inode: next()?,
             size: next()?,
             new_size: next()?,
+            target: next()?,
         })
     }
 }

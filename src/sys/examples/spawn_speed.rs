@@ -30,6 +30,7 @@ fn main() {
             working_directory: None,
             umask: 0o022,
             tty_path: None,
+            tty_fds: [true; 3],
             fds: &fds,
             cgroup: group.as_ref().filter(|_| grouped).map(AsFd::as_fd),
             oom_score_adj: 0,

@@ -76,7 +76,13 @@ impl Tree {
     /// cgroup v2 tree, or where we may not make groups. What is missing is told to [`kernel`].
     #[must_use]
     pub fn find(base: &CStr) -> Option<Self> {
-        let found = Self::look(base);
+        Self::beside(process::own_pid(), base)
+    }
+
+    /// As [`Tree::find`], below the group that process `pid` is in.
+    #[must_use]
+    pub fn beside(pid: i32, base: &CStr) -> Option<Self> {
+        let found = Self::look(pid, base);
         match &found {
             None => kernel::lacks(Feature::Cgroups),
             Some(tree) => {
@@ -92,9 +98,9 @@ impl Tree {
         found
     }
 
-    fn look(base: &CStr) -> Option<Self> {
+    fn look(pid: i32, base: &CStr) -> Option<Self> {
         let root = PLACES.into_iter().find_map(open_tree)?;
-        let here = own_group(&root).unwrap_or(root);
+        let here = group_of(pid, &root).unwrap_or(root);
         make(here.as_fd(), base).ok().map(|dir| Self { dir })
     }
 
@@ -309,9 +315,9 @@ fn open_tree(path: &CStr) -> Option<OwnedFd> {
 }
 
 /// The group this process is in, if it is inside what we see of the tree.
-fn own_group(root: &OwnedFd) -> Option<OwnedFd> {
+fn group_of(pid: i32, root: &OwnedFd) -> Option<OwnedFd> {
     let mut buffer = [0_u8; OWN_PATH];
-    let path = crate::procfs::cgroup_of(process::own_pid(), &mut buffer)?;
+    let path = crate::procfs::cgroup_of(pid, &mut buffer)?;
     let relative = path.strip_prefix(b"/")?;
     if relative.is_empty() || relative.split(|&byte| byte == b'/').any(|part| part == b"..") {
         return None;

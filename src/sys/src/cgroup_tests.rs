@@ -23,7 +23,7 @@ fn clean_up(tree: Tree, base: &CStr) {
 /// Removes what [`Tree::find`] made.
 pub(crate) fn remove_for_test(base: &CStr) {
     let root = PLACES.into_iter().find_map(open_tree).unwrap();
-    let here = own_group(&root).unwrap_or(root);
+    let here = group_of(process::own_pid(), &root).unwrap_or(root);
     remove_dir(here.as_fd(), base).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Reads clocks. Sets none.
+//! Reads clocks, and sets the one on the wall.
 
 use rustix::time::ClockId;
 
@@ -8,6 +8,19 @@ use rustix::time::ClockId;
 pub fn now() -> u64 {
     let (seconds, nanoseconds) = read(ClockId::Boottime);
     u64::try_from(seconds).unwrap_or(0).saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
+}
+
+/// What [`now`] showed when `CLOCK_MONOTONIC`, which stands still in a suspend, was at so many
+/// microseconds; never earlier than it was. One that is still to come is now.
+#[must_use]
+pub fn of_monotonic(microseconds: u64) -> u64 {
+    let since_boot = |clock| {
+        let (seconds, nanoseconds) = read(clock);
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1_000)
+    };
+    let ago = since_boot(ClockId::Monotonic).saturating_sub(microseconds);
+    since_boot(ClockId::Boottime).saturating_sub(ago) / 1_000
 }
 
 /// Hundredths of a second since boot: the unit of `/proc/PID/stat` (`USER_HZ` is 100 on every
@@ -22,6 +35,29 @@ pub fn now_ticks() -> u64 {
 pub fn wall() -> i64 {
     let (seconds, nanoseconds) = read(ClockId::Realtime);
     seconds.saturating_mul(1000).saturating_add_unsigned(nanoseconds / 1_000_000)
+}
+
+/// Sets the wall clock to this second since 1970. Timers and [`now`] go on as before.
+///
+/// # Errors
+/// EPERM; EINVAL for a time that the kernel has no room for.
+pub fn set_wall(second: i64) -> crate::Result<()> {
+    let time = rustix::time::Timespec { tv_sec: second, tv_nsec: 0 };
+    rustix::time::clock_settime(ClockId::Realtime, time)
+}
+
+/// Whether something keeps the wall clock right (NTP, as the kernel was told). None where a filter
+/// forbids to ask.
+#[must_use]
+pub fn is_synchronised() -> Option<bool> {
+    /// `TIME_ERROR` of adjtimex(2), the same everywhere.
+    const UNSYNCHRONISED: libc::c_long = 5;
+    // Larger than any struct timex, so that it fits whatever the C library thinks of it. All zero
+    // asks and changes nothing.
+    let mut room = [0_u64; 64];
+    // SAFETY: the kernel reads and writes a struct timex of at most 208 bytes there.
+    let state = unsafe { libc::syscall(libc::SYS_adjtimex, room.as_mut_ptr()) };
+    (state >= 0).then_some(state != UNSYNCHRONISED)
 }
 
 /// A moment in local time.

@@ -8,6 +8,9 @@ use rustix::fs::{Mode, OFlags};
 /// The longest name Linux takes.
 pub const MAX_HOSTNAME: usize = 64;
 
+/// For open(2): reads and writes go to the disk, past the kernel's cache. Not every file system can.
+pub const O_DIRECT: i32 = OFlags::DIRECT.bits().cast_signed();
+
 /// Names the machine.
 ///
 /// # Errors
@@ -36,13 +39,21 @@ pub fn kernel_command_line(buffer: &mut [u8]) -> Result<&[u8]> {
     read_file(c"/proc/cmdline", buffer).map(<[u8]>::trim_ascii)
 }
 
-/// Whether this word stands in a kernel's command line, before a `--` (what follows is init's).
+/// The words of a kernel's command line before a `--` (what follows is init's).
+fn words(command_line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    command_line.split(u8::is_ascii_whitespace).take_while(|&found| found != b"--")
+}
+
+/// Whether this word stands in a kernel's command line.
 #[must_use]
 pub fn has_word(command_line: &[u8], word: &[u8]) -> bool {
-    command_line
-        .split(u8::is_ascii_whitespace)
-        .take_while(|&found| found != b"--")
-        .any(|found| found == word)
+    words(command_line).any(|found| found == word)
+}
+
+/// What follows `key` in the first word of a kernel's command line that begins with it.
+#[must_use]
+pub fn value_of<'a>(command_line: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    words(command_line).find_map(|found| found.strip_prefix(key))
 }
 
 /// Has the kernel restart the machine so many seconds after a panic; 0 leaves it dead.
@@ -110,6 +121,8 @@ mod tests {
         assert!(!has_word(line, b"quiet"));
         assert!(!has_word(line, b"root"));
         assert!(!has_word(b"", b"single"));
+        assert_eq!(value_of(line, b"root="), Some(&b"/dev/mmcblk0p2"[..]));
+        assert_eq!(value_of(line, b"nothing="), None);
     }
 
     #[test]

@@ -65,6 +65,22 @@ impl Inotify {
         inotify::add_watch(&self.fd, path, ALL).map(Watch)
     }
 
+    /// Watches which names there are in a directory: made, moved, removed. What is written into the
+    /// files is no change. The same directory again gives the same watch.
+    ///
+    /// # Errors
+    /// As for [`Self::watch_directory`].
+    pub fn watch_names(&self, path: &CStr) -> Result<Watch> {
+        const NAMES: WatchFlags = WatchFlags::CREATE
+            .union(WatchFlags::MOVED_TO)
+            .union(WatchFlags::MOVED_FROM)
+            .union(WatchFlags::DELETE)
+            .union(WatchFlags::DELETE_SELF)
+            .union(WatchFlags::MOVE_SELF)
+            .union(WatchFlags::ONLYDIR);
+        inotify::add_watch(&self.fd, path, NAMES).map(Watch)
+    }
+
     /// Stops watching.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ pub enum Feature {
     Signalfd,
     /// execveat of an open file.
     Execveat,
+    /// Mounts that only one service sees.
+    OwnMounts,
+    /// A network that only one service sees.
+    OwnNetwork,
 }
 
 /// What there is to say of a feature.
@@ -49,7 +53,7 @@ pub struct About {
 }
 
 /// All of them. What PID 1 uses and is not here, Linux 4.9 has and every configuration too.
-pub const FEATURES: [About; 10] = [
+pub const FEATURES: [About; 12] = [
     About {
         feature: Feature::Clone3,
         name: "clone3",
@@ -110,6 +114,18 @@ pub const FEATURES: [About; 10] = [
         since: "3.19",
         instead: "a new execution goes by /proc/self/fd",
     },
+    About {
+        feature: Feature::OwnMounts,
+        name: "mount namespaces",
+        since: "2.4.19",
+        instead: "private-tmp, protect-system and read-write-paths are left out",
+    },
+    About {
+        feature: Feature::OwnNetwork,
+        name: "network namespaces",
+        since: "2.6.29",
+        instead: "private-network is left out",
+    },
 ];
 
 /// One bit for each that is missing, and one that says that somebody asked.
@@ -128,7 +144,8 @@ pub fn lacks(feature: Feature) {
     MISSING.fetch_or(bit(feature), Ordering::Relaxed);
 }
 
-/// Asks the kernel for each system call. The cgroup tree is looked at when it is found.
+/// Asks the kernel for each system call. The cgroup tree is looked at when it is found, and of
+/// namespaces a service tells that needs them.
 fn probe() {
     let found = [
         (Feature::Clone3, has_clone3()),
@@ -189,6 +206,8 @@ const fn bit(feature: Feature) -> u32 {
         Feature::Memfd => 1 << 7,
         Feature::Signalfd => 1 << 8,
         Feature::Execveat => 1 << 9,
+        Feature::OwnMounts => 1 << 10,
+        Feature::OwnNetwork => 1 << 11,
     }
 }
 

@@ -1,14 +1,21 @@
 //! This process's own limits, and what its children must not inherit of them.
 
-use crate::raw::retry;
+use crate::raw::{check, retry};
 use crate::{Errno, Result};
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::{Mutex, PoisonError};
 
 /// What the limit on descriptors was before we raised it; children get it back.
 static BOOT_NOFILE: Mutex<Option<Rlimit>> = Mutex::new(None);
+
+/// We come before others for a processor; children do not.
+static HURRIES: AtomicBool = AtomicBool::new(false);
+
+/// Linux has so many resources with a limit, numbered from 0.
+const RESOURCES: u32 = 16;
 
 /// Our own score, or `UNKNOWN` until somebody looked.
 static OOM_SCORE_ADJ: AtomicI32 = AtomicI32::new(UNKNOWN);
@@ -40,6 +47,24 @@ pub fn raise_nofile(wanted: u64) -> Result<u64> {
     Ok(now.current.unwrap_or(u64::MAX))
 }
 
+/// Gets a processor before others do: `nice` is below 0. Children without a `nice` of their own get 0.
+///
+/// # Errors
+/// EACCES without the right to.
+pub fn hurry(nice: i8) -> Result<()> {
+    rustix::process::setpriority_process(None, i32::from(nice))?;
+    HURRIES.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// In a child: no hurry any more.
+pub(crate) fn calm_down() {
+    if HURRIES.load(Ordering::Relaxed) {
+        // Nobody is refused to be nicer.
+        let _ = rustix::process::setpriority_process(None, 0);
+    }
+}
+
 /// Lets this process have so much address space, and so many seconds of a processor, and no
 /// more: for a helper that reads what it does not know the size of. Past the first it cannot
 /// allocate, past the second it is killed (XCPU).
@@ -50,6 +75,26 @@ pub fn confine(memory_bytes: u64, cpu_seconds: u64) -> Result<()> {
     let both = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::As, both(memory_bytes))?;
     setrlimit(Resource::Cpu, both(cpu_seconds))
+}
+
+/// Gives this process the limits that process `pid` has, but for that on descriptors, which a
+/// supervisor raises for itself.
+///
+/// # Errors
+/// ESRCH, EPERM.
+pub fn take_from(pid: i32) -> Result<()> {
+    // C libraries differ in the type of these numbers.
+    let is_nofile = |number: &u32| i64::from(*number) == i64::from(libc::RLIMIT_NOFILE);
+    for number in (0..RESOURCES).filter(|number| !is_nofile(number)) {
+        let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+        // SAFETY: nothing is set; what is found fits where the last pointer says.
+        let found =
+            unsafe { libc::prlimit(pid, number as _, core::ptr::null(), limit.as_mut_ptr()) };
+        check(found.into())?;
+        // SAFETY: it reads what the call before has filled.
+        check(unsafe { libc::setrlimit(number as _, limit.as_ptr()) }.into())?;
+    }
+    Ok(())
 }
 
 /// Sets our own out-of-memory score, -1000 (never killed) to 1000. Children get what their plan

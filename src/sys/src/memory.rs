@@ -163,6 +163,21 @@ pub fn length(fd: impl AsFd) -> Result<u64> {
     Ok(u64::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0))
 }
 
+/// Where at or after `at` something was written, as far as the kernel knows; None: nowhere. What
+/// lies before it reads as zeros.
+///
+/// # Errors
+/// None are known.
+pub fn next_data(fd: impl AsFd, at: u64) -> Result<Option<u64>> {
+    match rustix::fs::seek(fd, rustix::fs::SeekFrom::Data(at)) {
+        Ok(begins) => Ok(Some(begins)),
+        Err(Errno::NXIO) => Ok(None),
+        // A file system that does not know.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(at)),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Reads at a place; less than asked for at the end only.
 ///
 /// # Errors
@@ -197,6 +212,19 @@ mod tests {
         let map = map_sealed(&fd).unwrap();
         drop(fd);
         assert_eq!(map.bytes(), [7; 100_000]);
+    }
+
+    #[test]
+    fn what_was_never_written_is_known() {
+        let fd = memfd_create(c"ettan-test").unwrap();
+        fix_length(&fd, 1 << 20).unwrap();
+        assert_eq!(next_data(&fd, 0), Ok(None));
+        write_at(&fd, b"x", 300_000).unwrap();
+        let begins = next_data(&fd, 0).unwrap().unwrap();
+        assert!(begins > 0 && begins <= 300_000, "{begins}");
+        assert_eq!(next_data(&fd, 300_000), Ok(Some(300_000)));
+        assert_eq!(next_data(&fd, 1 << 19), Ok(None));
+        assert_eq!(next_data(&fd, 1 << 21), Ok(None));
     }
 
     #[test]

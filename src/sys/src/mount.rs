@@ -149,6 +149,17 @@ pub fn remount_rw(target: &CStr) -> Result<()> {
     retry(|| rustix::mount::mount_remount(target, kept, c""))
 }
 
+/// What is mounted or unmounted from now on shows in the mount namespaces that are made of this one
+/// too: what is unmounted here is then used nowhere.
+///
+/// # Errors
+/// EPERM.
+pub fn make_shared() -> Result<()> {
+    use rustix::mount::MountPropagationFlags;
+    let flags = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c"/", flags)
+}
+
 /// Keeps what we mount from showing up elsewhere, and the other way round. For tests in a mount
 /// namespace of their own.
 ///

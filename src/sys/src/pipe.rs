@@ -23,6 +23,30 @@ pub fn pipe() -> Result<Pipe> {
     Ok(Pipe { read, write })
 }
 
+/// Makes a pipe with a name, for its owner only. One that is there already stays.
+///
+/// # Errors
+/// ENOENT without the directory, EROFS, ENOSPC.
+pub fn make_named(path: &core::ffi::CStr) -> Result<()> {
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    match rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0) {
+        Ok(()) | Err(crate::Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Both ends of a pipe with a name at once: opening it waits for nobody, nor does reading or
+/// writing.
+///
+/// # Errors
+/// ENOENT, EMFILE; EINVAL when it is no pipe.
+pub fn open_named(path: &core::ffi::CStr) -> Result<OwnedFd> {
+    use rustix::fs::OFlags;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let end = retry(|| rustix::fs::open(path, flags, rustix::fs::Mode::empty()))?;
+    identity(&end).map(|_| end)
+}
+
 /// Which pipe this is an end of: the same number for both ends.
 ///
 /// # Errors
@@ -109,6 +133,14 @@ pub fn inherited(number: u8) -> Result<OwnedFd> {
     // SAFETY: it is lent to one call, which answers EBADF for a number that is not open; and no
     // u8 is the one forbidden number, -1.
     duplicate(unsafe { rustix::fd::BorrowedFd::borrow_raw(i32::from(number)) })
+}
+
+/// What is open at `number` does not reach a program that is executed. Nothing happens when nothing
+/// is.
+pub fn close_on_exec(number: u8) {
+    // SAFETY: as above; a flag is set and nothing is closed here.
+    let fd = unsafe { rustix::fd::BorrowedFd::borrow_raw(i32::from(number)) };
+    let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ impl Epoll {
         Ok(Self { fd: epoll::create(CreateFlags::CLOEXEC)? })
     }
 
-    /// Adds `source`. It leaves the set by itself when its last copy is closed.
+    /// Adds `source`. It leaves the set by itself when its last copy is closed: a child that was
+    /// forked may hold one until it has executed, so [`Epoll::remove`] comes before closing.
     ///
     /// # Errors
     /// EEXIST, ENOMEM, ENOSPC (`fs.epoll.max_user_watches`), EPERM (a regular file).

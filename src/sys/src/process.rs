@@ -37,18 +37,6 @@ pub fn kill_group(group: i32, signal: u8) -> Result<()> {
     check(unsafe { libc::kill(group.saturating_neg(), i32::from(signal)) }.into()).map(drop)
 }
 
-/// Sends a signal to every process but ourselves that we may signal: the end of the machine.
-///
-/// # Errors
-/// EPERM unless we are process 1; ESRCH when there is nobody.
-pub fn kill_everybody(signal: u8) -> Result<()> {
-    if own_pid() != 1 || signal == 0 {
-        return Err(Errno::PERM);
-    }
-    // SAFETY: no memory is involved.
-    check(unsafe { libc::kill(-1, i32::from(signal)) }.into()).map(drop)
-}
-
 /// Whether a process of this number is there: alive, or a zombie.
 #[must_use]
 pub fn exists(pid: i32) -> bool {
@@ -126,7 +114,6 @@ mod tests {
             assert_eq!(kill_group(group, TERM), Err(Errno::INVAL));
         }
         assert_eq!(kill(own_pid(), 0), Err(Errno::INVAL));
-        assert_eq!(kill_everybody(TERM), Err(Errno::PERM));
     }
 
     #[test]

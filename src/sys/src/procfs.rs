@@ -4,6 +4,7 @@
 use crate::raw::retry;
 use crate::{OwnedFd, Result};
 use core::mem::MaybeUninit;
+use rustix::fd::AsRawFd;
 use rustix::fs::{Mode, OFlags, RawDir};
 
 /// Bytes read of a stat line: 52 fields of at most 20 digits, and a name of at most 64 bytes.
@@ -105,8 +106,27 @@ pub fn output_of(pid: i32) -> Option<u64> {
 /// zombie, a kernel thread, one that is executing just now (look again).
 #[must_use]
 pub fn first_environment_has(pid: i32, entry: &[u8]) -> Option<bool> {
+    search_environment(pid, Search::new(entry)?)
+}
+
+/// As [`first_environment_has`], for an entry that begins so.
+#[must_use]
+pub fn first_environment_begins(pid: i32, start: &[u8]) -> Option<bool> {
+    search_environment(pid, Search { is_start: true, ..Search::new(start)? })
+}
+
+/// Whether its arguments, each ended by NUL, begin with these bytes, at most [`MAX_ENTRY`]. False
+/// when they cannot be read.
+#[must_use]
+pub fn command_begins(pid: i32, start: &[u8]) -> bool {
+    let mut buffer = [0_u8; MAX_ENTRY];
+    let room = buffer.get_mut(..start.len());
+    let Some((file, room)) = open(pid, "cmdline").ok().zip(room) else { return false };
+    read_up_to(&file, room) == Some(start)
+}
+
+fn search_environment(pid: i32, mut search: Search<'_>) -> Option<bool> {
     let file = open(pid, "environ").ok()?;
-    let mut search = Search::new(entry)?;
     let mut chunk = [0_u8; ENVIRONMENT_CHUNK];
     let mut total = 0_usize;
     while total < ENVIRONMENT_BYTES {
@@ -158,6 +178,22 @@ pub fn pids() -> Result<Pids> {
     Ok(Pids { dir, batch: [0; ENTRIES], len: 0, at: 0 })
 }
 
+/// The descriptors that we have open, what looks for them left out. None without /proc, and when not
+/// all could be listed.
+#[must_use]
+pub fn own_descriptors() -> Option<Vec<i32>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = retry(|| rustix::fs::open(c"/proc/self/fd", flags, Mode::empty())).ok()?;
+    let mut buffer = [MaybeUninit::<u8>::uninit(); ENTRY_BYTES];
+    let mut entries = RawDir::new(&dir, &mut buffer);
+    let mut numbers = Vec::new();
+    while let Some(entry) = entries.next() {
+        numbers.extend(signed(entry.ok()?.file_name().to_bytes()));
+    }
+    numbers.retain(|number| *number != dir.as_raw_fd());
+    Some(numbers)
+}
+
 /// Goes through /proc, a batch of entries at a time.
 #[derive(Debug)]
 pub struct Pids {
@@ -207,6 +243,8 @@ impl Pids {
 #[derive(Clone, Debug)]
 pub struct Search<'a> {
     entry: &'a [u8],
+    /// What follows does not matter.
+    is_start: bool,
     /// How many bytes of the present entry agreed so far; none once one did not.
     agreed: Option<usize>,
 }
@@ -215,7 +253,11 @@ impl<'a> Search<'a> {
     /// None for an entry that is empty or longer than [`MAX_ENTRY`].
     #[must_use]
     pub fn new(entry: &'a [u8]) -> Option<Self> {
-        (!entry.is_empty() && entry.len() <= MAX_ENTRY).then_some(Self { entry, agreed: Some(0) })
+        (!entry.is_empty() && entry.len() <= MAX_ENTRY).then_some(Self {
+            entry,
+            is_start: false,
+            agreed: Some(0),
+        })
     }
 
     /// True once the entry has been seen whole.
@@ -225,6 +267,9 @@ impl<'a> Search<'a> {
                 let found = self.end();
                 self.agreed = Some(0);
                 return found;
+            }
+            if self.is_start && self.end() {
+                return true;
             }
             self.agreed = self
                 .agreed

@@ -98,9 +98,20 @@ fn the_first_environment_is_searched_for_whole_entries() {
         assert_eq!(has(part), Some(false), "{part}");
     }
     assert_eq!(has(""), None);
+    let begins = |start: &str| first_environment_begins(pid, start.as_bytes());
+    for start in ["ETTAN_COOKIE=", entry, "A_LONG_ONE=xxx", "Z=las", "Z=last"] {
+        assert_eq!(begins(start), Some(true), "{start}");
+    }
+    for start in ["TTAN_COOKIE=", "Z=lastly", "x", "\0"] {
+        assert_eq!(begins(start), Some(false), "{start}");
+    }
+    assert!(command_begins(pid, b"/bin/cat\0") && command_begins(pid, b"/bin/c"));
+    assert!(!command_begins(pid, b"bin/cat") && !command_begins(pid, b"/bin/cat\0x"));
     drop(child.stdin.take());
     child.wait().unwrap();
     assert_eq!(has(entry), None);
+    assert_eq!(begins(entry), None);
+    assert!(!command_begins(pid, b"/bin/cat"));
 }
 
 #[test]
@@ -112,6 +123,16 @@ fn an_entry_across_chunks_is_found() {
         assert!(search.feed(front) || search.feed(back), "{cut}");
         let mut search = Search::new(b"COOKIE=ab").unwrap();
         assert!(!search.feed(front) && !search.feed(back) && !search.end(), "{cut}");
+    }
+}
+
+#[test]
+fn our_own_descriptors_are_listed() {
+    let files: Vec<_> = (0..300).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+    let numbers = own_descriptors().unwrap();
+    for file in &files {
+        let number = file.as_raw_fd();
+        assert_eq!(numbers.iter().filter(|&&found| found == number).count(), 1, "{number}");
     }
 }
 

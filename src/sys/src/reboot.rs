@@ -1,6 +1,8 @@
 //! Ends the machine. Decides neither when nor how.
 
+use crate::raw::check;
 use crate::{Errno, Result, process};
+use core::ffi::CStr;
 use rustix::fs::{Mode, OFlags};
 use rustix::system::RebootCommand;
 
@@ -26,6 +28,29 @@ pub fn reboot(ending: Ending) -> Result<()> {
         Ending::PowerOff => RebootCommand::PowerOff,
         Ending::Halt => RebootCommand::Halt,
     })
+}
+
+/// The longest word for the firmware, with its NUL: what reboot(2) takes.
+pub const WORD_MAX: usize = 256;
+
+/// Starts again with a word for the firmware, which what runs then may ask for (reboot(2),
+/// `LINUX_REBOOT_CMD_RESTART2`). A Raspberry Pi's takes `0 tryboot`, others ignore it.
+///
+/// # Errors
+/// As [`reboot`].
+pub fn restart_with(word: &CStr) -> Result<()> {
+    only_process_1()?;
+    // SAFETY: the kernel reads the word, which ends with a NUL, and keeps no pointer.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_reboot,
+            libc::LINUX_REBOOT_MAGIC1,
+            libc::LINUX_REBOOT_MAGIC2,
+            libc::LINUX_REBOOT_CMD_RESTART2,
+            word.as_ptr(),
+        )
+    };
+    check(done).map(drop)
 }
 
 /// Makes Ctrl-Alt-Del a signal (INT) to process 1 instead of an instant restart. Fine where
@@ -75,6 +100,7 @@ mod tests {
     #[test]
     fn f7_11_who_is_not_process_1_cannot_reboot() {
         assert_eq!(reboot(Ending::Restart), Err(Errno::PERM));
+        assert_eq!(restart_with(c"0 tryboot"), Err(Errno::PERM));
         assert_eq!(catch_ctrl_alt_del(), Err(Errno::PERM));
         assert_eq!(reboot_by_sysrq(), Err(Errno::PERM));
         assert_eq!(sync_by_sysrq(), Err(Errno::PERM));

@@ -40,6 +40,10 @@ const USUAL_PATH: &CStr = c"/sbin/init";
 /// The stack for faults. 64 KiB: what the kernel saves of the largest processors is 12 KiB.
 const STACK_BYTES: usize = 64 * 1024;
 
+/// So long a new program has to be in service: ten times what a Pi Zero under load needs, and less
+/// than a hardware watchdog waits.
+const TRIAL_S: i64 = 10;
+
 /// Between two attempts when execve itself fails (ENOMEM): nothing better is left to do.
 const PAUSE_MS: i64 = 100;
 
@@ -90,21 +94,23 @@ impl Inherited {
     #[must_use]
     pub fn find() -> Option<Self> {
         note::look()?;
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let limit = i32::try_from(limit.current.unwrap_or(4096).min(65_536)).unwrap_or(4096);
-        let open = (3..limit).filter(|&number| {
+        let numbers = crate::procfs::own_descriptors().unwrap_or_else(every_number);
+        let mut open = Vec::with_capacity(numbers.len());
+        for number in numbers.into_iter().filter(|number| *number > 2) {
             // SAFETY: asks for a flag and sets it; a closed number gives EBADF. None here is -1.
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
             if rustix::io::fcntl_getfd(fd).is_err() {
-                return false;
+                continue;
             }
             // First of all: a fault is dealt with already, and must not lose it.
             keep(fd);
             let _ = rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC);
-            number != PROGRAM && number != PREVIOUS
-        });
-        // SAFETY: open, and nobody in this program owns it: it began a moment ago.
-        Some(Self(open.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()))
+            if number != PROGRAM && number != PREVIOUS {
+                // SAFETY: open, and nobody in this program owns it: it began a moment ago.
+                open.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+        Some(Self(open))
     }
 
     /// Takes out the one with this number.
@@ -124,6 +130,13 @@ impl Inherited {
     pub fn into_rest(self) -> Vec<OwnedFd> {
         self.0
     }
+}
+
+/// Every number that a descriptor may have: where there is no /proc that tells.
+fn every_number() -> Vec<i32> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let limit = i32::try_from(limit.current.unwrap_or(4096).min(65_536)).unwrap_or(4096);
+    (3..limit).collect()
 }
 
 /// Makes memory of `len` bytes for the state at its number, and opens the program's file. What
@@ -206,15 +219,30 @@ pub fn arm() -> Result<()> {
     // SAFETY: the memory is static and nobody else's.
     check(unsafe { libc::sigaltstack(&raw const stack, core::ptr::null_mut()) }.into())?;
     for signal in FAULTS {
-        // SAFETY: zeroes are a valid sigaction.
-        let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
-        action.sa_sigaction = on_fault as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-        // SAFETY: the handler is async-signal-safe and never returns.
-        check(unsafe { libc::sigaction(signal, &raw const action, core::ptr::null_mut()) }.into())?;
+        catch(signal, on_fault)?;
+    }
+    if ON_TRIAL.load(Ordering::Relaxed) {
+        catch(libc::SIGALRM, on_time_up)?;
     }
     ARMED.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+fn catch(signal: c_int, handler: Handler) -> Result<()> {
+    // SAFETY: zeroes are a valid sigaction.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESTART;
+    // SAFETY: both handlers are async-signal-safe.
+    check(unsafe { libc::sigaction(signal, &raw const action, core::ptr::null_mut()) }.into())
+        .map(drop)
+}
+
+/// What a program on trial catches besides its faults: the end of its time, as a set.
+pub(crate) fn caught_on_trial() -> u64 {
+    if ON_TRIAL.load(Ordering::Relaxed) { crate::signals::bit(libc::SIGALRM) } else { 0 }
 }
 
 /// Whether faults are caught already.
@@ -227,8 +255,8 @@ pub(crate) fn is_armed() -> bool {
 pub(crate) fn arm_early() {
     let Some(trial) = note::look() else { return };
     ON_TRIAL.store(trial == Trial::Running, Ordering::Relaxed);
-    let _ = crate::signals::unblock_faults();
     let _ = arm();
+    let _ = crate::signals::unblock_faults();
 }
 
 /// What must not be lost if the program fails right now: the next execution finds it in its
@@ -253,9 +281,11 @@ fn try_upgrade(file: BorrowedFd<'_>) -> Result<()> {
         .and_then(|()| note::set_trial(Trial::Running))
         .map(|()| {
             keep_open(true);
+            limit_trial(TRIAL_S);
             execute_file(PROGRAM);
             last()
         });
+    limit_trial(0);
     keep_open(false);
     let _ = note::set_trial(Trial::None);
     let _ = copy_to(PREVIOUS, PROGRAM);
@@ -297,6 +327,8 @@ pub fn move_to(file: impl AsFd) -> Errno {
 /// # Errors
 /// EBADF without a state.
 pub fn commit() -> Result<()> {
+    limit_trial(0);
+    let _ = crate::signals::block_again(caught_on_trial());
     ON_TRIAL.store(false, Ordering::Relaxed);
     note::set_trial(Trial::None)?;
     copy_to(PROGRAM, PREVIOUS)
@@ -307,6 +339,7 @@ pub fn commit() -> Result<()> {
 pub fn execute() -> ! {
     let program = if ON_TRIAL.load(Ordering::Relaxed) {
         let _ = note::set_trial(Trial::Reverted);
+        limit_trial(0);
         PREVIOUS
     } else {
         PROGRAM
@@ -321,6 +354,19 @@ pub fn execute() -> ! {
         // SAFETY: `pause` outlives the call.
         unsafe { libc::nanosleep(&raw const pause, core::ptr::null_mut()) };
     }
+}
+
+/// In so many seconds the kernel sends ALRM, once; 0 takes it back. The clock goes on over an
+/// execution, and means nothing to a program that does not know of it: what process 1 does not
+/// catch, the kernel does not send it.
+fn limit_trial(seconds: i64) {
+    let never = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let end = libc::itimerval {
+        it_interval: never,
+        it_value: libc::timeval { tv_sec: seconds as _, tv_usec: 0 },
+    };
+    // SAFETY: `end` outlives the call, and the value before is not asked for.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const end, core::ptr::null_mut()) };
 }
 
 /// Whether what is open stays so over the next execution.
@@ -374,6 +420,16 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void
         note::set_cause(signal.unsigned_abs() as u8, address, HELD.load(Ordering::Relaxed));
     }
     execute()
+}
+
+/// A program on trial hangs: the one before it goes on. Where the word comes from anybody but the
+/// kernel's clock, or too late, it means nothing.
+extern "C" fn on_time_up(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel gives a valid siginfo to a handler with SA_SIGINFO.
+    let is_clock = unsafe { (*info).si_code } == libc::SI_KERNEL;
+    if is_clock && ON_TRIAL.load(Ordering::Relaxed) {
+        on_fault(signal, info, context);
+    }
 }
 
 fn place(fd: OwnedFd, number: i32) -> Result<OwnedFd> {

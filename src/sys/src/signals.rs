@@ -113,15 +113,16 @@ impl AsFd for Signals {
     }
 }
 
-/// Blocks every signal but the faults of this program (SEGV, BUS, ILL, FPE, ABRT, TRAP, SYS) in
-/// this thread, and gives the descriptor they arrive on instead.
+/// Blocks every signal but the faults of this program (SEGV, BUS, ILL, FPE, ABRT, TRAP, SYS; on
+/// trial ALRM as well) in this thread, and gives the descriptor they arrive on instead.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.
 pub fn block_all() -> Result<Signals> {
     // Exactly these: after a fault its signal is still blocked (`reexec`).
-    set_mask(!FAULTS)?;
-    block(!FAULTS)
+    let signals = block(!FAULTS)?;
+    set_mask(!(FAULTS | crate::reexec::caught_on_trial()))?;
+    Ok(signals)
 }
 
 /// As [`block_all`], for the signals of `numbers` only.
@@ -134,7 +135,12 @@ pub fn block_these(numbers: &[u8]) -> Result<Signals> {
 
 /// Faults of this program reach it: execve keeps a mask, also that of a handler.
 pub(crate) fn unblock_faults() -> Result<()> {
-    change_mask(libc::SIG_UNBLOCK, FAULTS).map(drop)
+    change_mask(libc::SIG_UNBLOCK, FAULTS | crate::reexec::caught_on_trial()).map(drop)
+}
+
+/// Signals of `set` arrive by the descriptor again.
+pub(crate) fn block_again(set: u64) -> Result<()> {
+    change_mask(libc::SIG_BLOCK, set).map(drop)
 }
 
 /// Gives every signal its default meaning again, the ignored ones too (std ignores PIPE). Faults
@@ -142,7 +148,8 @@ pub(crate) fn unblock_faults() -> Result<()> {
 pub fn reset_dispositions() {
     for number in 1..=i32::from(HIGHEST) {
         // KILL and STOP are refused, and so are the few that libc keeps for itself.
-        if FAULTS & bit(number) == 0 || !crate::reexec::is_armed() {
+        let caught = FAULTS | crate::reexec::caught_on_trial();
+        if caught & bit(number) == 0 || !crate::reexec::is_armed() {
             reset(number);
         }
     }
@@ -261,7 +268,7 @@ fn is_ignored(number: i32) -> bool {
     ret == 0 && action.first() == Some(&libc::SIG_IGN)
 }
 
-const fn bit(number: i32) -> u64 {
+pub(crate) const fn bit(number: i32) -> u64 {
     if number < 1 || number > HIGHEST as i32 { 0 } else { 1_u64 << (number.wrapping_sub(1)) }
 }
 

@@ -88,6 +88,58 @@ pub fn seqpacket_connect(path: &CStr) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The same, and connecting does not block either.
+///
+/// # Errors
+/// As [`seqpacket_connect`].
+pub fn seqpacket_connect_now(path: &CStr) -> Result<OwnedFd> {
+    let socket = unix(SocketType::SEQPACKET, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// Whether somebody listens at `path`, however he listens. Never blocks.
+///
+/// # Errors
+/// ENOENT and ECONNREFUSED when nobody does, EACCES.
+pub fn knock(path: &CStr) -> Result<()> {
+    let address = SocketAddrUnix::new(path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    for kind in [SocketType::STREAM, SocketType::SEQPACKET, SocketType::DGRAM] {
+        let socket = unix(kind, flags)?;
+        match retry(|| rustix::net::connect(&socket, &address)) {
+            // More wait than he has room for: he is there.
+            Ok(()) | Err(Errno::AGAIN) => return Ok(()),
+            Err(Errno::PROTOTYPE) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::PROTOTYPE)
+}
+
+/// Begins to connect over TCP. Never blocks; once the socket is writable, [`outcome`] says how it
+/// went.
+///
+/// # Errors
+/// ECONNREFUSED, ENETUNREACH and the like, where that is known at once; EMFILE.
+pub fn begin_tcp(address: &core::net::SocketAddr) -> Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, address) {
+        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// How what [`begin_tcp`] began went, once that is known.
+///
+/// # Errors
+/// ECONNREFUSED, ETIMEDOUT and the like.
+pub fn outcome(socket: impl AsFd) -> Result<()> {
+    sockopt::socket_error(&socket)?
+}
+
 /// Two ends of a connection that keeps packets apart.
 ///
 /// # Errors

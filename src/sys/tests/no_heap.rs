@@ -59,6 +59,7 @@ impl Work {
             working_directory: Some(c"/"),
             umask: 0o022,
             tty_path: None,
+            tty_fds: [true; 3],
             fds: &fds,
             cgroup: group.as_ref().map(AsFd::as_fd),
             oom_score_adj: 0,

@@ -54,6 +54,7 @@ fn spawn_shell(script: &str) -> i32 {
         working_directory: None,
         umask: 0o022,
         tty_path: None,
+        tty_fds: [true; 3],
         fds: &[],
         cgroup: None,
         oom_score_adj: 0,

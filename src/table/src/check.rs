@@ -7,8 +7,8 @@ use ettan_core::{MAX_UNITS, On};
 use crate::crc::crc32;
 use crate::extra::{EXTRA_WORDS, Extras, MAX_EXTRAS};
 use crate::format::{
-    HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NONE, SettingsRecord,
-    UNCHECKED_BYTES, VERSION, Word, is_name,
+    HEADER_WORDS, HOOK_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NONE,
+    SettingsRecord, UNCHECKED_BYTES, VERSION, Word, is_name,
 };
 use crate::table::{Record, Table, executes};
 
@@ -35,6 +35,8 @@ pub enum Fault {
     Order(u32),
     /// The messages point outside.
     Messages,
+    /// What is to be stopped has no name.
+    Ended,
 }
 
 impl fmt::Display for Fault {
@@ -50,6 +52,7 @@ impl fmt::Display for Fault {
             Self::Unit(index) => write!(f, "unit record {index} is invalid"),
             Self::Order(index) => write!(f, "unit record {index} is out of order"),
             Self::Messages => f.write_str("messages are invalid"),
+            Self::Ended => f.write_str("names of ended units are invalid"),
         }
     }
 }
@@ -75,6 +78,7 @@ impl<'a> Table<'a> {
             before = name;
         }
         table.check_messages().ok_or(Fault::Messages)?;
+        table.check_ended().ok_or(Fault::Ended)?;
         Ok(table)
     }
 
@@ -91,6 +95,10 @@ impl<'a> Table<'a> {
         let unit = self.policy(record)?;
         let name = self.text(record.name).filter(|name| is_name(name))?;
         self.text(record.description)?;
+        let group = self.text(record.group)?;
+        if !group.is_empty() && !is_name(group) {
+            return None;
+        }
         self.inside(record.pid_file)?;
         self.inside(record.tty_path)?;
         for word in self.list(record.needs)? {
@@ -98,25 +106,40 @@ impl<'a> Table<'a> {
                 self.units.get(usize::from(index))?;
             }
         }
+        let hooks = self.list(record.hooks)?;
+        if !hooks.as_chunks::<HOOK_WORDS>().1.is_empty() {
+            return None;
+        }
+        for [_, argv] in hooks.as_chunks::<HOOK_WORDS>().0 {
+            self.check_command(u32::from_le_bytes(*argv))?;
+        }
         if !executes(unit.kind) {
-            return (record.settings == NONE).then_some(name);
+            return (hooks.is_empty() && record.settings == NONE).then_some(name);
         }
         self.settings.get(usize::try_from(record.settings).ok()?)?;
-        let argv = self.list(record.argv)?;
+        self.check_command(record.argv)?;
+        Some(name)
+    }
+
+    /// A list of arguments whose first is an absolute path.
+    fn check_command(&self, place: u32) -> Option<()> {
+        let argv = self.list(place)?;
         self.check_strings(argv, MAX_ARGUMENTS)?;
         let program = self.string(u32::from_le_bytes(*argv.first()?))?;
-        program.to_bytes().starts_with(b"/").then_some(name)
+        program.to_bytes().starts_with(b"/").then_some(())
     }
 
     fn check_settings(&self, index: usize) -> Option<()> {
         let record: &SettingsRecord = self.settings.get(index)?;
-        let [_, _, groups, directory, umask, envp, _, _, log_words, extras] =
+        let [_, _, groups, directory, umask, envp, _, _, log_words, extras, place, probe_words] =
             record.map(u32::from_le_bytes);
         let whole = self.list(groups)?.len() <= MAX_GROUPS
             && umask <= 0o777
             && self.string(directory)?.to_bytes().starts_with(b"/");
         self.check_strings(self.list(envp)?, MAX_VARIABLES)?;
         self.inside(log_words)?;
+        self.inside(place)?;
+        self.inside(probe_words)?;
         self.check_extras(self.list(extras)?)?;
         whole.then_some(())
     }
@@ -135,6 +158,11 @@ impl<'a> Table<'a> {
             self.text(u32::from_le_bytes(*place))?;
         }
         list.as_chunks::<2>().1.is_empty().then_some(())
+    }
+
+    fn check_ended(&self) -> Option<()> {
+        let mut places = self.list(self.ended)?.iter();
+        places.all(|place| self.text(u32::from_le_bytes(*place)).is_some_and(is_name)).then_some(())
     }
 
     fn check_strings(&self, places: &[Word], most: usize) -> Option<()> {
@@ -156,7 +184,7 @@ fn sections(blob: &[u8], is_whole: impl Fn(&[u8], u32) -> bool) -> Result<Table<
     let rest = blob.strip_prefix(&MAGIC).ok_or(Fault::Magic)?;
     let (words, tail) = rest.as_chunks::<4>();
     let (header, _) = words.as_chunks::<{ HEADER_WORDS - 2 }>();
-    let [version, length, crc, units, policies, settings, count, strings, messages] =
+    let [version, length, crc, units, policies, settings, count, strings, messages, ended] =
         header.first().ok_or(Fault::Magic)?.map(u32::from_le_bytes);
     if version != VERSION {
         return Err(Fault::Version(version));
@@ -177,7 +205,7 @@ fn sections(blob: &[u8], is_whole: impl Fn(&[u8], u32) -> bool) -> Result<Table<
     let (words, body) = cut::<1>(body, count)?;
     let strings = string_bytes(body, strings)?;
     let words = words.as_flattened();
-    Ok(Table { units, policies, settings, words, strings, messages })
+    Ok(Table { units, policies, settings, words, strings, messages, ended })
 }
 
 /// The first `count` records of `N` words, and what follows them.

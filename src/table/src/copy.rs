@@ -10,9 +10,9 @@ use core::ffi::CStr;
 
 use ettan_core::{Catalog, Need, NeedKind, On};
 
-use crate::launch::{Launch, Strings};
+use crate::launch::{HookCommand, Launch, Strings};
 use crate::table::Table;
-use crate::write::{Entry, EntryLaunch, EntryNeed, EntryNeedKind};
+use crate::write::{Entry, EntryHook, EntryLaunch, EntryNeed, EntryNeedKind};
 
 impl Entry {
     /// Unit `index` of `table`, with what it needs by name: written again, beside whatever other
@@ -27,7 +27,11 @@ impl Entry {
             unit: table.unit(index)?,
             description: String::from(table.description(index)),
             needs,
-            launch: table.launch(index).map(copy_launch),
+            group: String::from(table.group(index)),
+            launch: table.launch(index).map(|launch| EntryLaunch {
+                hooks: table.hooks(index).map(copy_hook).collect(),
+                ..copy_launch(launch)
+            }),
         })
     }
 }
@@ -37,6 +41,10 @@ fn copy_need(table: &Table<'_>, need: &Need<'_>) -> Option<EntryNeed> {
         NeedKind::After => EntryNeedKind::After,
         NeedKind::Wants => EntryNeedKind::Wants,
         NeedKind::Requires => EntryNeedKind::Requires,
+        NeedKind::BindsTo => EntryNeedKind::BindsTo,
+        NeedKind::Conflicts => EntryNeedKind::Conflicts,
+        NeedKind::PartOf => EntryNeedKind::PartOf,
+        NeedKind::OnFailure => EntryNeedKind::OnFailure,
     };
     let (name, condition) = match need.on {
         On::Unit(index) => (table.name(usize::from(index))?, false),
@@ -59,8 +67,15 @@ fn copy_launch(launch: Launch<'_>) -> EntryLaunch {
         tty_path: launch.tty_path.map(CString::from),
         log: launch.log,
         log_words: CString::from(launch.log_words),
+        probe_words: CString::from(launch.probe_words),
         extras: launch.extras.collect(),
+        place: CString::from(launch.place),
+        hooks: Vec::new(),
     }
+}
+
+fn copy_hook(hook: HookCommand<'_>) -> EntryHook {
+    EntryHook { stage: hook.stage, may_fail: hook.may_fail, argv: copy_strings(hook.argv) }
 }
 
 fn copy_strings(strings: Strings<'_>) -> Vec<CString> {

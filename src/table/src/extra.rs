@@ -29,6 +29,8 @@ pub enum Extra {
     BoundingSet(u64),
     /// The capabilities that it has although it is not root, one bit each.
     Ambient(u64),
+    /// The descriptor that it writes a newline to once it is ready, 3 to 7.
+    ReadyFd(u8),
     /// A limit of its cgroup, `u64::MAX` for none.
     Share {
         /// Of what.
@@ -36,6 +38,21 @@ pub enum Extra {
         /// How much.
         value: u64,
     },
+    /// Descriptors 0 to 2, where they are not the usual ones.
+    Streams([Stream; 3]),
+    /// A run leaves something behind that is removed after it.
+    Leaves,
+}
+
+/// What PID 1 itself can make a descriptor; anything else is for the stage of `Launch::place`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Nothing: /dev/null.
+    Null,
+    /// The unit's log.
+    Log,
+    /// The terminal of tty-path.
+    Tty,
 }
 
 /// A file of cgroup v2.
@@ -82,6 +99,13 @@ impl Extra {
             Self::BoundingSet(set) => plain(7, 0, *set),
             Self::Ambient(set) => plain(8, 0, *set),
             Self::Share { knob, value } => plain(9, *knob as u8, *value),
+            Self::Streams([first, second, third]) => {
+                let number = |stream: &Stream| *stream as u8;
+                let numbers = [number(first), number(second), number(third), 0, 0, 0, 0, 0];
+                plain(20, 0, u64::from_le_bytes(numbers))
+            }
+            Self::Leaves => plain(21, 0, 0),
+            Self::ReadyFd(number) => plain(10, *number, 0),
         }
     }
 
@@ -97,7 +121,14 @@ impl Extra {
             6 => Self::NoNewPrivileges,
             7 => Self::BoundingSet(first),
             8 => Self::Ambient(first),
+            10 => Self::ReadyFd((3..8).contains(&sub).then_some(sub)?),
             9 => Self::Share { knob: *KNOBS.get(usize::from(sub))?, value: first },
+            20 => {
+                let [first, second, third, ..] = first.to_le_bytes();
+                let stream = |number: u8| STREAMS.get(usize::from(number)).copied();
+                Self::Streams([stream(first)?, stream(second)?, stream(third)?])
+            }
+            21 => Self::Leaves,
             _ => return None,
         })
     }
@@ -106,6 +137,9 @@ impl Extra {
 /// In the order of their declarations: a value's number is its place.
 const KNOBS: [Knob; 5] =
     [Knob::MemoryMax, Knob::MemoryHigh, Knob::TasksMax, Knob::CpuWeight, Knob::CpuQuota];
+
+/// As above.
+const STREAMS: [Stream; 3] = [Stream::Null, Stream::Log, Stream::Tty];
 
 /// The extras of one unit, in order.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic (2 words) · version · length · crc32 of all that follows
-//! units · policies · settings · words · string bytes · messages   (five counts, one list)
+//! units · policies · settings · words · string bytes · messages · ended   (five counts, two lists)
 //! unit records · policy records · settings records · words · strings
 //! ```
 //! A list is a place in the words: its length, then its items. A string is a place in the
@@ -10,14 +10,14 @@
 //! and strings are shared by the units that have the same: a trivial unit costs its record and
 //! its name.
 
-use ettan_core::{Kind, Restart};
+use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, NeedKind, Probes, Restart, Stage, Unit};
 
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 10;
 /// Words before the unit records.
-pub(crate) const HEADER_WORDS: usize = 11;
+pub(crate) const HEADER_WORDS: usize = 12;
 /// Bytes before what the checksum covers.
 pub(crate) const UNCHECKED_BYTES: usize = 20;
 /// "No settings": a target.
@@ -25,13 +25,22 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// One word as it lies in the table.
 pub(crate) type Word = [u8; 4];
-/// name · description · policy · settings · argv · needs · pid file · tty · fingerprint (2)
-pub(crate) type UnitRecord = [Word; 10];
-/// restart delay · its maximum · min uptime · start time-out · stop time-out · packed
-pub(crate) type PolicyRecord = [Word; 6];
+/// name · description · policy · settings · argv · needs · pid file · tty · fingerprint (2) · hooks ·
+/// group
+pub(crate) type UnitRecord = [Word; UNIT_WORDS];
+/// Words of a unit record.
+pub(crate) const UNIT_WORDS: usize = 12;
+/// Words of one hook: its stage and whether it may fail, its argv.
+pub(crate) const HOOK_WORDS: usize = 2;
+/// restart delay · its maximum · min uptime · start time-out · stop time-out · kind, restart, kill
+/// signal, flags · reload signal, kill mode, action of the start limit, 0 · exit statuses that are a success · those
+/// after which it is not started again · restart reset · burst of the start limit · its interval
+pub(crate) type PolicyRecord = [Word; POLICY_WORDS];
+/// Words of a policy record.
+pub(crate) const POLICY_WORDS: usize = 12;
 /// uid · gid · groups · working directory · umask · envp · log size · log files · log words ·
-/// extras
-pub(crate) type SettingsRecord = [Word; 10];
+/// extras · place · probe words
+pub(crate) type SettingsRecord = [Word; 12];
 
 /// The longest unit or condition name in bytes (`faults.md` 5.2).
 pub const MAX_NAME: usize = 64;
@@ -60,6 +69,7 @@ pub(crate) const fn kind_to_byte(kind: Kind) -> u8 {
         Kind::Oneshot { remain_after_exit: false } => 2,
         Kind::Oneshot { remain_after_exit: true } => 3,
         Kind::Target => 4,
+        Kind::Notify => 5,
     }
 }
 
@@ -71,9 +81,14 @@ pub(crate) const fn kind_from_byte(byte: u8) -> Option<Kind> {
         2 => Some(Kind::Oneshot { remain_after_exit: false }),
         3 => Some(Kind::Oneshot { remain_after_exit: true }),
         4 => Some(Kind::Target),
+        5 => Some(Kind::Notify),
         _ => None,
     }
 }
+
+/// In the order of their declarations: a stage's number is its place.
+pub(crate) const STAGES: [Stage; 5] =
+    [Stage::Pre, Stage::Post, Stage::Stop, Stage::StopPost, Stage::Reload];
 
 /// A restart policy as a byte.
 #[cfg(feature = "write")]
@@ -99,8 +114,110 @@ pub(crate) const fn restart_from_byte(byte: u8) -> Option<Restart> {
     }
 }
 
-/// A need in one word: kind in bits 30 and 31, sort of target in bits 28 and 29, then a unit's
+/// An exit status as an item of a list: a code, or 256 and the number of a signal.
+#[cfg(feature = "write")]
+pub(crate) const fn status_to_word(status: ExitStatus) -> u32 {
+    match status {
+        ExitStatus::Code(code) => code as u32,
+        ExitStatus::Signal { signal, .. } => SIGNALS | signal as u32,
+    }
+}
+
+/// As [`status_to_word`], the other way.
+pub(crate) fn status_from_word(word: u32) -> Option<ExitStatus> {
+    match u8::try_from(word) {
+        Ok(code) => Some(ExitStatus::Code(code)),
+        Err(_) => {
+            let signal = u8::try_from(word.checked_sub(SIGNALS)?).ok()?;
+            Some(ExitStatus::Signal { signal, core: false })
+        }
+    }
+}
+
+/// Where the numbers of signals begin in a list of exit statuses.
+const SIGNALS: u32 = 256;
+
+/// In the order of their declarations: an action's number is its place.
+pub(crate) const LIMIT_ACTIONS: [LimitAction; 4] =
+    [LimitAction::Nothing, LimitAction::Reboot, LimitAction::RebootForce, LimitAction::PowerOff];
+
+/// In the order of their declarations: a mode's number is its place.
+pub(crate) const KILL_MODES: [KillMode; 3] =
+    [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process];
+
+/// What a unit says in one byte. Bit 0: starts at boot; bits 1 and 2: what the prober has to do;
+/// bit 3: skipped; bit 4: critical.
+#[cfg(feature = "write")]
+pub(crate) const fn flags_to_byte(unit: &Unit) -> u8 {
+    let probes = match unit.probes {
+        Probes::Nothing => 0,
+        Probes::Up => 2,
+        Probes::Ready => 4,
+    };
+    let skipped = if unit.skipped { 8 } else { 0 };
+    let critical = if unit.critical { 16 } else { 0 };
+    let reload_answers = if unit.reload_answers { 32 } else { 0 };
+    probes | skipped | critical | reload_answers | unit.autostart as u8
+}
+
+/// As [`flags_to_byte`], the other way.
+pub(crate) struct Flags {
+    pub(crate) autostart: bool,
+    pub(crate) probes: Probes,
+    pub(crate) skipped: bool,
+    pub(crate) critical: bool,
+    pub(crate) reload_answers: bool,
+}
+
+impl Flags {
+    pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
+        let probes = match byte >> 1 & 3 {
+            0 => Probes::Nothing,
+            1 => Probes::Up,
+            2 => Probes::Ready,
+            _ => return None,
+        };
+        if byte >> 6 != 0 {
+            return None;
+        }
+        let (skipped, critical) = (byte & 8 != 0, byte & 16 != 0);
+        let reload_answers = byte & 32 != 0;
+        Some(Self { autostart: byte & 1 == 1, probes, skipped, critical, reload_answers })
+    }
+}
+
+/// A need in one word: kind in bits 28 to 31, sort of target in bits 26 and 27, then a unit's
 /// index or a string's place.
-pub(crate) const NEED_VALUE_BITS: u32 = 28;
+pub(crate) const NEED_KIND_BITS: u32 = 28;
+/// Where the sort begins. 26 bits of string bytes are a hundred times what the most units have.
+pub(crate) const NEED_VALUE_BITS: u32 = 26;
 /// Mask of the value.
 pub(crate) const NEED_VALUE: u32 = (1 << NEED_VALUE_BITS) - 1;
+
+/// A kind of need as bits.
+#[cfg(feature = "write")]
+pub(crate) const fn need_kind_to_bits(kind: NeedKind) -> u32 {
+    match kind {
+        NeedKind::After => 0,
+        NeedKind::Wants => 1,
+        NeedKind::Requires => 2,
+        NeedKind::BindsTo => 3,
+        NeedKind::Conflicts => 4,
+        NeedKind::PartOf => 5,
+        NeedKind::OnFailure => 6,
+    }
+}
+
+/// Bits as a kind of need.
+pub(crate) const fn need_kind_from_bits(bits: u32) -> Option<NeedKind> {
+    match bits {
+        0 => Some(NeedKind::After),
+        1 => Some(NeedKind::Wants),
+        2 => Some(NeedKind::Requires),
+        3 => Some(NeedKind::BindsTo),
+        4 => Some(NeedKind::Conflicts),
+        5 => Some(NeedKind::PartOf),
+        6 => Some(NeedKind::OnFailure),
+        _ => None,
+    }
+}

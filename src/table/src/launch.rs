@@ -2,6 +2,8 @@
 
 use core::ffi::CStr;
 
+use ettan_core::Stage;
+
 use crate::extra::Extras;
 use crate::format::Word;
 
@@ -36,8 +38,34 @@ pub struct Launch<'a> {
     pub log: LogPolicy,
     /// What else the logger is told about it, in words of the logger's.
     pub log_words: &'a CStr,
+    /// What the prober is told about it, in words of the prober's; empty where it has nothing to do.
+    pub probe_words: &'a CStr,
     /// What it has beside the usual.
     pub extras: Extras<'a>,
+    /// What it is to find around it, in words of the stage that prepares that (docs/adr/0027);
+    /// empty: it is executed directly.
+    pub place: &'a CStr,
+}
+
+/// The descriptor through which the stage of [`Launch::place`] reports to PID 1: 3, but for a unit that
+/// is itself to find `ready` there.
+#[must_use]
+pub const fn report_fd(ready: Option<u8>) -> u8 {
+    match ready {
+        Some(3) => 4,
+        Some(_) | None => 3,
+    }
+}
+
+/// One command around a unit's program.
+#[derive(Clone, Debug)]
+pub struct HookCommand<'a> {
+    /// When it is executed.
+    pub stage: Stage,
+    /// Its failure is no failure.
+    pub may_fail: bool,
+    /// The arguments, the first being the program; 1 to `MAX_ARGUMENTS`.
+    pub argv: Strings<'a>,
 }
 
 /// How much log a unit keeps.

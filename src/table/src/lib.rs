@@ -27,7 +27,7 @@ pub mod write;
 
 pub use check::Fault;
 pub use crc::crc32;
-pub use extra::{Extra, Extras, Knob, MAX_EXTRAS};
+pub use extra::{Extra, Extras, Knob, MAX_EXTRAS, Stream};
 pub use format::{MAX_ARGUMENTS, MAX_GROUPS, MAX_NAME, MAX_VARIABLES, is_name};
-pub use launch::{Launch, LogPolicy, Numbers, Strings};
+pub use launch::{HookCommand, Launch, LogPolicy, Numbers, Strings, report_fd};
 pub use table::{Message, Table};

@@ -2,14 +2,15 @@
 
 use core::ffi::CStr;
 
-use ettan_core::{Catalog, Kind, Name, Need, NeedKind, On, Unit};
+use ettan_core::{Catalog, Hooks, Kind, Name, Need, On, Stage, StartLimit, Statuses, Unit};
 
 use crate::extra::Extras;
 use crate::format::{
-    NEED_VALUE, NEED_VALUE_BITS, NONE, PolicyRecord, SettingsRecord, UnitRecord, Word,
-    kind_from_byte, restart_from_byte,
+    Flags, HOOK_WORDS, KILL_MODES, LIMIT_ACTIONS, NEED_KIND_BITS, NEED_VALUE, NEED_VALUE_BITS,
+    NONE, PolicyRecord, STAGES, SettingsRecord, UnitRecord, Word, kind_from_byte,
+    need_kind_from_bits, restart_from_byte, status_from_word,
 };
-use crate::launch::{Launch, LogPolicy, Numbers, Strings, string};
+use crate::launch::{HookCommand, Launch, LogPolicy, Numbers, Strings, string};
 
 /// A checked table of units, ordered by name. Made by `Table::read`.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,7 @@ pub struct Table<'a> {
     pub(crate) words: &'a [Word],
     pub(crate) strings: &'a [u8],
     pub(crate) messages: u32,
+    pub(crate) ended: u32,
 }
 
 /// Something the loader had to say that is worth showing as long as this table is in force.
@@ -41,6 +43,8 @@ pub(crate) struct Record {
     pub(crate) needs: u32,
     pub(crate) pid_file: u32,
     pub(crate) tty_path: u32,
+    pub(crate) hooks: u32,
+    pub(crate) group: u32,
     fingerprint: u64,
 }
 
@@ -53,8 +57,20 @@ impl<'a> Table<'a> {
             return None;
         }
         let settings = self.settings.get(usize::try_from(record.settings).ok()?)?;
-        let [uid, gid, groups, directory, umask, envp, log_size, log_files, log_words, extras] =
-            settings.map(u32::from_le_bytes);
+        let [
+            uid,
+            gid,
+            groups,
+            directory,
+            umask,
+            envp,
+            log_size,
+            log_files,
+            log_words,
+            extras,
+            place,
+            probe_words,
+        ] = settings.map(u32::from_le_bytes);
         let argv = self.strings_of(record.argv)?;
         Some(Launch {
             name: self.text(record.name)?,
@@ -74,8 +90,45 @@ impl<'a> Table<'a> {
                 max_files: u16::try_from(log_files).unwrap_or(u16::MAX),
             },
             log_words: self.string(log_words)?,
+            probe_words: self.string(probe_words)?,
             extras: Extras::new(self.list(extras)?),
+            place: self.string(place)?,
         })
+    }
+
+    /// The commands around the program of unit `index`, in order; none past the end.
+    pub fn hooks(&self, index: usize) -> impl Iterator<Item = HookCommand<'a>> + use<'a> {
+        let record = self.record(index);
+        let list = record.and_then(|record| self.list(record.hooks)).unwrap_or(&[]);
+        let table = *self;
+        list.as_chunks::<HOOK_WORDS>().0.iter().filter_map(move |pair| table.hook(pair))
+    }
+
+    /// Command number `nth` of a stage of unit `index`.
+    #[must_use]
+    pub fn hook_command(&self, index: usize, stage: Stage, nth: u8) -> Option<HookCommand<'a>> {
+        self.hooks(index).filter(|hook| hook.stage == stage).nth(usize::from(nth))
+    }
+
+    pub(crate) fn hook(&self, [tags, argv]: &[Word; HOOK_WORDS]) -> Option<HookCommand<'a>> {
+        let [stage, may_fail, _, _] = *tags;
+        let stage = *STAGES.get(usize::from(stage))?;
+        let argv = self.strings_of(u32::from_le_bytes(*argv))?;
+        Some(HookCommand { stage, may_fail: may_fail == 1, argv })
+    }
+
+    fn count_hooks(&self, record: &Record) -> Option<Hooks> {
+        let mut hooks = Hooks::default();
+        for pair in self.list(record.hooks)?.as_chunks::<HOOK_WORDS>().0 {
+            let command = self.hook(pair)?;
+            let commands = hooks.of_mut(command.stage);
+            let bit = 1_u8.checked_shl(u32::from(commands.count))?;
+            if command.may_fail {
+                commands.tolerant |= bit;
+            }
+            commands.count = commands.count.checked_add(1)?;
+        }
+        Some(hooks)
     }
 
     /// The index of the unit called `name`.
@@ -100,6 +153,20 @@ impl<'a> Table<'a> {
         self.record(index).and_then(|record| self.text(record.description)).unwrap_or("")
     }
 
+    /// The name of the file that has unit `index` as one of its instances; empty when it has a file
+    /// of its own, or there is no such unit.
+    #[must_use]
+    pub fn group(&self, index: usize) -> &'a str {
+        self.record(index).and_then(|record| self.text(record.group)).unwrap_or("")
+    }
+
+    /// The names of units that are one less of what a file asks for: they are stopped.
+    pub fn ended(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let table = *self;
+        let places = self.list(self.ended).unwrap_or(&[]).iter();
+        places.filter_map(move |place| table.text(u32::from_le_bytes(*place)))
+    }
+
     /// What the loader had to say, one line each (see `messages` for the units).
     pub fn diagnostics(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.messages().map(|message| message.text)
@@ -118,8 +185,20 @@ impl<'a> Table<'a> {
 
     pub(crate) fn record(&self, index: usize) -> Option<Record> {
         let words = self.units.get(index)?.map(u32::from_le_bytes);
-        let [name, description, policy, settings, argv, needs, pid_file, tty_path, low, high] =
-            words;
+        let [
+            name,
+            description,
+            policy,
+            settings,
+            argv,
+            needs,
+            pid_file,
+            tty_path,
+            low,
+            high,
+            hooks,
+            group,
+        ] = words;
         let fingerprint = u64::from(low) | (u64::from(high) << 32);
         Some(Record {
             name,
@@ -130,6 +209,8 @@ impl<'a> Table<'a> {
             needs,
             pid_file,
             tty_path,
+            hooks,
+            group,
             fingerprint,
         })
     }
@@ -137,32 +218,68 @@ impl<'a> Table<'a> {
     /// The policy half of a record; None where its bytes mean nothing.
     pub(crate) fn policy(&self, record: &Record) -> Option<Unit> {
         let policy = self.policies.get(usize::try_from(record.policy).ok()?)?;
-        let [delay, delay_max, min_uptime, start, stop, packed] = policy.map(u32::from_le_bytes);
-        let [kind, restart, kill_signal, autostart] = packed.to_le_bytes();
+        let [
+            delay,
+            delay_max,
+            min_uptime,
+            start,
+            stop,
+            packed,
+            more,
+            success,
+            no_restart,
+            reset,
+            burst,
+            interval,
+        ] = policy.map(u32::from_le_bytes);
+        let [kind, restart, kill_signal, flags] = packed.to_le_bytes();
+        let [reload_signal, kill_mode, action, 0] = more.to_le_bytes() else { return None };
+        let Flags { autostart, probes, skipped, critical, reload_answers } =
+            Flags::from_byte(flags)?;
         Some(Unit {
             name: Name::try_from(self.text(record.name)?).ok()?,
             kind: kind_from_byte(kind)?,
             restart: restart_from_byte(restart)?,
             restart_delay_ms: delay,
             restart_delay_max_ms: delay_max,
+            restart_reset_ms: reset,
+            start_limit: StartLimit {
+                burst: u16::try_from(burst).ok()?,
+                interval_ms: interval,
+                action: *LIMIT_ACTIONS.get(usize::from(action))?,
+            },
             min_uptime_ms: min_uptime,
             start_timeout_ms: start,
             stop_timeout_ms: stop,
             kill_signal,
-            autostart: autostart == 1,
+            kill_mode: *KILL_MODES.get(usize::from(kill_mode))?,
+            reload_signal: Some(reload_signal).filter(|signal| *signal > 0),
+            reload_answers,
+            success: self.statuses(success)?,
+            no_restart: self.statuses(no_restart)?,
+            hooks: self.count_hooks(record)?,
+            probes,
+            autostart,
+            skipped,
+            critical,
             builtin: false,
             fingerprint: record.fingerprint,
         })
     }
 
+    /// The exit statuses of the list at `place`; None where one means nothing, or they do not fit.
+    fn statuses(&self, place: u32) -> Option<Statuses> {
+        let mut statuses = Statuses::NONE;
+        for word in self.list(place)? {
+            let status = status_from_word(u32::from_le_bytes(*word))?;
+            statuses.add(status).then_some(())?;
+        }
+        Some(statuses)
+    }
+
     /// One need as its word says.
     pub(crate) fn decode_need(&self, word: u32) -> Option<Need<'a>> {
-        let kind = match word >> 30 {
-            0 => NeedKind::After,
-            1 => NeedKind::Wants,
-            2 => NeedKind::Requires,
-            _ => return None,
-        };
+        let kind = need_kind_from_bits(word >> NEED_KIND_BITS)?;
         let value = word & NEED_VALUE;
         let on = match (word >> NEED_VALUE_BITS) & 3 {
             0 => On::Unit(u16::try_from(value).ok()?),
@@ -209,12 +326,16 @@ impl Catalog for Table<'_> {
         let word = self.list(self.record(index)?.needs)?.get(nth)?;
         self.decode_need(u32::from_le_bytes(*word))
     }
+
+    fn ends(&self, name: &str) -> bool {
+        self.ended().any(|ended| ended == name)
+    }
 }
 
 /// Whether a kind has something to execute.
 pub(crate) const fn executes(kind: Kind) -> bool {
     match kind {
-        Kind::Simple | Kind::Forking | Kind::Oneshot { .. } => true,
+        Kind::Simple | Kind::Notify | Kind::Forking | Kind::Oneshot { .. } => true,
         Kind::Target => false,
     }
 }

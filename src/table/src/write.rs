@@ -8,14 +8,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ettan_core::{Kind, MAX_UNITS, NeedKind, Unit};
+use ettan_core::{Kind, MAX_UNITS, NeedKind, Stage, Unit};
 
 use crate::LogPolicy;
 use crate::crc::crc32;
 use crate::extra::{Extra, MAX_EXTRAS};
 use crate::format::{
-    HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NEED_VALUE, NEED_VALUE_BITS,
-    NONE, VERSION, is_name, kind_to_byte, restart_to_byte,
+    HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NEED_KIND_BITS, NEED_VALUE,
+    NEED_VALUE_BITS, NONE, POLICY_WORDS, UNIT_WORDS, VERSION, flags_to_byte, is_name, kind_to_byte,
+    need_kind_to_bits, restart_to_byte, status_to_word,
 };
 use crate::table::executes;
 
@@ -30,6 +31,8 @@ pub struct Entry {
     pub needs: Vec<EntryNeed>,
     /// What to execute; None for a target.
     pub launch: Option<EntryLaunch>,
+    /// The name of the file that has this as one of its instances; empty: it has a file of its own.
+    pub group: String,
 }
 
 /// One need to write.
@@ -52,6 +55,14 @@ pub enum EntryNeedKind {
     Wants,
     /// Start it first, fail with it.
     Requires,
+    /// Start it first, stop whenever it goes.
+    BindsTo,
+    /// Never up together.
+    Conflicts,
+    /// Stop and restart with it.
+    PartOf,
+    /// Start it on a failure.
+    OnFailure,
 }
 
 impl From<EntryNeedKind> for NeedKind {
@@ -60,6 +71,10 @@ impl From<EntryNeedKind> for NeedKind {
             EntryNeedKind::After => Self::After,
             EntryNeedKind::Wants => Self::Wants,
             EntryNeedKind::Requires => Self::Requires,
+            EntryNeedKind::BindsTo => Self::BindsTo,
+            EntryNeedKind::Conflicts => Self::Conflicts,
+            EntryNeedKind::PartOf => Self::PartOf,
+            EntryNeedKind::OnFailure => Self::OnFailure,
         }
     }
 }
@@ -89,8 +104,25 @@ pub struct EntryLaunch {
     pub log: LogPolicy,
     /// What else the logger is told.
     pub log_words: CString,
+    /// What the prober is told.
+    pub probe_words: CString,
     /// What it has beside the usual.
     pub extras: Vec<Extra>,
+    /// What it is to find around it, for the stage that prepares it; empty: nothing special.
+    pub place: CString,
+    /// The commands around the program, in order.
+    pub hooks: Vec<EntryHook>,
+}
+
+/// One command around the program, to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryHook {
+    /// When it is executed.
+    pub stage: Stage,
+    /// Its failure is no failure.
+    pub may_fail: bool,
+    /// The program and its arguments.
+    pub argv: Vec<CString>,
 }
 
 /// What cannot be written: one of the limits that `Table::read` checks is exceeded.
@@ -119,6 +151,18 @@ impl fmt::Display for Overflow {
 /// # Errors
 /// `Overflow` when a limit is exceeded; nothing is left out silently.
 pub fn encode(entries: &[Entry], messages: &[(String, String)]) -> Result<Vec<u8>, Overflow> {
+    encode_ending(entries, messages, &[])
+}
+
+/// As `encode`; units of the names in `ended` are stopped rather than left to run on.
+///
+/// # Errors
+/// As `encode`.
+pub fn encode_ending(
+    entries: &[Entry],
+    messages: &[(String, String)],
+    ended: &[String],
+) -> Result<Vec<u8>, Overflow> {
     let mut sorted: Vec<&Entry> = Vec::new();
     for entry in entries {
         let place = index_of(&sorted, &entry.unit.name).err().ok_or(Overflow::Units)?;
@@ -140,7 +184,9 @@ pub fn encode(entries: &[Entry], messages: &[(String, String)]) -> Result<Vec<u8
         pairs.push(writer.text(text).ok_or(Overflow::Length)?);
     }
     let messages = writer.list(pairs).ok_or(Overflow::Length)?;
-    writer.finish(messages).ok_or(Overflow::Length)
+    let ended = ended.iter().map(|name| writer.text(name)).collect::<Option<Vec<u32>>>();
+    let ended = ended.and_then(|names| writer.list(names)).ok_or(Overflow::Length)?;
+    writer.finish([messages, ended]).ok_or(Overflow::Length)
 }
 
 /// Where the unit called `name` is in a sorted list, or where it would be.
@@ -149,16 +195,21 @@ fn index_of(sorted: &[&Entry], name: &str) -> Result<usize, usize> {
 }
 
 fn check(entry: &Entry) -> Option<()> {
+    let is_command = |argv: &[CString]| {
+        argv.first().is_some_and(|program| program.to_bytes().starts_with(b"/"))
+            && argv.len() <= MAX_ARGUMENTS
+    };
     let fits = |launch: &EntryLaunch| {
-        launch.argv.first().is_some_and(|program| program.to_bytes().starts_with(b"/"))
+        is_command(&launch.argv)
+            && launch.hooks.iter().all(|hook| is_command(&hook.argv))
             && launch.working_directory.to_bytes().starts_with(b"/")
             && launch.umask <= 0o777
-            && launch.argv.len() <= MAX_ARGUMENTS
             && launch.envp.len() <= MAX_VARIABLES
             && launch.groups.len() <= MAX_GROUPS
             && launch.extras.len() <= MAX_EXTRAS
     };
     let whole = is_name(&entry.unit.name)
+        && (entry.group.is_empty() || is_name(&entry.group))
         && executes(entry.unit.kind) == entry.launch.is_some()
         && entry.launch.as_ref().is_none_or(fits);
     whole.then_some(())
@@ -191,13 +242,13 @@ impl Writer {
         writer
     }
 
-    fn unit(&mut self, entry: &Entry, sorted: &[&Entry]) -> Option<[u32; 10]> {
+    fn unit(&mut self, entry: &Entry, sorted: &[&Entry]) -> Option<[u32; UNIT_WORDS]> {
         let unit = &entry.unit;
         let packed = [
             kind_to_byte(unit.kind),
             restart_to_byte(unit.restart),
             unit.kill_signal,
-            u8::from(unit.autostart),
+            flags_to_byte(unit),
         ];
         let policy = [
             unit.restart_delay_ms,
@@ -206,6 +257,17 @@ impl Writer {
             unit.start_timeout_ms,
             unit.stop_timeout_ms,
             u32::from_le_bytes(packed),
+            u32::from_le_bytes([
+                unit.reload_signal.unwrap_or(0),
+                unit.kill_mode as u8,
+                unit.start_limit.action as u8,
+                0,
+            ]),
+            self.list(unit.success.iter().map(status_to_word).collect())?,
+            self.list(unit.no_restart.iter().map(status_to_word).collect())?,
+            unit.restart_reset_ms,
+            u32::from(unit.start_limit.burst),
+            unit.start_limit.interval_ms,
         ];
         let policy = shared(&mut self.policies, &mut self.policy_places, &policy)?;
         let needs = entry.needs.iter().map(|need| self.need(need, sorted));
@@ -213,18 +275,56 @@ impl Writer {
         let needs = self.list(needs)?;
         let name = self.text(&unit.name)?;
         let description = self.text(&entry.description)?;
+        let group = self.text(&entry.group)?;
         let print = fingerprint(unit.kind, entry.launch.as_ref()).to_le_bytes();
         let [a, b, c, d, e, f, g, h] = print;
         let (low, high) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
         let Some(launch) = &entry.launch else {
             let none = self.list(Vec::new())?;
-            return Some([name, description, policy, NONE, none, needs, 0, 0, low, high]);
+            return Some([
+                name,
+                description,
+                policy,
+                NONE,
+                none,
+                needs,
+                0,
+                0,
+                low,
+                high,
+                none,
+                group,
+            ]);
         };
         let settings = self.settings_of(launch)?;
         let argv = self.list_of_strings(&launch.argv)?;
         let pid_file = self.optional(launch.pid_file.as_ref())?;
         let tty = self.optional(launch.tty_path.as_ref())?;
-        Some([name, description, policy, settings, argv, needs, pid_file, tty, low, high])
+        let hooks = self.hooks(&launch.hooks)?;
+        Some([
+            name,
+            description,
+            policy,
+            settings,
+            argv,
+            needs,
+            pid_file,
+            tty,
+            low,
+            high,
+            hooks,
+            group,
+        ])
+    }
+
+    fn hooks(&mut self, hooks: &[EntryHook]) -> Option<u32> {
+        let mut words = Vec::new();
+        for hook in hooks {
+            let argv = self.list_of_strings(&hook.argv)?;
+            let tags = [hook.stage as u8, u8::from(hook.may_fail), 0, 0];
+            words.extend([u32::from_le_bytes(tags), argv]);
+        }
+        self.list(words)
     }
 
     fn settings_of(&mut self, launch: &EntryLaunch) -> Option<u32> {
@@ -233,6 +333,8 @@ impl Writer {
         let envp = self.list_of_strings(&launch.envp)?;
         let (log, log_words) = (launch.log, self.string(launch.log_words.to_bytes())?);
         let extras = self.extras(&launch.extras)?;
+        let place = self.string(launch.place.to_bytes())?;
+        let probe_words = self.string(launch.probe_words.to_bytes())?;
         let settings = [
             launch.uid,
             launch.gid,
@@ -244,16 +346,14 @@ impl Writer {
             u32::from(log.max_files),
             log_words,
             extras,
+            place,
+            probe_words,
         ];
         shared(&mut self.settings, &mut self.settings_places, &settings)
     }
 
     fn need(&mut self, need: &EntryNeed, sorted: &[&Entry]) -> Option<u32> {
-        let kind: u32 = match need.kind {
-            EntryNeedKind::After => 0,
-            EntryNeedKind::Wants => 1,
-            EntryNeedKind::Requires => 2,
-        };
+        let kind = need_kind_to_bits(need.kind.into());
         let (sort, value): (u32, u32) = if need.condition {
             (1, self.text(&need.name)?)
         } else if let Ok(index) = index_of(sorted, &need.name) {
@@ -261,7 +361,8 @@ impl Writer {
         } else {
             (2, self.text(&need.name)?)
         };
-        (value <= NEED_VALUE).then_some((kind << 30) | (sort << NEED_VALUE_BITS) | value)
+        let word = (kind << NEED_KIND_BITS) | (sort << NEED_VALUE_BITS) | value;
+        (value <= NEED_VALUE).then_some(word)
     }
 
     fn extras(&mut self, extras: &[Extra]) -> Option<u32> {
@@ -316,32 +417,39 @@ impl Writer {
         Some(place)
     }
 
-    fn finish(mut self, messages: u32) -> Option<Vec<u8>> {
+    fn finish(mut self, [messages, ended]: [u32; 2]) -> Option<Vec<u8>> {
+        // A copy of every string; the largest set of files has no room for it beside the table.
+        self.string_places.clear();
         while !self.strings.len().is_multiple_of(4) {
             self.strings.push(0);
         }
-        let units = u32::try_from(self.units.len()).ok()?.checked_div(10)?;
+        let units =
+            u32::try_from(self.units.len()).ok()?.checked_div(u32::try_from(UNIT_WORDS).ok()?)?;
         let mut body: Vec<u32> = alloc::vec![
             units,
-            u32::try_from(self.policies.len()).ok()?.checked_div(6)?,
-            u32::try_from(self.settings.len()).ok()?.checked_div(10)?,
+            u32::try_from(self.policies.len().checked_div(POLICY_WORDS)?).ok()?,
+            u32::try_from(self.settings.len()).ok()?.checked_div(12)?,
             u32::try_from(self.words.len()).ok()?,
             u32::try_from(self.strings.len()).ok()?,
             messages,
+            ended,
         ];
         body.extend(self.units);
         body.extend(self.policies);
         body.extend(self.settings);
         body.extend(self.words);
-        let mut checked = bytes_of(&body);
-        checked.extend(self.strings);
-        let front = HEADER_WORDS.checked_sub(6)?.checked_mul(4)?;
-        let length = u32::try_from(checked.len().checked_add(front)?).ok()?;
-        let mut blob = Vec::from(MAGIC);
-        for word in [VERSION, length, crc32(&checked)] {
+        let front = HEADER_WORDS.checked_sub(7)?.checked_mul(4)?;
+        let words = body.len().checked_mul(4)?.checked_add(front)?;
+        let length = words.checked_add(self.strings.len())?;
+        let mut blob = Vec::with_capacity(length);
+        blob.extend(MAGIC);
+        // The sum comes when what is summed is there.
+        for word in [VERSION, u32::try_from(length).ok()?, 0].into_iter().chain(body) {
             blob.extend(word.to_le_bytes());
         }
-        blob.extend(checked);
+        blob.extend(self.strings);
+        let sum = crc32(blob.get(front..)?);
+        blob.get_mut(front.checked_sub(4)?..front)?.copy_from_slice(&sum.to_le_bytes());
         Some(blob)
     }
 }
@@ -363,7 +471,7 @@ fn bytes_of(words: &[u32]) -> Vec<u8> {
 }
 
 /// A number that changes when what is executed changes, and only then: the kind, the program
-/// with its arguments and environment, ids, directory, umask, PID file, terminal. FNV-1a over
+/// with its arguments and environment, ids, directory, umask, PID file, terminal, place. FNV-1a over
 /// the parts, each with its length in front so that no two sequences look the same.
 #[must_use]
 pub fn fingerprint(kind: Kind, launch: Option<&EntryLaunch>) -> u64 {
@@ -378,8 +486,16 @@ pub fn fingerprint(kind: Kind, launch: Option<&EntryLaunch>) -> u64 {
         hash.number(launch.groups.len());
         ids.iter().chain(&launch.groups).for_each(|id| hash.part(&id.to_le_bytes()));
         hash.part(launch.working_directory.to_bytes());
+        hash.part(launch.place.to_bytes());
         for path in [&launch.pid_file, &launch.tty_path] {
             hash.part(path.as_ref().map_or(&[][..], |path| path.to_bytes()));
+        }
+        // What runs before the end, or after it, is no reason to end anything.
+        let starts = |hook: &&EntryHook| matches!(hook.stage, Stage::Pre | Stage::Post);
+        for hook in launch.hooks.iter().filter(starts) {
+            hash.part(&[hook.stage as u8, u8::from(hook.may_fail)]);
+            hash.number(hook.argv.len());
+            hook.argv.iter().for_each(|string| hash.part(string.to_bytes()));
         }
         for extra in &launch.extras {
             let raw = extra.raw();

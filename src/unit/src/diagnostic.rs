@@ -1,4 +1,4 @@
-//! What is wrong, where, and what to do about it. Plain text, as a compiler prints it.
+//! What is wrong, where, and what to do about it. One line each; `ettan check` shows the source too.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,10 +11,24 @@ pub enum Severity {
     Error,
     /// The unit is used; something about it is probably not meant.
     Warning,
+    /// Nothing is wrong, and worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// As it is written in front of a message.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// One thing to say about one place.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad.
     pub severity: Severity,
@@ -30,92 +44,78 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
-/// A stretch of one line.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A stretch of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The line, from 1.
+    /// The line where it begins, from 1.
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
-    /// How many characters, at least 1.
-    pub width: u32,
-    /// The line's text, cut to at most `MAX_SHOWN` characters around the column.
-    pub text: String,
-    /// The column within `text`, from 0.
-    pub shown_at: u32,
+    source: Rc<Source>,
+    /// The bytes of the source.
+    span: Range<usize>,
 }
 
-/// The most characters of a line that are shown.
-const MAX_SHOWN: usize = 120;
+/// The most lines of a stretch that are shown.
+const MAX_LINES: usize = 6;
 
-impl Diagnostic {
-    /// The whole on one line: for `ettan status` and logs.
+impl Place {
+    /// The whole lines that it touches, the first few, and which bytes of them are meant.
     #[must_use]
-    pub fn one_line(&self) -> String {
-        let mut line = self.head();
-        if let Some(hint) = &self.hint {
-            line.push_str(" (");
-            line.push_str(hint);
-            line.push(')');
-        }
-        line
-    }
-
-    fn head(&self) -> String {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        let (file, message) = (&self.file, &self.message);
-        match &self.place {
-            Some(Place { line, column, .. }) => {
-                format!("{file}:{line}:{column}: {severity}: {message}")
-            }
-            None => format!("{file}: {severity}: {message}"),
-        }
+    pub fn excerpt(&self) -> (&str, Range<usize>) {
+        let Part { text, start, end } = self.source.part(&self.span);
+        let from = line_start(text, start);
+        let lines = text.get(from..).unwrap_or("");
+        let inside = end.saturating_sub(from);
+        let ends = || lines.match_indices('\n').map(|(at, _)| at).take(MAX_LINES);
+        let last = ends().nth(MAX_LINES.saturating_sub(1));
+        let end = ends().find(|at| *at >= inside.saturating_sub(1));
+        let to = end.or(last).unwrap_or(lines.len());
+        let shown = lines.get(..to).unwrap_or("").trim_end_matches('\r');
+        let at = start.saturating_sub(from).min(shown.len());
+        (shown, at..inside.clamp(at, shown.len()))
     }
 }
 
 impl fmt::Display for Diagnostic {
-    /// One to three lines, no newline at the end:
-    /// ```text
-    /// /etc/units/web.toml:7:1: error: unknown key `exec-strat` in [service]
-    ///   7 | exec-strat = "/usr/bin/web"
-    ///     | ^^^^^^^^^^ did you mean `exec-start`?
-    /// ```
+    /// One line: `/etc/units/web.toml:7:1: error: unknown key … (did you mean `exec-start`?)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.head())?;
-        let hint = self.hint.as_deref().unwrap_or("");
-        let Some(place) = &self.place else {
-            return if hint.is_empty() { Ok(()) } else { write!(f, "\n  = {hint}") };
-        };
-        let number = place.line.to_string();
-        let marks = "^".repeat(place.width as usize);
-        let indent = " ".repeat(place.shown_at as usize);
-        write!(f, "\n  {number} | {}", place.text)?;
-        let margin = " ".repeat(number.len());
-        let last = format!("  {margin} | {indent}{marks} {hint}");
-        write!(f, "\n{}", last.trim_end())
+        f.write_str(&self.file)?;
+        if let Some(Place { line, column, .. }) = &self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}: {}", self.severity.word(), self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
     }
 }
 
 /// The text of one unit file and of its drop-ins, for pointing into it.
-#[derive(Debug)]
-pub(crate) struct Source {
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
     /// The unit's name.
-    pub(crate) unit: String,
+    pub unit: String,
     /// The file, as seen from inside the root.
-    pub(crate) file: String,
+    pub file: String,
     /// Its content, then that of its drop-ins; lossy where it was no UTF-8.
-    pub(crate) text: String,
+    pub text: String,
     /// Where in the text each drop-in begins, in order, and its file.
     pub(crate) drop_ins: Vec<(usize, String)>,
 }
 
+/// The part of a source that a span is in, and where in it.
+struct Part<'a> {
+    text: &'a str,
+    start: usize,
+    end: usize,
+}
+
 impl Source {
     /// A diagnostic about the bytes `span`.
-    pub(crate) fn diagnostic(
-        &self,
+    pub fn diagnostic(
+        self: &Rc<Self>,
         severity: Severity,
         span: &Range<usize>,
         message: impl Into<String>,
@@ -132,7 +132,7 @@ impl Source {
     }
 
     /// The parts of the text: where each begins and ends.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+    pub fn parts(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = std::iter::once(0).chain(self.drop_ins.iter().map(|(start, _)| *start));
         let ends = self.drop_ins.iter().map(|(start, _)| *start);
         starts.zip(ends.chain([self.text.len()])).map(|(start, end)| start..end)
@@ -144,34 +144,35 @@ impl Source {
         before.map_or(&self.file, |(_, file)| file)
     }
 
-    /// Where `span` begins, and how much of it is on that line.
-    fn place(&self, span: &Range<usize>) -> Place {
+    /// Where `span` begins.
+    pub fn place(self: &Rc<Self>, span: &Range<usize>) -> Place {
+        let Part { text, start, .. } = self.part(span);
+        let before = text.get(..start).unwrap_or("");
+        let line = before.matches('\n').count().saturating_add(1);
+        let column = before.get(line_start(text, start)..).unwrap_or("").chars().count();
+        Place {
+            line: number(line),
+            column: number(column.saturating_add(1)),
+            source: Rc::clone(self),
+            span: span.clone(),
+        }
+    }
+
+    fn part(&self, span: &Range<usize>) -> Part<'_> {
         let part = self.parts().filter(|part| part.start <= span.start).last().unwrap_or(0..0);
         let whole = self.text.get(part.clone()).unwrap_or("");
         let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
         let skipped = part.end.saturating_sub(text.len());
         let start = floor(text, span.start.saturating_sub(skipped));
         let end = floor(text, span.end.saturating_sub(skipped)).max(start);
-        let (before, after) = text.split_at(start);
-        let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-        let line = before.matches('\n').count().saturating_add(1);
-        let line_end = after.find('\n').map_or(text.len(), |at| start.saturating_add(at));
-        let whole = text.get(line_start..line_end).unwrap_or("").trim_end_matches('\r');
-        let column = text.get(line_start..start).unwrap_or("").chars().count();
-        let marked = text.get(start..end.min(line_end)).unwrap_or("").trim_end();
-        let width = marked.chars().count().max(1);
-        let cut = if column < MAX_SHOWN { 0 } else { column.saturating_sub(MAX_SHOWN / 2) };
-        let shown = whole.chars().skip(cut).take(MAX_SHOWN).map(printable).collect::<String>();
-        let shown_at = column.saturating_sub(cut);
-        let room = shown.chars().count().saturating_sub(shown_at).max(1);
-        Place {
-            line: number(line),
-            column: number(column.saturating_add(1)),
-            width: number(width.min(room)),
-            text: shown,
-            shown_at: number(shown_at),
-        }
+        Part { text, start, end }
     }
+}
+
+/// Where the line begins that the byte `at` is on.
+fn line_start(text: &str, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or("");
+    before.rfind('\n').map_or(0, |at| at.saturating_add(1))
 }
 
 /// The character boundary at or before `at`.
@@ -181,15 +182,6 @@ fn floor(text: &str, at: usize) -> usize {
         at = at.saturating_sub(1);
     }
     at
-}
-
-/// A terminal must not obey what it shows.
-fn printable(c: char) -> char {
-    match c {
-        '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    }
 }
 
 fn number(value: usize) -> u32 {
@@ -236,6 +228,11 @@ impl Notes {
         hint: impl Into<String>,
     ) {
         self.add(Severity::Warning, span, message.into(), Some(hint.into()));
+    }
+
+    /// Nothing is wrong.
+    pub(crate) fn note(&mut self, span: &Range<usize>, message: impl Into<String>) {
+        self.add(Severity::Note, span, message.into(), None);
     }
 
     /// A complaint about a value, or the value.

@@ -128,7 +128,11 @@ fn section(
             let message = format!("unknown table [{}]", shown(name));
             let lower = name.to_ascii_lowercase();
             return match nearest::nearest(&lower, keys::sections()) {
-                _ if notes.is_garbled(place) => {}
+                _ if notes.is_garbled(place) || is_left_over(place, notes) => {}
+                None if lower == "install" => {
+                    let hint = "a unit in /etc/units starts at boot; `ettan enable` links it there";
+                    notes.error_with(place, message, hint);
+                }
                 Some(near) => notes.error_with(place, message, format!("did you mean [{near}]?")),
                 None => {
                     let hint = "a unit has [unit] and [service]; tables named `x-…` are ignored";
@@ -145,10 +149,17 @@ fn section(
             continue;
         }
         if name == "service" {
-            draft.service_keys.push(At { span: item.key.clone(), value: key.to_string() });
+            let end = if item.span.start < item.key.end { item.key.end } else { item.span.end };
+            draft.service_keys.push(At { span: item.key.start..end, value: key.to_string() });
         }
         entry(name, key, &item, draft, notes);
     }
+}
+
+/// A table without `[` in front of it, beside a syntax error: what that left behind.
+fn is_left_over(place: &Range<usize>, notes: &Notes) -> bool {
+    let before = notes.source.text.get(..place.start).unwrap_or("");
+    notes.has_syntax_errors() && !before.trim_end_matches([' ', '\t', '"', '\'']).ends_with('[')
 }
 
 fn entry(section: &str, key: &str, item: &Item<'_>, draft: &mut Draft, notes: &mut Notes) {

@@ -2,20 +2,26 @@
 
 use std::ops::Range;
 
-use ettan_core::Restart;
+use ettan_core::{ExitStatus, KillMode, LimitAction, MAX_STATUSES, Restart, Stage, Statuses};
 use ettan_table::Extra;
 use toml::de::DeValue;
 
 use crate::diagnostic::{Complaint, Notes};
+use crate::extras::whole;
+use crate::here::Conditions;
 use crate::log::LogDraft;
+use crate::place::PlaceDraft;
+use crate::ready::ReadyDraft;
 use crate::reference::{self, Target, shown};
 use crate::{command, duration, nearest};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct At<T> {
-    pub(crate) span: Range<usize>,
-    pub(crate) value: T,
+pub struct At<T> {
+    /// The bytes of the source.
+    pub span: Range<usize>,
+    /// The value.
+    pub value: T,
 }
 
 /// One `key = value` of the file.
@@ -30,9 +36,21 @@ pub(crate) struct Item<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
     Simple,
+    Notify,
+    NotifyReload,
     Forking,
     Oneshot,
     Target,
+}
+
+impl Type {
+    /// It says READY=1.
+    pub(crate) const fn notifies(self) -> bool {
+        match self {
+            Self::Notify | Self::NotifyReload => true,
+            Self::Simple | Self::Forking | Self::Oneshot | Self::Target => false,
+        }
+    }
 }
 
 /// What a file says; None where it says nothing.
@@ -43,17 +61,31 @@ pub(crate) struct Draft {
     pub(crate) before: Vec<At<String>>,
     pub(crate) wants: Vec<At<String>>,
     pub(crate) requires: Vec<At<String>>,
+    pub(crate) binds_to: Vec<At<Target>>,
+    pub(crate) part_of: Vec<At<String>>,
+    pub(crate) conflicts: Vec<At<String>>,
+    pub(crate) on_failure: Vec<At<String>>,
+    pub(crate) conditions: Conditions,
+    pub(crate) critical: bool,
     pub(crate) kind: Option<Type>,
     pub(crate) exec_start: Option<At<Vec<String>>>,
     pub(crate) pid_file: Option<At<String>>,
     pub(crate) remain_after_exit: Option<At<bool>>,
     pub(crate) restart: Option<Restart>,
+    pub(crate) success: Statuses,
+    pub(crate) no_restart: Statuses,
     pub(crate) restart_sec: Option<At<u32>>,
     pub(crate) restart_max_delay_sec: Option<At<u32>>,
+    pub(crate) restart_reset_sec: Option<u32>,
+    pub(crate) start_limit_burst: Option<u16>,
+    pub(crate) start_limit_interval_sec: Option<At<u32>>,
+    pub(crate) start_limit_action: Option<At<LimitAction>>,
     pub(crate) timeout_start_sec: Option<u32>,
     pub(crate) timeout_stop_sec: Option<u32>,
     pub(crate) min_uptime_sec: Option<u32>,
     pub(crate) kill_signal: Option<u8>,
+    pub(crate) kill_mode: Option<KillMode>,
+    pub(crate) reload_signal: Option<At<u8>>,
     pub(crate) user: Option<At<String>>,
     pub(crate) group: Option<At<String>>,
     pub(crate) working_directory: Option<At<String>>,
@@ -61,11 +93,17 @@ pub(crate) struct Draft {
     pub(crate) environment: Vec<(String, At<String>)>,
     pub(crate) tty_path: Option<At<String>>,
     pub(crate) log: LogDraft,
+    pub(crate) ready: ReadyDraft,
     pub(crate) environment_files: Vec<At<String>>,
     pub(crate) environment_dirs: Vec<At<String>>,
     pub(crate) supplementary_groups: Vec<At<String>>,
     pub(crate) no_new_privileges: Option<bool>,
     pub(crate) extras: Vec<Extra>,
+    pub(crate) place: PlaceDraft,
+    pub(crate) instances: Option<At<u16>>,
+    pub(crate) instance_name: Option<At<String>>,
+    /// The commands around the program, in order within each stage.
+    pub(crate) hooks: Vec<(Stage, At<Vec<String>>)>,
     /// Everything that [service] has, by key: for what a target cannot have.
     pub(crate) service_keys: Vec<At<String>>,
 }
@@ -95,6 +133,10 @@ pub(crate) fn after(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.after = names(item, notes, reference::parse);
 }
 
+pub(crate) fn critical(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.critical = notes.take(&item.span, boolean(item.value)).unwrap_or_default();
+}
+
 pub(crate) fn before(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.before = names(item, notes, reference::unit);
 }
@@ -107,22 +149,41 @@ pub(crate) fn requires(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.requires = names(item, notes, reference::unit);
 }
 
+pub(crate) fn binds_to(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.binds_to = names(item, notes, reference::parse);
+}
+
+pub(crate) fn part_of(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.part_of = names(item, notes, reference::unit);
+}
+
+pub(crate) fn conflicts(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.conflicts = names(item, notes, reference::unit);
+}
+
+pub(crate) fn on_failure(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.on_failure = names(item, notes, reference::unit);
+}
+
 pub(crate) fn kind(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = [
-        ("simple", Some(Type::Simple)),
-        ("forking", Some(Type::Forking)),
-        ("oneshot", Some(Type::Oneshot)),
-        ("target", Some(Type::Target)),
-        ("notify", None),
+        ("simple", Type::Simple),
+        ("notify", Type::Notify),
+        ("notify-reload", Type::NotifyReload),
+        ("forking", Type::Forking),
+        ("oneshot", Type::Oneshot),
+        ("target", Type::Target),
     ];
-    let word = notes.take(&item.span, word(item.value, &words));
-    if word == Some(None) {
-        notes.error(&item.span, "type `notify` is not supported yet");
-    }
-    draft.kind = word.flatten();
+    draft.kind = notes.take(&item.span, word(item.value, &words));
 }
 
 pub(crate) fn exec_start(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    // Also when it is wrong: then it is not missing.
+    draft.exec_start = Some(command(item, notes));
+}
+
+/// A text that is split, or a list of arguments; nothing when it is wrong.
+pub(crate) fn command(item: &Item<'_>, notes: &mut Notes) -> At<Vec<String>> {
     let arguments = match item.value {
         DeValue::Array(_) => {
             Some(texts(item, notes).into_iter().map(|argument| argument.value).collect::<Vec<_>>())
@@ -144,8 +205,7 @@ pub(crate) fn exec_start(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) 
             notes.take(&item.span, split)
         }
     };
-    // Also when it is wrong: then it is not missing.
-    draft.exec_start = Some(At { span: item.span.clone(), value: arguments.unwrap_or_default() });
+    At { span: item.span.clone(), value: arguments.unwrap_or_default() }
 }
 
 pub(crate) fn pid_file(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -168,12 +228,82 @@ pub(crate) fn restart(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.restart = notes.take(&item.span, word(item.value, &words));
 }
 
+pub(crate) fn success_exit_status(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.success = statuses(item, notes);
+}
+
+pub(crate) fn restart_prevent_exit_status(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.no_restart = statuses(item, notes);
+}
+
+/// One exit status, or a list of them.
+fn statuses(item: &Item<'_>, notes: &mut Notes) -> Statuses {
+    let mut list = Statuses::NONE;
+    let mut take = |span: &Range<usize>, value: &DeValue<'_>| {
+        let taken = status(value).and_then(|status| match (list.add(status), status) {
+            (true, _) => Ok(()),
+            (false, ExitStatus::Code(_)) => {
+                Err(Complaint::new(format!("more than {MAX_STATUSES} exit codes")))
+            }
+            (false, ExitStatus::Signal { .. }) => {
+                Err(Complaint::new("real-time signals cannot be named here"))
+            }
+        });
+        notes.take(span, taken);
+    };
+    match item.value {
+        DeValue::Array(array) => array.iter().for_each(|one| take(&one.span(), one.get_ref())),
+        value => take(&item.span, value),
+    }
+    list
+}
+
+/// A number is an exit code; signals have names.
+fn status(value: &DeValue<'_>) -> Result<ExitStatus, Complaint> {
+    let text = text_or_number(value)?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let code = text.parse().map_err(|_| {
+            Complaint::new(format!("`{}` is no exit code", shown(&text)))
+                .hint("0 to 255, or a signal's name")
+        });
+        return code.map(ExitStatus::Code);
+    }
+    let (_, signal) = signal(value)?;
+    Ok(ExitStatus::Signal { signal, core: false })
+}
+
 pub(crate) fn restart_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.restart_sec = at(item, positive(item, notes));
 }
 
 pub(crate) fn restart_max_delay_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.restart_max_delay_sec = at(item, positive(item, notes));
+}
+
+pub(crate) fn restart_reset_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.restart_reset_sec = positive(item, notes);
+}
+
+pub(crate) fn start_limit_burst(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let checked = whole(item.value, 0, i64::from(u16::MAX))
+        .and_then(|count| u16::try_from(count).map_err(|_| Complaint::new("out of range")));
+    draft.start_limit_burst = notes.take(&item.span, checked);
+}
+
+pub(crate) fn start_limit_interval_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let value = positive(item, notes);
+    draft.start_limit_interval_sec = value.map(|value| At { span: item.key.clone(), value });
+}
+
+pub(crate) fn start_limit_action(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let words = [
+        ("none", LimitAction::Nothing),
+        ("reboot", LimitAction::Reboot),
+        ("reboot-force", LimitAction::RebootForce),
+        ("poweroff", LimitAction::PowerOff),
+    ];
+    let value = notes.take(&item.span, word(item.value, &words));
+    draft.start_limit_action = value.map(|value| At { span: item.key.clone(), value });
 }
 
 pub(crate) fn timeout_start_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -189,7 +319,30 @@ pub(crate) fn min_uptime_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Not
 }
 
 pub(crate) fn kill_signal(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
-    draft.kill_signal = notes.take(&item.span, signal(item.value));
+    let ends = signal(item.value).and_then(|(name, number)| match number {
+        17..=22 => Err(Complaint::new(format!("`{}` does not end a process", shown(&name)))),
+        number => Ok(number),
+    });
+    draft.kill_signal = notes.take(&item.span, ends);
+}
+
+pub(crate) fn kill_mode(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let words = [
+        ("control-group", KillMode::ControlGroup),
+        ("mixed", KillMode::Mixed),
+        ("process", KillMode::Process),
+    ];
+    draft.kill_mode = notes.take(&item.span, word(item.value, &words));
+}
+
+pub(crate) fn reload_signal(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    let caught = signal(item.value).and_then(|(name, number)| match number {
+        9 | 19 => Err(Complaint::new(format!("no process can catch `{}`", shown(&name)))
+            .hint("most daemons reload on `HUP`")),
+        number => Ok(number),
+    });
+    let value = notes.take(&item.span, caught);
+    draft.reload_signal = value.map(|value| At { span: item.key.clone(), value });
 }
 
 pub(crate) fn user(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -254,7 +407,7 @@ pub(crate) fn odd_variable(name: &str) -> Option<String> {
     odd.then(|| format!("`{}` cannot be a variable's name", shown(name)))
 }
 
-fn at<T>(item: &Item<'_>, value: Option<T>) -> Option<At<T>> {
+pub(crate) fn at<T>(item: &Item<'_>, value: Option<T>) -> Option<At<T>> {
     value.map(|value| At { span: item.span.clone(), value })
 }
 
@@ -354,7 +507,7 @@ pub(crate) fn span(value: &DeValue<'_>) -> Result<u32, Complaint> {
 }
 
 /// A span for which 0 would mean a unit that restarts without a pause.
-fn positive(item: &Item<'_>, notes: &mut Notes) -> Option<u32> {
+pub(crate) fn positive(item: &Item<'_>, notes: &mut Notes) -> Option<u32> {
     let checked = span(item.value).and_then(|ms| match ms {
         0 => Err(Complaint::new("must be longer than 0").hint("at least \"1ms\"")),
         ms => Ok(ms),
@@ -362,7 +515,8 @@ fn positive(item: &Item<'_>, notes: &mut Notes) -> Option<u32> {
     notes.take(&item.span, checked)
 }
 
-fn signal(value: &DeValue<'_>) -> Result<u8, Complaint> {
+/// A signal as it is written, and its number.
+fn signal(value: &DeValue<'_>) -> Result<(String, u8), Complaint> {
     let name = text_or_number(value)?;
     let number = ettan_wire::signal_number(&name).ok_or_else(|| {
         let complaint = Complaint::new(format!("no signal `{}`", shown(&name)));
@@ -374,10 +528,7 @@ fn signal(value: &DeValue<'_>) -> Result<u8, Complaint> {
             None => complaint.hint("a name like `TERM` or `SIGTERM`, or a number from 1 to 64"),
         }
     })?;
-    match number {
-        17..=22 => Err(Complaint::new(format!("`{}` does not end a process", shown(&name)))),
-        number => Ok(number),
-    }
+    Ok((name, number))
 }
 
 /// Text, or an integer as it is written in base 10 without a sign.

@@ -130,6 +130,7 @@ fn processors(value: &DeValue<'_>) -> Result<u64, Complaint> {
 }
 
 pub(crate) fn supplementary_groups(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.supplementary_groups.clear();
     let mut take = |span: Range<usize>, value: &DeValue<'_>| {
         let name = notes.take(&span, text_or_number(value));
         draft.supplementary_groups.extend(name.map(|value| At { span, value }));
@@ -151,6 +152,8 @@ pub(crate) fn capability_bounding_set(draft: &mut Draft, item: &Item<'_>, notes:
 
 pub(crate) fn ambient_capabilities(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let set = capabilities(item, notes).filter(|set| *set != 0);
+    // None at all is what a drop-in says to take them away.
+    draft.extras.retain(|extra| !matches!(extra, Extra::Ambient(_)));
     draft.extras.extend(set.map(Extra::Ambient));
 }
 
@@ -229,7 +232,7 @@ pub(crate) fn environment_dir(draft: &mut Draft, item: &Item<'_>, notes: &mut No
     draft.environment_dirs = texts(item, notes);
 }
 
-fn whole(value: &DeValue<'_>, least: i64, most: i64) -> Result<i64, Complaint> {
+pub(crate) fn whole(value: &DeValue<'_>, least: i64, most: i64) -> Result<i64, Complaint> {
     let number = match value {
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<i64>().ok(),
         other => {

@@ -7,6 +7,7 @@ use std::path::Path;
 use ettan_core::MAX_UNITS;
 use ettan_table::is_name;
 
+use crate::asked::Asked;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::Content;
 use crate::former::Former;
@@ -61,6 +62,8 @@ pub(crate) struct Search {
     pub(crate) templates: Names<Found>,
     /// Names that are taken but have no usable file.
     pub(crate) absent: Names<Absent>,
+    /// Names that are asked to be off and have no file: those of instances, or of nobody.
+    pub(crate) strangers: Vec<String>,
     /// What was skipped, and why.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The first file that was one too many, and how many there were.
@@ -112,10 +115,46 @@ pub(crate) fn overlay(search: &mut Search, path: &Path) {
     }
 }
 
+/// Where the kernel's command line is read.
+const COMMAND_LINE: &str = "/proc/cmdline";
+
+/// What `ettan.unit.NAME=off` leads to.
+pub(crate) fn off(unit: &str, is_there: bool) -> Diagnostic {
+    let outcome = if is_there { "it is masked for this boot" } else { "there is no such unit" };
+    Diagnostic {
+        severity: Severity::Warning,
+        unit: Some(unit.to_string()),
+        file: COMMAND_LINE.into(),
+        place: None,
+        message: format!("`ettan.unit.{unit}=off`: {outcome}"),
+        hint: None,
+    }
+}
+
 /// Message and hint.
 type Words = (String, Option<String>);
 
 impl Search {
+    /// Takes units out, or all of them out of the boot, as the kernel's command line asks.
+    pub(crate) fn obey(&mut self, asked: &Asked) {
+        for unit in &asked.off {
+            let known = self.found.contains(unit)
+                || template_of(unit).is_some_and(|template| self.templates.contains(&template));
+            self.found.remove(unit);
+            self.absent.insert(unit, Absent::Masked);
+            match known {
+                true => self.diagnostics.push(off(unit, true)),
+                false => self.strangers.push(unit.clone()),
+            }
+        }
+        if asked.single {
+            self.found.values_mut().for_each(|found| found.autostart = false);
+            let message = "`single`: no unit starts by itself in this boot".to_owned();
+            let hint = Some("`ettan start NAME` starts one".to_owned());
+            self.say(Severity::Warning, None, COMMAND_LINE, (message, hint));
+        }
+    }
+
     fn directory(&mut self, root: &Path, directory: &str, owners: &Owners, former: &Former<'_>) {
         let names = match list(root, directory, owners) {
             Ok((names, unseen)) => {
@@ -155,7 +194,7 @@ impl Search {
     /// Takes the names that are not taken yet, so that no later directory decides about them.
     fn refuse_former(&mut self, former: &Former<'_>) -> bool {
         let before = self.absent.len();
-        for name in former.names().filter(|name| !self.found.contains(name)) {
+        for name in former.files().filter(|name| !self.found.contains(name)) {
             self.absent.insert_new(name, Absent::Refused);
         }
         self.absent.len() > before
@@ -438,10 +477,10 @@ fn read_unit(path: &Path, is_regular: bool, owners: Option<&Owners>) -> Result<L
 }
 
 /// After `ettan-`: the units and logs of Ettan's own.
-const OWN_NAMES: [&str; 6] = ["log", "watch", "load", "rescue", "syslog", "kernel"];
+const OWN_NAMES: [&str; 7] = ["log", "watch", "load", "probe", "rescue", "syslog", "kernel"];
 
 /// Why a file cannot give its name to a unit.
-pub(crate) fn odd_name(unit: &str) -> Option<Words> {
+pub fn odd_name(unit: &str) -> Option<Words> {
     if !is_name(unit) {
         let message = "the file's name cannot be a unit's: skipped".to_string();
         let hint = "1 to 64 letters, digits and `:_.@-`, and `.toml`";

@@ -11,6 +11,7 @@ use crate::compile::real_file;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::{Absent, MAX_FOUND};
 use crate::names::Names;
+use crate::route;
 
 /// The table in force; nothing at boot, and for `ettan check`.
 #[derive(Clone, Copy, Default)]
@@ -28,6 +29,24 @@ impl<'a> Former<'a> {
         let table = self.0;
         let count = table.map_or(0, |table| table.len());
         (0..count).filter_map(move |index| table?.name(index))
+    }
+
+    /// The instances of files, each with the name of its file.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let table = self.0;
+        let count = table.map_or(0, |table| table.len());
+        let pairs = (0..count).filter_map(move |at| Some((table?.name(at)?, table?.group(at))));
+        pairs.filter(|(_, file)| !file.is_empty())
+    }
+
+    /// The names of the files that all units are of.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &'a str> {
+        let table = self.0;
+        let count = table.map_or(0, |table| table.len());
+        (0..count).filter_map(move |at| {
+            let (name, file) = (table?.name(at)?, table?.group(at));
+            Some(if file.is_empty() { name } else { file })
+        })
     }
 
     fn entry(&self, name: &str) -> Option<Entry> {
@@ -70,14 +89,39 @@ pub(crate) fn pid_file(root: &Path, entry: &Entry) -> Option<String> {
     Some(real_file(root, path.to_str().ok()?))
 }
 
+/// Where the logs of a kept unit lie, as far as they are on a disk: as the logger is told it. What
+/// follows the first route is not about the unit's own log.
+pub(crate) fn log_directories(entry: &Entry) -> Vec<String> {
+    let words = log_words(entry);
+    let own = words.split(' ').take_while(|word| !word.starts_with("route="));
+    let own = own.filter_map(|word| word.strip_prefix("dir=")).map(str::to_owned);
+    own.chain(route::directories(words)).collect()
+}
+
+/// What the routes of a kept unit's log are called.
+pub(crate) fn routes(entry: &Entry) -> impl Iterator<Item = &str> {
+    route::names_in(log_words(entry))
+}
+
+fn log_words(entry: &Entry) -> &str {
+    entry.launch.as_ref().and_then(|launch| launch.log_words.to_str().ok()).unwrap_or_default()
+}
+
 /// Says of each kept unit, where it is said what is wrong, that it stays.
 pub(crate) fn tell(kept: &Kept, diagnostics: &mut [Diagnostic]) {
-    for name in kept.names() {
-        let about =
-            |d: &&mut Diagnostic| d.severity == Severity::Error && d.unit.as_deref() == Some(name);
-        if let Some(diagnostic) = diagnostics.iter_mut().find(about) {
-            let stays = "; the former definition stays in force until this is mended";
-            diagnostic.message.push_str(stays);
-        }
+    const STAYS: &str = "; the former definition stays in force until this is mended";
+    for entry in kept.values() {
+        let mut said = |name: &str| {
+            let about = |d: &&mut Diagnostic| {
+                d.severity == Severity::Error && d.unit.as_deref() == Some(name)
+            };
+            let first = diagnostics.iter_mut().find(about);
+            // What is wrong with a file is said once for all of its instances.
+            if let Some(diagnostic) = first.filter(|first| !first.message.ends_with(STAYS)) {
+                diagnostic.message.push_str(STAYS);
+            }
+        };
+        said(entry.unit.name.as_str());
+        said(&entry.group);
     }
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 use ettan_sys::{OwnedFd, limits, memory, pipe};
 use ettan_table::Table;
 
+use crate::asked::Asked;
 use crate::diagnostic::Severity;
-use crate::load::{Loaded, load, reload};
+use crate::load::{Loaded, load_as_asked};
 
 /// The memfd that PID 1 gave us to fill.
 const TABLE: u8 = 3;
@@ -21,22 +22,24 @@ const MEMORY_BYTES: u64 = 512 << 20;
 /// The most time of a processor: a Pi Zero needs a few seconds for 1,016 ordinary files.
 const CPU_SECONDS: u64 = 120;
 
-/// Reads the units of this machine, writes the table to descriptor 3 and seals it, tells the
+/// Reads the units of this machine as its kernel's command line asks (none in a container, where it is
+/// somebody else's), writes the table to descriptor 3 and seals it, tells the
 /// log what is wrong. Returns the exit status: 0 also when units were refused, 1 when there is
 /// no table.
 #[must_use]
-pub fn helper_main() -> i32 {
+pub fn helper_main(command_line: Option<&[u8]>) -> i32 {
+    let asked = Asked::of(command_line.unwrap_or_default());
     let mut out = String::new();
     if let Err(errno) = limits::confine(MEMORY_BYTES, CPU_SECONDS) {
         out.push_str(&format!("the loader has no limits: {errno}\n"));
     }
-    let loaded = read_units(Path::new("/"), pipe::inherited(FORMER).ok(), &mut out);
+    let loaded = read_units(Path::new("/"), pipe::inherited(FORMER).ok(), &asked, &mut out);
     for diagnostic in &loaded.diagnostics {
         out.push_str(&diagnostic.to_string());
         out.push('\n');
     }
-    let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-    let warnings = loaded.diagnostics.len().saturating_sub(errors);
+    let of = |severity| loaded.diagnostics.iter().filter(|d| d.severity == severity).count();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     let counts = [(loaded.units, "unit"), (errors, "error"), (warnings, "warning")];
     out.push_str(&counts.map(|(count, what)| counted(count, what)).join(", "));
     out.push('\n');
@@ -51,16 +54,16 @@ pub fn helper_main() -> i32 {
 }
 
 /// Reads the units, beside the table in force if there is one to be believed.
-fn read_units(root: &Path, former: Option<OwnedFd>, out: &mut String) -> Loaded {
-    let Some(former) = former else { return load(root) };
+fn read_units(root: &Path, former: Option<OwnedFd>, asked: &Asked, out: &mut String) -> Loaded {
+    let Some(former) = former else { return load_as_asked(root, None, asked) };
     match memory::map_sealed(&former) {
         Err(error) => out.push_str(&format!("the table in force is not read: {error}\n")),
         Ok(map) => match Table::read(map.bytes()) {
             Err(fault) => out.push_str(&format!("the table in force is not read: {fault}\n")),
-            Ok(table) => return reload(root, table),
+            Ok(table) => return load_as_asked(root, Some(table), asked),
         },
     }
-    load(root)
+    load_as_asked(root, None, asked)
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -79,6 +82,7 @@ fn hand_over(memfd: &OwnedFd, table: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::load;
 
     #[test]
     fn the_table_arrives_sealed_and_whole() {
@@ -96,7 +100,7 @@ mod tests {
         let table = load(root).table;
         let told = |former: Option<OwnedFd>| {
             let mut out = String::new();
-            assert_eq!(read_units(root, former, &mut out).table, table);
+            assert_eq!(read_units(root, former, &Asked::default(), &mut out).table, table);
             out
         };
         let memfd = |bytes: &[u8], sealed: bool| {

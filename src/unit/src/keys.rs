@@ -3,7 +3,13 @@
 use crate::diagnostic::Notes;
 use crate::draft::{self as d, Draft, Item};
 use crate::extras as e;
+use crate::here as c;
+use crate::hooks as h;
+use crate::instances as i;
 use crate::log as l;
+use crate::place as p;
+use crate::ready as y;
+use crate::route as r;
 
 /// One key.
 pub struct Key {
@@ -44,6 +50,14 @@ const fn log(name: &'static str, takes: &'static str, parse: Parse) -> Key {
     Key { section: "log", name, takes, parse: Some(parse) }
 }
 
+const fn ready(name: &'static str, takes: &'static str, parse: Parse) -> Key {
+    Key { section: "ready", name, takes, parse: Some(parse) }
+}
+
+const fn health(name: &'static str, takes: &'static str, parse: Parse) -> Key {
+    Key { section: "health", name, takes, parse: Some(parse) }
+}
+
 const fn later(section: &'static str, name: &'static str) -> Key {
     Key { section, name, takes: "", parse: None }
 }
@@ -56,8 +70,33 @@ pub const KEYS: &[Key] = &[
     unit("before", "a list of units; none", d::before),
     unit("wants", "a list of units; none", d::wants),
     unit("requires", "a list of units; none", d::requires),
-    service("type", "simple, forking, oneshot or target; simple", d::kind),
+    unit("binds-to", "a list of units and conditions; none", d::binds_to),
+    unit("part-of", "a list of units; none", d::part_of),
+    unit("conflicts", "a list of units; none", d::conflicts),
+    unit("on-failure", "a list of units; none", d::on_failure),
+    unit(
+        "condition-path-exists",
+        "an absolute path or a list of them, `!` in front: must not exist; none",
+        c::path_exists,
+    ),
+    unit(
+        "condition-kernel-command-line",
+        "a word or a list of them, `!` in front: must not be there; none",
+        c::kernel_command_line,
+    ),
+    unit(
+        "condition-board",
+        "a board, or a list of what must all be so, `!` in front: must not be; none",
+        c::board,
+    ),
+    unit("critical", "true or false; false", d::critical),
+    service("type", "simple, notify, notify-reload, forking, oneshot or target; simple", d::kind),
     service("exec-start", "a command; required but for a target", d::exec_start),
+    service("exec-start-pre", "a command or a list of commands; none", h::start_pre),
+    service("exec-start-post", "a command or a list of commands; none", h::start_post),
+    service("exec-stop", "a command or a list of commands; none", h::stop),
+    service("exec-stop-post", "a command or a list of commands; none", h::stop_post),
+    service("exec-reload", "a command or a list of commands; none", h::reload),
     service("pid-file", "an absolute path; none", d::pid_file),
     service("remain-after-exit", "true or false; false", d::remain_after_exit),
     service(
@@ -65,12 +104,32 @@ pub const KEYS: &[Key] = &[
         "no, always, on-success, on-failure or on-abnormal; always, for a oneshot no",
         d::restart,
     ),
+    service(
+        "success-exit-status",
+        "an exit code, a signal's name, or a list of them; none",
+        d::success_exit_status,
+    ),
+    service(
+        "restart-prevent-exit-status",
+        "an exit code, a signal's name, or a list of them; none",
+        d::restart_prevent_exit_status,
+    ),
     service("restart-sec", "a span of time; 250ms", d::restart_sec),
     service("restart-max-delay-sec", "a span of time; 30s", d::restart_max_delay_sec),
+    service("restart-reset-sec", "a span of time; 60s", d::restart_reset_sec),
+    service("start-limit-burst", "a number; none", d::start_limit_burst),
+    service("start-limit-interval-sec", "a span of time; 10s", d::start_limit_interval_sec),
+    service(
+        "start-limit-action",
+        "none, reboot, reboot-force or poweroff; none",
+        d::start_limit_action,
+    ),
     service("timeout-start-sec", "a span of time; 30s", d::timeout_start_sec),
     service("timeout-stop-sec", "a span of time; 10s", d::timeout_stop_sec),
     service("min-uptime-sec", "a span of time; 1s", d::min_uptime_sec),
     service("kill-signal", "a signal's name or number; TERM", d::kill_signal),
+    service("kill-mode", "control-group, mixed or process; control-group", d::kill_mode),
+    service("reload-signal", "a signal's name or number; none", d::reload_signal),
     service("user", "a user's name or number; root", d::user),
     service("group", "a group's name or number; the user's", d::group),
     service("working-directory", "an absolute path; /", d::working_directory),
@@ -132,59 +191,46 @@ pub const KEYS: &[Key] = &[
         "a span of time, \"soft:hard\" or infinity; that of boot time",
         e::limit,
     ),
-    later("unit", "binds-to"),
-    later("unit", "part-of"),
-    later("unit", "conflicts"),
-    later("unit", "on-failure"),
-    later("unit", "condition-path-exists"),
-    later("unit", "condition-kernel-command-line"),
-    later("unit", "condition-board"),
-    later("unit", "critical"),
-    later("service", "exec-start-pre"),
-    later("service", "exec-start-post"),
-    later("service", "exec-stop"),
-    later("service", "exec-stop-post"),
-    later("service", "exec-reload"),
-    later("service", "restart-reset-sec"),
-    later("service", "start-limit-burst"),
-    later("service", "start-limit-interval-sec"),
-    later("service", "start-limit-action"),
-    later("service", "success-exit-status"),
-    later("service", "restart-prevent-exit-status"),
-    later("service", "kill-mode"),
-    later("service", "reload-signal"),
-    later("service", "root-directory"),
-    later("service", "private-tmp"),
-    later("service", "protect-system"),
-    later("service", "read-write-paths"),
-    later("service", "private-network"),
-    later("service", "runtime-directory"),
-    later("service", "state-directory"),
-    later("service", "logs-directory"),
-    later("service", "standard-input"),
-    later("service", "standard-output"),
-    later("service", "standard-error"),
-    later("service", "watchdog-sec"),
-    later("service", "instances"),
-    later("service", "instance-name"),
-    later("ready", "mode"),
-    later("ready", "notify"),
-    later("ready", "log-pattern"),
-    later("ready", "log-file"),
-    later("ready", "log-activity"),
-    later("ready", "path"),
-    later("ready", "unix-socket"),
-    later("ready", "tcp"),
-    later("ready", "command"),
-    later("ready", "settle-sec"),
-    later("health", "command"),
-    later("health", "tcp"),
-    later("health", "http"),
-    later("health", "unix-socket"),
-    later("health", "interval-sec"),
-    later("health", "timeout-sec"),
-    later("health", "failures"),
-    later("health", "action"),
+    service("root-directory", "an absolute path; /", p::root_directory),
+    service("private-tmp", "true or false; false", p::private_tmp),
+    service("protect-system", "true, false, full or strict; false", p::protect_system),
+    service(
+        "read-write-paths",
+        "a path or a list of them, `-` in front: may be missing; none",
+        p::read_write_paths,
+    ),
+    service("private-network", "true or false; false", p::private_network),
+    service("runtime-directory", "a name below /run or a list of them; none", p::runtime_directory),
+    service("state-directory", "a name below /var/lib or a list of them; none", p::state_directory),
+    service("logs-directory", "a name below /var/log or a list of them; none", p::logs_directory),
+    service("standard-input", "null, tty or file:PATH; null, with tty-path tty", p::standard_input),
+    service(
+        "standard-output",
+        "log, null, inherit, tty, file:PATH or append:PATH; log, with a terminal tty",
+        p::standard_output,
+    ),
+    service("standard-error", "as standard-output; the same", p::standard_error),
+    service("instances", "1 to 128; 1", i::instances),
+    service("instance-name", "a name with `%i` in it; %p_%02i", i::instance_name),
+    service("watchdog-sec", "a span of time; none", y::watchdog_sec),
+    ready("mode", "all or any; all", y::mode),
+    ready("notify", "systemd, or fd:3 to fd:7; none", y::notify),
+    ready("log-pattern", "a regular expression; none", y::log_pattern),
+    ready("log-file", "an absolute path; what the unit writes to its log", y::log_file),
+    ready("log-activity", "an absolute path; none", y::log_activity),
+    ready("path", "an absolute path; none", y::path),
+    ready("unix-socket", "an absolute path; none", y::unix_socket),
+    ready("tcp", "an address with a port, or a port; none", y::tcp),
+    ready("command", "a command; none", y::command),
+    ready("settle-sec", "a span of time; none", y::settle_sec),
+    health("command", "a command; none", y::health_command),
+    health("tcp", "an address with a port, or a port; none", y::health_tcp),
+    health("http", "a URL; none", y::http),
+    health("unix-socket", "an absolute path; none", y::health_unix_socket),
+    health("interval-sec", "a span of time; 30s", y::interval_sec),
+    health("timeout-sec", "a span of time; 5s", y::timeout_sec),
+    health("failures", "a number; 3", y::failures),
+    health("action", "restart, none or reboot; restart", y::action),
     log("storage", "ram, disk or flush; ram", l::storage),
     log("directory", "an absolute path; /var/log/ettan/NAME", l::directory),
     log("max-size", "a size; 256K", l::max_size),
@@ -194,7 +240,7 @@ pub const KEYS: &[Key] = &[
     log("rate-limit", "lines a second; none", l::rate_limit),
     log("flash-budget", "a size, for each day; none", l::flash_budget),
     log("user", "a user's name or number; root", l::user),
-    later("log", "route"),
+    log("route", "tables with match, exclude, name, directory, alert; none", r::routes),
     later("timer", "on-boot-sec"),
     later("timer", "every"),
     later("timer", "at"),
@@ -256,7 +302,8 @@ fn find(section: &str, name: &str) -> Option<&'static Key> {
 }
 
 /// `ExecStart`, `exec_start` and `PIDFile` as we write them.
-fn kebab(name: &str) -> String {
+#[must_use]
+pub fn kebab(name: &str) -> String {
     let letters: Vec<char> = name.chars().take(64).collect();
     let mut out = String::new();
     for (at, c) in letters.iter().enumerate() {

@@ -1,13 +1,13 @@
 //! Reads. Unit files: text in, table and diagnostics out.
 //!
-//! For the loader helper of PID 1 (`helper_main`) and for `ettan check` (`check`), which find
+//! For the loader helper of PID 1 (`helper_main`) and for `ettan check` (`survey`), which find
 //! the same mistakes with the same code. Runs no program, changes no file.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod asked;
 mod capability;
-mod check;
 mod command;
 mod compile;
 mod diagnostic;
@@ -19,24 +19,37 @@ mod files;
 mod former;
 mod graph;
 mod helper;
+mod here;
+mod hooks;
+mod instances;
 mod keys;
 mod load;
 mod log;
 mod names;
 mod nearest;
-mod program;
+mod place;
+mod ready;
 mod reference;
+mod route;
 mod size;
 mod specifier;
-mod tree;
+mod survey;
+pub mod tree;
 mod users;
 mod variables;
 
-pub use check::check;
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use asked::Asked;
+pub use compile::{Command, Compiled, Named, PATH};
+pub use diagnostic::{Diagnostic, Place, Severity, Source};
+pub use draft::At;
+pub use files::odd_name;
 pub use helper::helper_main;
-pub use keys::{KEYS, Key};
-pub use load::{Loaded, load, read_alone, reload};
+pub use instances::{Groups, fold};
+pub use keys::{KEYS, Key, kebab};
+pub use load::{Loaded, load, load_as_asked, read_alone, reload, sort};
+pub use nearest::nearest;
+pub use reference::{Target, shown};
+pub use survey::{Survey, survey};
 
 /// A span of time as unit files write it (`"2min 30s"`, a bare number of seconds), in milliseconds.
 ///

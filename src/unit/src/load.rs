@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use ettan_table::Table;
-use ettan_table::write::{Entry, Overflow, encode};
+use ettan_table::write::{Entry, Overflow, encode_ending};
 
-use crate::compile::{World, compile};
+use crate::asked::Asked;
+use crate::compile::{Compiled, Made, World, compile};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::{self, Absent, Found, MAX_FOUND, Search};
 use crate::former::{self, Former, Kept};
 use crate::graph::{self, Units};
+use crate::instances::{self, Groups, Others};
 use crate::names::{Names, sort_by};
+use crate::reference::Target;
 
 /// What `load` made.
 #[derive(Debug)]
@@ -26,73 +29,112 @@ pub struct Loaded {
 /// Reads all units of `root`. What is wrong is left out and told; this never fails.
 #[must_use]
 pub fn load(root: &Path) -> Loaded {
-    load_after(root, Former::default())
+    load_as_asked(root, None, &Asked::default())
 }
 
 /// As `load`, while `former` is in force: a unit of it whose file is refused now stays as it is.
 #[must_use]
 pub fn reload(root: &Path, former: Table<'_>) -> Loaded {
-    load_after(root, Former::new(former))
+    load_as_asked(root, Some(former), &Asked::default())
 }
 
-fn load_after(root: &Path, former: Former<'_>) -> Loaded {
-    let Gathered { entries, mut diagnostics, kept, .. } = gather(root, &[], former);
+/// As `load`, or as `reload` while something is in force, and as the kernel's command line asks.
+#[must_use]
+pub fn load_as_asked(root: &Path, former: Option<Table<'_>>, asked: &Asked) -> Loaded {
+    let former = former.map(Former::new).unwrap_or_default();
+    let Gathered { entries, mut diagnostics, kept, groups, ended, .. } =
+        gather(root, &[], former, asked);
     sort(&mut diagnostics);
     former::tell(&kept, &mut diagnostics);
-    let (table, units) = write(entries, &mut diagnostics);
+    instances::fold(&mut diagnostics, &groups, |diagnostic| diagnostic);
+    let (table, units) = write(entries, &ended, &mut diagnostics);
     Loaded { table, diagnostics, units }
 }
 
-/// One file by itself, as if it stood in a root without any other: the table with its unit, or
-/// none when it makes no unit, and what there is to say.
+/// One file by itself, as if it stood in a root without any other: the table with its unit or its
+/// instances, or none when it makes no unit, and what there is to say.
 #[must_use]
 pub fn read_alone(name: &str, file: &str, bytes: Vec<u8>) -> (Option<Vec<u8>>, Vec<Diagnostic>) {
-    let world = World::new(Path::new("/nonexistent"));
+    let asked = Asked::default();
+    let world = World::new(Path::new("/nonexistent"), &asked);
     let drop_ins = Vec::new();
     let found = Found { name: name.into(), file: file.into(), autostart: true, bytes, drop_ins };
-    let (unit, mut diagnostics) = compile(found, &world);
-    let entry = unit.map(|unit| Entry {
+    let Made { units, is_group, said: mut diagnostics } =
+        compile(found, &world, &mut Others::of(&Search::default()));
+    let mut groups = Groups::default();
+    for (instance, _) in units.iter().filter(|_| is_group) {
+        groups.add(name, instance);
+    }
+    instances::fold(&mut diagnostics, &groups, |diagnostic| diagnostic);
+    let entry = |unit: Compiled| Entry {
         unit: unit.unit,
         description: unit.description,
         needs: Vec::new(),
         launch: unit.launch,
-    });
-    let table = entry.map(|entry| write(vec![entry], &mut diagnostics).0);
+        group: unit.group.unwrap_or_default(),
+    };
+    let entries: Option<Vec<Entry>> = units.into_iter().map(|(_, unit)| unit.map(entry)).collect();
+    let table = entries.map(|entries| write(entries, &[], &mut diagnostics).0);
     (table, diagnostics)
 }
 
-/// All units of a root before they are written.
+/// All units of a root before they are written; what they launch is in the entries.
 pub(crate) struct Gathered {
     pub(crate) units: Units,
     /// Units that stay as they were.
     pub(crate) kept: Kept,
     pub(crate) entries: Vec<Entry>,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) groups: Groups,
+    /// Former instances that no file asks for any more.
+    pub(crate) ended: Vec<String>,
 }
 
-/// Reads all units of `root`, with `files` in place of those of the same name.
-pub(crate) fn gather(root: &Path, files: &[PathBuf], former: Former<'_>) -> Gathered {
+/// Reads all units of `root`, with `files` in place of those of the same name, and without those that
+/// are asked to be off.
+pub(crate) fn gather(
+    root: &Path,
+    files: &[PathBuf],
+    former: Former<'_>,
+    asked: &Asked,
+) -> Gathered {
     let mut search = files::search(root, &former);
+    search.obey(asked);
     for file in files {
         files::overlay(&mut search, file);
     }
-    let world = World::new(root);
+    let world = World::new(root, asked);
     let mut units: Units = Names::default();
     let mut diagnostics = core::mem::take(&mut search.diagnostics);
+    let mut others = Others::of(&search);
     let mut files: Vec<Found> = core::mem::take(&mut search.found).into_values().collect();
+    let mut groups = Groups::default();
     while !files.is_empty() {
+        let mut left = files.len();
         for file in files.drain(..) {
+            // Instances never take the place of a unit with a file of its own.
+            left = left.saturating_sub(1);
+            others.room = MAX_FOUND.saturating_sub(units.len().saturating_add(left));
             let name = file.name.clone();
-            let (unit, said) = compile(file, &world);
+            let Made { units: made, is_group, said } = compile(file, &world, &mut others);
             diagnostics.extend(said);
-            match unit {
-                Some(unit) => units.insert(&name, unit),
-                None => search.absent.insert(&name, Absent::Refused),
+            if is_group {
+                others.add(&name, made.iter().map(|(name, _)| name.as_str()));
+                made.iter().for_each(|(instance, _)| groups.add(&name, instance));
+            }
+            for (name, unit) in made {
+                match unit {
+                    Some(unit) => units.insert(&name, unit),
+                    None => search.absent.insert(&name, Absent::Refused),
+                }
             }
         }
         files = wanted_instances(&units, &search);
     }
+    diagnostics.extend(search.strangers.iter().map(|name| files::off(name, others.masks(name))));
     let mut absent = search.absent;
+    groups.keep(&former, &mut absent);
+    groups.spread(&mut units);
     for name in former.names().filter(|name| !units.contains(name)) {
         let template = files::template_of(name);
         if template.is_some_and(|template| absent.get(&template) == Some(&Absent::Refused)) {
@@ -101,16 +143,22 @@ pub(crate) fn gather(root: &Path, files: &[PathBuf], former: Former<'_>) -> Gath
     }
     diagnostics.extend(graph::refuse(&mut units, &mut absent, &former, root));
     let kept = former.kept(&absent, units.len());
-    let (entries, said) = graph::relate(&units, &absent, &former, &kept);
+    let (entries, said) = graph::relate(&mut units, &absent, &former, &kept, &groups);
     diagnostics.extend(said);
-    Gathered { units, kept, entries, diagnostics }
+    let ended = groups.ended(&former, &units, &absent);
+    Gathered { units, kept, entries, diagnostics, groups, ended }
 }
 
 /// Instances that some unit wants and that are not there yet, made of their templates.
 fn wanted_instances(units: &Units, search: &Search) -> Vec<Found> {
     let mut wanted: Names<Found> = Names::default();
     for unit in units.values() {
-        for name in unit.wants.iter().chain(&unit.requires).map(|at| &at.value) {
+        let named = unit.wants.iter().chain(&unit.requires).chain(&unit.on_failure);
+        let bound = unit.binds_to.iter().filter_map(|at| match &at.value {
+            Target::Unit(name) => Some(name),
+            Target::Condition(_) => None,
+        });
+        for name in named.map(|at| &at.value).chain(bound) {
             let room = units.len().saturating_add(wanted.len()) < MAX_FOUND;
             let known = units.contains(name) || search.absent.contains(name);
             if let Some(found) = search.instance(name).filter(|_| room && !known) {
@@ -122,7 +170,7 @@ fn wanted_instances(units: &Units, search: &Search) -> Vec<Found> {
 }
 
 /// By file, then by place.
-pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     sort_by(diagnostics, |a, b| {
         let place = |d: &Diagnostic| d.place.as_ref().map(|place| (place.line, place.column));
         (&a.file, place(a)).cmp(&(&b.file, place(b)))
@@ -130,9 +178,13 @@ pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// The table. What does not fit it is left out and told.
-fn write(mut entries: Vec<Entry>, diagnostics: &mut Vec<Diagnostic>) -> (Vec<u8>, usize) {
+fn write(
+    mut entries: Vec<Entry>,
+    ended: &[String],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<u8>, usize) {
     loop {
-        let overflow = match encode(&entries, &messages(diagnostics)) {
+        let overflow = match encode_ending(&entries, &messages(diagnostics), ended) {
             Ok(table) => return (table, entries.len()),
             Err(overflow) => overflow,
         };
@@ -160,13 +212,13 @@ const MAX_MESSAGES: usize = 64 * 1024;
 /// The longest of them: it must fit a control packet of 4 KiB with room for quoting.
 const MAX_MESSAGE: usize = 600;
 
-/// Unit and text, errors first.
+/// Unit and text, errors first, notes last.
 fn messages(diagnostics: &[Diagnostic]) -> Vec<(String, String)> {
     let mut list = Vec::new();
     let mut room = MAX_MESSAGES;
-    for severity in [Severity::Error, Severity::Warning] {
+    for severity in [Severity::Error, Severity::Warning, Severity::Note] {
         for diagnostic in diagnostics.iter().filter(|d| d.severity == severity) {
-            let mut text = diagnostic.one_line();
+            let mut text = diagnostic.to_string();
             if text.len() > MAX_MESSAGE {
                 text = text.chars().take(MAX_MESSAGE / 4).chain(['…']).collect();
             }

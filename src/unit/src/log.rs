@@ -1,6 +1,7 @@
 //! `[log]`: what the logger is told about a unit, as words that PID 1 hands on unread.
 
 use std::ffi::CString;
+use std::path::{Path, PathBuf};
 
 use ettan_table::LogPolicy;
 use toml::de::DeValue;
@@ -8,6 +9,7 @@ use toml::de::DeValue;
 use crate::diagnostic::{Complaint, Notes};
 use crate::draft::{At, Draft, Item, kind_word};
 use crate::reference::shown;
+use crate::route::{self, Route};
 use crate::specifier::Specifiers;
 use crate::users::Users;
 use crate::{draft, size};
@@ -24,6 +26,7 @@ pub(crate) struct LogDraft {
     rate_limit: Option<u32>,
     flash_budget: Option<At<u64>>,
     user: Option<At<String>>,
+    pub(crate) routes: Vec<Route>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +118,11 @@ pub(crate) fn compile(
         words.push(format!("owner={}:{}", identity.uid, identity.gid));
     }
     words.extend(disk_words(log, specifiers, notes)?);
-    CString::new(words.join(" ")).ok().map(|words| (policy, words))
+    let own = words.iter().find_map(|word| word.strip_prefix("dir=")).map(str::to_string);
+    words.extend(route::words(&log.routes, own.as_deref(), specifiers, notes)?);
+    let words = words.join(" ");
+    route::fits(&log.routes, &words, notes)?;
+    CString::new(words).ok().map(|words| (policy, words))
 }
 
 fn disk_words(
@@ -126,35 +133,67 @@ fn disk_words(
     let storage = log.storage.as_ref().map_or(Storage::Ram, |storage| storage.value);
     let word = match storage {
         Storage::Ram => {
+            let routed = log.routes.iter().any(Route::is_on_disk);
             let spans = [
                 log.directory.as_ref().map(|at| &at.span),
-                log.flash_budget.as_ref().map(|at| &at.span),
+                log.flash_budget.as_ref().filter(|_| !routed).map(|at| &at.span),
             ];
             for span in spans.into_iter().flatten() {
                 let hint = "storage = \"disk\" or \"flush\" reads it";
                 notes.warning(span, "without a meaning for storage `ram`", hint);
             }
-            return Some(Vec::new());
+            let budget = log.flash_budget.as_ref().filter(|_| routed);
+            return Some(
+                budget.map(|budget| format!("budget={}", budget.value)).into_iter().collect(),
+            );
         }
         Storage::Disk => "disk",
         Storage::Flush => "flush",
     };
     let directory = match &log.directory {
-        Some(path) => {
-            let expanded = notes.take(&path.span, specifiers.expand(&path.value))?;
-            let plain = |c: char| !c.is_whitespace() && !c.is_control();
-            if !expanded.chars().all(plain) || expanded.len() > 255 || expanded.contains("/..") {
-                let message = format!("`{}` cannot be a log's directory", shown(&expanded));
-                notes.error_with(&path.span, message, "no spaces, no `..`, at most 255 bytes");
-                return None;
-            }
-            expanded
-        }
+        Some(path) => directory_of(path, specifiers, notes)?,
         None => format!("/var/log/ettan/{}", specifiers.unit),
     };
     let mut words = vec![format!("storage={word}"), format!("dir={directory}")];
     words.extend(log.flash_budget.as_ref().map(|budget| format!("budget={}", budget.value)));
     Some(words)
+}
+
+/// A directory for a log, if it can be one.
+pub(crate) fn directory_of(
+    path: &At<String>,
+    specifiers: &Specifiers<'_>,
+    notes: &mut Notes,
+) -> Option<String> {
+    let expanded = notes.take(&path.span, specifiers.expand(&path.value))?;
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    if !expanded.chars().all(plain) || expanded.len() > 255 || expanded.contains("/..") {
+        let message = format!("`{}` cannot be a log's directory", shown(&expanded));
+        notes.error_with(&path.span, message, "no spaces, no `..`, at most 255 bytes");
+        return None;
+    }
+    Some(expanded)
+}
+
+/// The same for all ways to write a directory, as far as no link is on the way.
+pub(crate) fn place_of(directory: &str) -> String {
+    Path::new(directory).components().collect::<PathBuf>().to_string_lossy().into_owned()
+}
+
+/// Where the unit's logs are kept on a disk, its own and those of routes, and which words say so.
+pub(crate) fn disk_directories(log: &LogDraft, specifiers: &Specifiers<'_>) -> Vec<At<String>> {
+    let routes = log.routes.iter().filter_map(|route| route.directory(specifiers));
+    own_directory(log, specifiers).into_iter().chain(routes).collect()
+}
+
+fn own_directory(log: &LogDraft, specifiers: &Specifiers<'_>) -> Option<At<String>> {
+    let storage = log.storage.as_ref().filter(|storage| storage.value != Storage::Ram)?;
+    let value = match &log.directory {
+        Some(path) => specifiers.expand(&path.value).ok()?,
+        None => format!("/var/log/ettan/{}", specifiers.unit),
+    };
+    let span = log.directory.as_ref().map_or(&storage.span, |path| &path.span);
+    Some(At { span: span.clone(), value })
 }
 
 fn bytes(value: &DeValue<'_>) -> Result<u64, Complaint> {

@@ -67,6 +67,10 @@ impl<T> Names<T> {
         self.0.iter().map(|(_, value)| value)
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.0.into_iter().map(|(_, value)| value)
     }

@@ -1,10 +1,13 @@
 //! Finds the word that was probably meant.
 
 /// The candidate with the fewest typing errors from `word`, unless that would be a wild guess.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_of(word, &mut candidates.into_iter())
+}
+
+/// Once for all kinds of lists: the loader lives in the same file as PID 1.
+fn nearest_of<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     // A long word costs its length times the candidate's; nobody mistypes that much.
     if word.len() > 64 {
         return None;

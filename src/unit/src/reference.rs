@@ -1,4 +1,4 @@
-//! Names in `after`, `before`, `wants`, `requires`: a unit or a condition?
+//! Names in `after`, `binds-to`, `requires` and the like: a unit or a condition?
 
 use ettan_table::{MAX_NAME, is_name};
 
@@ -6,12 +6,14 @@ use crate::diagnostic::Complaint;
 
 /// What a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
+    /// The unit of this name.
     Unit(String),
+    /// The condition of this name.
     Condition(String),
 }
 
-/// A name where both units and conditions may stand (`after`).
+/// A name where both units and conditions may stand (`after`, `binds-to`).
 pub(crate) fn parse(name: &str) -> Result<Target, Complaint> {
     if let Some(condition) = condition(name) {
         return condition.map(Target::Condition);
@@ -19,7 +21,7 @@ pub(crate) fn parse(name: &str) -> Result<Target, Complaint> {
     unit(name).map(Target::Unit)
 }
 
-/// A name where only units may stand (`before`, `wants`, `requires`).
+/// A name where only units may stand (`before`, `wants`, `requires`, `conflicts`, …).
 pub(crate) fn unit(name: &str) -> Result<String, Complaint> {
     let plain = name.strip_suffix(".toml").unwrap_or(name);
     if plain.len() != name.len() {
@@ -29,16 +31,19 @@ pub(crate) fn unit(name: &str) -> Result<String, Complaint> {
     if let Some(condition) = taken_by_condition(name) {
         let message =
             format!("`{}` is the condition `{}`, not a unit", shown(name), shown(condition));
-        return Err(Complaint::new(message).hint("conditions can only stand in `after`"));
+        return Err(
+            Complaint::new(message).hint("conditions can only stand in `after` and `binds-to`")
+        );
     }
     if is_name(name) { Ok(name.to_string()) } else { Err(odd(name)) }
 }
 
 /// The condition that makes `name` unusable for a unit. `network` and `clock` are usable: the
-/// unit of that name is the one that brings the condition about.
+/// unit of that name is the one that brings the condition about; nothing but PID 1 brings `boot-ok`.
 pub(crate) fn taken_by_condition(name: &str) -> Option<&str> {
     match name {
         "network.target" | "network-online.target" => Some("network"),
+        "boot-ok" => Some("boot-ok"),
         _ => ["network:", "device:", "path:"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
@@ -52,7 +57,7 @@ fn condition(name: &str) -> Option<Result<String, Complaint>> {
         "network" | "network.target" | "network-online.target" => {
             return Some(Ok("network".into()));
         }
-        "clock" | "network:link" => true,
+        "boot-ok" | "clock" | "network:link" => true,
         _ => match name.split_once(':')? {
             ("network", rest) => {
                 let interface = rest.strip_suffix(":address");
@@ -61,7 +66,7 @@ fn condition(name: &str) -> Option<Result<String, Complaint>> {
                     (1..16).contains(&interface.len()) && !interface.contains([':', '/'])
                 })
             }
-            ("device", rest) => !rest.is_empty(),
+            ("device", rest) => is_device(rest),
             ("path", rest) => rest.starts_with('/'),
             _ => return None,
         },
@@ -70,11 +75,30 @@ fn condition(name: &str) -> Option<Result<String, Complaint>> {
     Some(if whole { Ok(name.into()) } else { Err(unknown_condition(name)) })
 }
 
+/// `usb:1781:0c31`, `usb:1781:0c31:SERIAL`, `tty:ttyUSB0`. Other kinds are stated by somebody.
+fn is_device(rest: &str) -> bool {
+    let hex = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match rest.split_once(':') {
+        Some(("usb", numbers)) => {
+            let mut parts = numbers.splitn(3, ':');
+            let known = parts.by_ref().take(2).filter(|part| hex(part)).count();
+            known == 2 && parts.next() != Some("")
+        }
+        Some(("tty", tty)) => !tty.is_empty() && !tty.contains('/') && tty != "." && tty != "..",
+        Some(_) => true,
+        None => !rest.is_empty() && rest != "usb" && rest != "tty",
+    }
+}
+
 fn unknown_condition(name: &str) -> Complaint {
-    Complaint::new(format!("unknown condition `{}`", shown(name))).hint(
-        "there are network, network:link, network:IFACE:address, clock, device:…, path:/…; \
-         at most 64 characters",
-    )
+    let hint = if name.starts_with("device:usb") {
+        "a USB device is device:usb:VID:PID or device:usb:VID:PID:SERIAL, with the two numbers of \
+         four hexadecimal digits that lsusb shows"
+    } else {
+        "there are network, network:link, network:IFACE:address, clock, boot-ok, \
+         device:usb:VID:PID, device:tty:NAME, path:/…; at most 64 characters"
+    };
+    Complaint::new(format!("unknown condition `{}`", shown(name))).hint(hint)
 }
 
 fn odd(name: &str) -> Complaint {
@@ -83,7 +107,8 @@ fn odd(name: &str) -> Complaint {
 }
 
 /// Not a whole file in a message, and nothing a terminal obeys.
-pub(crate) fn shown(text: &str) -> String {
+#[must_use]
+pub fn shown(text: &str) -> String {
     let short: String = text.chars().take(64).collect();
     short.escape_debug().to_string()
 }
@@ -103,6 +128,9 @@ mod tests {
             ("network:eth0:address", condition("network:eth0:address")),
             ("clock", condition("clock")),
             ("device:usb:1781:0c31", condition("device:usb:1781:0c31")),
+            ("device:usb:1781:0C31:A:1", condition("device:usb:1781:0C31:A:1")),
+            ("device:tty:ttyUSB0", condition("device:tty:ttyUSB0")),
+            ("device:gpio:17", condition("device:gpio:17")),
             ("path:/data", condition("path:/data")),
             ("web", Ok(Target::Unit("web".into()))),
             ("a:b", Ok(Target::Unit("a:b".into()))),
@@ -127,6 +155,14 @@ mod tests {
             "network::address",
             "network:waytoolonginterface:address",
             "device:",
+            "device:usb",
+            "device:usb:",
+            "device:usb:1781",
+            "device:usb:1781:c31",
+            "device:usb:1781:0x31",
+            "device:usb:1781:0c31:",
+            "device:tty:",
+            "device:tty:serial/1",
             "path:",
             "path:data",
             ".hidden",

@@ -8,17 +8,28 @@ use crate::diagnostic::Complaint;
 /// What specifiers stand for.
 pub(crate) struct Specifiers<'a> {
     pub(crate) unit: &'a str,
+    /// The name up to the first `@`, or that of the file whose instance it is.
+    pub(crate) prefix: &'a str,
+    /// What follows the `@`, or the number among the instances of a file.
+    pub(crate) instance: Option<&'a str>,
     pub(crate) host: &'a HostName<'a>,
 }
 
-impl Specifiers<'_> {
-    /// What follows the first `@` of the unit's name. Nothing in its place could turn
-    /// `/data/%i` into all of the data.
+impl<'a> Specifiers<'a> {
+    /// Those of a unit with a file or a template of its own.
+    pub(crate) fn of(unit: &'a str, host: &'a HostName<'a>) -> Self {
+        match unit.split_once('@') {
+            Some((prefix, instance)) => Self { unit, prefix, instance: Some(instance), host },
+            None => Self { unit, prefix: unit, instance: None, host },
+        }
+    }
+
+    /// Nothing in its place could turn `/data/%i` into all of the data.
     fn instance(&self) -> Result<&str, Complaint> {
-        let instance = self.unit.split_once('@').map(|(_, instance)| instance);
-        instance.ok_or_else(|| {
-            Complaint::new(format!("`%i` in `{}`, which is no instance", self.unit))
-                .hint("an instance is called NAME@INSTANCE")
+        self.instance.ok_or_else(|| {
+            Complaint::new(format!("`%i` in `{}`, which is no instance", self.unit)).hint(
+                "an instance is called NAME@INSTANCE, or is one of those that `instances` makes",
+            )
         })
     }
 
@@ -30,7 +41,7 @@ impl Specifiers<'_> {
             let mut letters = part.chars();
             match letters.next() {
                 Some('n') => out.push_str(self.unit),
-                Some('p') => out.push_str(self.unit.split('@').next().unwrap_or("")),
+                Some('p') => out.push_str(self.prefix),
                 Some('H') => out.push_str(self.host.get()),
                 // `%%` splits into an empty part and the one after it.
                 None => {
@@ -107,7 +118,7 @@ mod tests {
     #[test]
     fn expands_or_complains() {
         let host = HostName::new(Path::new("/nonexistent"));
-        let specifiers = Specifiers { unit: "getty@tty1", host: &host };
+        let specifiers = Specifiers::of("getty@tty1", &host);
         let cases = [
             ("", Some("")),
             ("plain", Some("plain")),
@@ -132,9 +143,9 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(specifiers.expand(text).ok().as_deref(), expected, "{text}");
         }
-        let numbered = Specifiers { unit: "web@7", host: &host };
+        let numbered = Specifiers::of("web@7", &host);
         assert_eq!(numbered.expand("%i %02i %03i%p").ok().as_deref(), Some("7 07 007web"));
-        let plain = Specifiers { unit: "web", host: &host };
+        let plain = Specifiers::of("web", &host);
         assert!(plain.expand("/data/%i").is_err() && plain.expand("%02i").is_err());
     }
 }

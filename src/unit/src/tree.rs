@@ -52,13 +52,16 @@ impl Owners {
 ///
 /// # Errors
 /// ELOOP after 40 links; whatever reading a link gives.
-pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
+pub fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let inside = resolve_inside(root, path)?;
     Ok(below(root, &inside))
 }
 
 /// As `resolve`, but as seen from inside the root (`/run/x.pid` for `/var/run/x.pid`).
-pub(crate) fn resolve_inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// As `resolve`.
+pub fn resolve_inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let mut done = PathBuf::from("/");
     // What is still to walk, the next component last.
     let mut rest: Vec<PathBuf> = reversed(path);
@@ -102,7 +105,10 @@ pub(crate) fn below(root: &Path, inside: &Path) -> PathBuf {
 }
 
 /// Opens for reading, without waiting for anybody.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// What open(2) gives.
+pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)
 }
 
@@ -146,7 +152,8 @@ pub(crate) fn read_still(path: &Path, file: &mut File, most: usize) -> io::Resul
 }
 
 /// A system file of `root`, where there is one of a sane size.
-pub(crate) fn read_system(root: &Path, path: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn read_system(root: &Path, path: &str) -> Option<Vec<u8>> {
     let path = resolve(root, Path::new(path)).ok()?;
     let mut file = open(&path).ok()?;
     if odd_kind(file.metadata().ok()?.file_type()).is_some() {
@@ -156,7 +163,8 @@ pub(crate) fn read_system(root: &Path, path: &str) -> Option<Vec<u8>> {
 }
 
 /// An error in the words of the project, without Rust's "(os error 2)".
-pub(crate) fn words(error: &io::Error) -> String {
+#[must_use]
+pub fn words(error: &io::Error) -> String {
     let known = error.raw_os_error().and_then(ettan_wire::error_text);
     known.map_or_else(|| error.to_string(), ToString::to_string)
 }

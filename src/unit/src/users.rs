@@ -7,6 +7,7 @@ use std::path::Path;
 use ettan_table::MAX_GROUPS;
 
 use crate::diagnostic::Complaint;
+use crate::nearest::nearest;
 use crate::reference::shown;
 use crate::tree;
 
@@ -66,8 +67,8 @@ impl<'a> Users<'a> {
                 // An image without a passwd file still has its root.
                 None if name == "root" => (root(), true),
                 None => {
-                    let message = format!("unknown user `{}`", shown(text));
-                    return Err(Complaint::new(message).hint("it is not in /etc/passwd"));
+                    let known = self.passwd().iter().map(|user| user.name.as_str());
+                    return Err(unknown("user", text, nearest(text, known)));
                 }
             },
             Id::Odd => return Err(odd("user", text)),
@@ -90,8 +91,8 @@ impl<'a> Users<'a> {
                 Some(group) => Ok(group.gid),
                 None if name == "root" => Ok(0),
                 None => {
-                    let message = format!("unknown group `{}`", shown(text));
-                    Err(Complaint::new(message).hint("it is not in /etc/group"))
+                    let known = self.group().iter().map(|group| group.name.as_str());
+                    Err(unknown("group", text, nearest(text, known)))
                 }
             },
             Id::Odd => Err(odd("group", text)),
@@ -182,6 +183,14 @@ fn decimal(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let number = text.parse::<u32>().ok().filter(|_| plain)?;
     (number != u32::MAX && number != 65_535).then_some(number)
+}
+
+fn unknown(what: &str, text: &str, near: Option<&str>) -> Complaint {
+    let file = if what == "user" { "/etc/passwd" } else { "/etc/group" };
+    Complaint::new(format!("unknown {what} `{}`", shown(text))).hint(match near {
+        Some(near) => format!("did you mean `{}`?", shown(near)),
+        None => format!("it is not in {file}"),
+    })
 }
 
 fn odd(what: &str, text: &str) -> Complaint {

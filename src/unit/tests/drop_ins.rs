@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{PLAIN, Root, service};
+use common::{PLAIN, Root, World, service};
+use ettan_table::Extra;
+use ettan_unit::{Asked, load_as_asked};
 use std::fs;
 
 #[test]
@@ -48,7 +50,9 @@ fn a_mistake_in_a_drop_in_is_told_at_its_place() {
     assert_eq!(world.names(), ["good"]);
     world.assert_says("/etc/units/a.toml.d/20.toml:3:8: error: unknown user `nosuch`");
     world.assert_says("/etc/units/a.toml.d/20.toml:4:1: error: unknown key `exec-strat`");
-    world.assert_says("  3 | user = \"nosuch\"\n    |        ^^^^^^^^");
+    let unknown = world.errors().into_iter().find(|d| d.message.contains("nosuch")).unwrap();
+    let excerpt = unknown.place.as_ref().unwrap().excerpt();
+    assert_eq!(excerpt, ("user = \"nosuch\"", 7..15));
     world.assert_says("/etc/units/a.toml.d/30.toml:1:");
     assert_eq!(world.errors().len(), 3, "{world}");
 }
@@ -134,4 +138,31 @@ fn instances_of_a_template_that_is_refused_now_stay_as_they_were() {
     root.write("/usr/lib/units/getty@.toml", "[service]\nexec-strat = 1\n");
     let after = root.load_after(&before);
     assert_eq!(after.names(), ["a", "getty@tty2"], "{after}");
+}
+
+#[test]
+fn a_drop_in_takes_rights_and_conditions_away() {
+    let root = Root::new();
+    root.write("/etc/group", "dialout:x:20:\nvideo:x:44:\n");
+    let file = "[unit]\ncondition-path-exists = \"/nowhere\"\n[service]\n\
+                exec-start = \"/bin/true\"\nuser = \"1\"\ngroup = \"1\"\nambient-capabilities = [\"CAP_NET_ADMIN\"]\n\
+                supplementary-groups = [\"dialout\", \"video\"]\n";
+    root.unit("web", file);
+    let here = Asked::of(b"");
+    let load = || World(load_as_asked(root.path(), None, &here));
+    assert!(load().unit("web").skipped);
+    let rights = |world: &World| {
+        let launch = world.launch("web");
+        let ambient = launch.extras.clone().any(|extra| matches!(extra, Extra::Ambient(_)));
+        (launch.groups.count(), ambient)
+    };
+    assert_eq!(rights(&load()), (3, true));
+    root.write(
+        "/etc/units/web.toml.d/less.toml",
+        "[unit]\ncondition-path-exists = []\n[service]\nambient-capabilities = []\n\
+         supplementary-groups = [\"video\"]\n",
+    );
+    let world = load();
+    assert!(!world.unit("web").skipped, "{world}");
+    assert_eq!(rights(&world), (2, false));
 }

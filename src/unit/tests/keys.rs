@@ -3,7 +3,7 @@
 mod common;
 
 use common::{PLAIN, Root, service, unit};
-use ettan_core::{Kind, Restart};
+use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, Probes, Restart, Stage, StartLimit};
 use ettan_unit::KEYS;
 
 /// The value of one loaded unit `a`, made of `content` alone.
@@ -81,6 +81,43 @@ fn log_keys_become_words_for_the_logger() {
 }
 
 #[test]
+fn routes_become_words_for_the_logger() {
+    let routes = |text: &str| format!("{PLAIN}[[log.route]]\n{text}\n");
+    let two = "match = [\"*an error*\", '100 %']\nexclude = \"\\t*\"\n\
+               [[log.route]]\nname = \"all\"\ndirectory = \"/data/%n\"\n[log]\nflash-budget = 5000";
+    with(&routes(two), |world| {
+        let words = world.launch("a").log_words;
+        assert_eq!(
+            words,
+            c"budget=5000 route=1 match=*an%20error* match=100%20%25 exclude=%09* route=all dir=/data/a"
+        );
+    });
+    let root = Root::new();
+    root.unit("a", routes("alert = \"b\""));
+    root.unit("b", routes("alert = \"bb\""));
+    let world = root.load();
+    assert_eq!(world.launch("a").log_words, c"route=1 alert=b");
+    assert_eq!(world.launch("b").log_words, c"route=1 alert=bb");
+    world.assert_says("unit `bb` is not there: no line will start it");
+    refused(
+        routes("matches = \"x\""),
+        &["unknown key `matches` in [[log.route]]", "did you mean `match`?"],
+    );
+    refused(routes("name = \"a.b\""), &["`a.b` cannot be the name of a route"]);
+    refused(routes("match = 5"), &["an integer is not a list of text"]);
+    refused(routes("match = \"a\\nb\""), &["would never match"]);
+    refused(routes("alert = \"network:eth0\""), &["not a unit"]);
+    refused(routes("directory = \"/a b\""), &["cannot be a log's directory"]);
+    refused(format!("{PLAIN}[log]\nroute = 5\n"), &["is not a list of tables"]);
+    refused(format!("{PLAIN}[log]\nroute = [5]\n"), &["an integer is not a table"]);
+    refused(routes("name = \"x\"\n[[log.route]]\nname = \"x\""), &["two routes are called `x`"]);
+    let twice = "directory = \"/x\"\n[[log.route]]\ndirectory = \"/x\"";
+    refused(routes(twice), &["another log of this unit is in `/x`"]);
+    refused(routes(&format!("match = \"{}\"", "x".repeat(3000))), &["the routes take"]);
+    refused(routes(&"[[log.route]]\n".repeat(16)), &["17 routes, at most 16"]);
+}
+
+#[test]
 fn description_is_one_short_line() {
     let described = unit("description = \"Telldus Duo – ä\"\ndocumentation = [\"man:a(8)\"]");
     with(&described, |world| assert_eq!(world.launch("a").description, "Telldus Duo – ä"));
@@ -109,6 +146,50 @@ fn after_before_wants_requires_become_needs() {
     assert_eq!(world.needs("b"), ["Requires c"]);
     assert_eq!(world.needs("c"), ["After b"]);
     world.assert_says("dependency cycle: b → c → b");
+}
+
+#[test]
+fn units_that_give_way_go_along_and_stand_in_become_needs() {
+    let root = Root::new();
+    let text = "binds-to = [\"b\", \"device:usb:1781:0c31\"]\nconflicts = [\"d\"]\n\
+                part-of = [\"b\"]\non-failure = [\"c\"]";
+    root.unit("a", unit(text));
+    for name in ["b", "c"] {
+        root.unit(name, PLAIN);
+    }
+    root.write("/usr/lib/units/d.toml", PLAIN);
+    let world = root.load();
+    let needs =
+        ["BindsTo b", "BindsTo ?device:usb:1781:0c31", "Conflicts d", "PartOf b", "OnFailure c"];
+    assert_eq!(world.needs("a"), needs, "{world}");
+    world.assert_clean();
+}
+
+#[test]
+fn what_a_conflict_makes_impossible_is_said() {
+    let root = Root::new();
+    root.unit("a", unit("conflicts = [\"b\", \"c\", \"a\", \"ghost\"]\nwants = [\"c\"]"));
+    root.unit("b", unit("binds-to = [\"a\"]"));
+    root.unit("c", unit("part-of = [\"ghost\"]\non-failure = [\"ghost\", \"c\"]"));
+    root.unit("d", unit("binds-to = [\"ghost\"]\nconflicts = [\"network:link\"]"));
+    let world = root.load();
+    for said in [
+        "a.toml:2:14: error: `b` requires `a` and conflicts with it: it never starts",
+        "a.toml:2:19: warning: `a` wants `c` and conflicts with it",
+        "a.toml:2:14: warning: `a` and `b` conflict, and both start at boot",
+        "`a` comes up, the first by name; `b` stays down",
+        "a.toml:2:24: warning: `a` depends on itself: ignored",
+        "unit `ghost` is not there: there is nothing to stop",
+        "unit `ghost` is not there: it is part of nothing",
+        "unit `ghost` is not there: nothing answers a failure",
+        "`c` depends on itself: ignored",
+        "d.toml:3:14: error: `network:link` is the condition `network:link`, not a unit",
+        "conditions can only stand in `after` and `binds-to`",
+    ] {
+        world.assert_says(said);
+    }
+    root.unit("d", unit("binds-to = [\"ghost\"]"));
+    root.load().assert_says("unit `ghost` is not there: `d` will fail to start");
 }
 
 #[test]
@@ -143,9 +224,13 @@ fn type_decides_the_kind_and_the_default_restart() {
     assert_eq!(kind("type = \"oneshot\""), (oneshot, Restart::No));
     let remains = Kind::Oneshot { remain_after_exit: true };
     assert_eq!(kind("type = \"oneshot\"\nremain-after-exit = true"), (remains, Restart::No));
-    refused(service("type = \"notify\""), &["type `notify` is not supported yet"]);
+    assert_eq!(kind("type = \"notify\""), (Kind::Notify, Restart::Always));
+    assert_eq!(kind("type = \"notify-reload\""), (Kind::Notify, Restart::Always));
     refused(service("type = \"froking\""), &["did you mean `forking`?"]);
-    refused(service("type = \"banana\""), &["simple, forking, oneshot, target"]);
+    refused(
+        service("type = \"banana\""),
+        &["simple, notify, notify-reload, forking, oneshot, target"],
+    );
     refused(service("type = [\"simple\"]"), &["a list is not a text"]);
     refused(service("remain-after-exit = \"yes\""), &["a text is not true or false"]);
 }
@@ -278,6 +363,83 @@ fn kill_signal_is_a_name_or_a_number() {
 }
 
 #[test]
+fn exit_statuses_are_numbers_and_names() {
+    let all = "success-exit-status = [143, \"3\", \"SIGKILL\"]\nrestart-prevent-exit-status = 0";
+    with(&service(all), |world| {
+        let unit = world.unit("a");
+        let kill = ExitStatus::Signal { signal: 9, core: false };
+        let success: Vec<_> = unit.success.iter().collect();
+        assert_eq!(success, [ExitStatus::Code(143), ExitStatus::Code(3), kill]);
+        assert_eq!(unit.no_restart.iter().collect::<Vec<_>>(), [ExitStatus::Code(0)]);
+    });
+    let refuse = |value: &str, text: &str| {
+        refused(service(&format!("success-exit-status = {value}")), &[text]);
+    };
+    refuse("256", "`256` is no exit code");
+    refuse("[1, \"KLIL\"]", "did you mean `KILL`?");
+    refuse("\"RTMIN\"", "real-time signals cannot be named here");
+    refuse("[1, 2, 3, 4, 5, 6, 7, 8]", "more than 7 exit codes");
+    refuse("true", "neither a name nor a number");
+}
+
+#[test]
+fn kill_mode_has_its_words() {
+    with(&service(""), |world| assert_eq!(world.unit("a").kill_mode, KillMode::ControlGroup));
+    let mode = service("kill-mode = \"process\"");
+    with(&mode, |world| assert_eq!(world.unit("a").kill_mode, KillMode::Process));
+    refused(service("kill-mode = \"cgroup\""), &["`cgroup` is not one of them"]);
+}
+
+#[test]
+fn a_limit_of_starts_says_how_many_at_least() {
+    let all = "start-limit-burst = 3\nstart-limit-interval-sec = \"1min\"\n\
+               start-limit-action = \"reboot-force\"\nrestart-reset-sec = 5";
+    with(&service(all), |world| {
+        let unit = world.unit("a");
+        let action = LimitAction::RebootForce;
+        assert_eq!(unit.start_limit, StartLimit { burst: 3, interval_ms: 60_000, action });
+        assert_eq!(unit.restart_reset_ms, 5_000);
+    });
+    with(&service(""), |world| {
+        let unit = world.unit("a");
+        assert_eq!((unit.start_limit.burst, unit.restart_reset_ms), (0, 60_000));
+    });
+    let root = Root::new();
+    root.unit("a", service("start-limit-action = \"reboot\""));
+    root.load().assert_says("warning: without a meaning: nothing is given up");
+    refused(service("start-limit-burst = -1"), &["must be between 0 and 65535"]);
+    refused(service("start-limit-interval-sec = 0"), &["must be longer than 0"]);
+    refused(service("start-limit-action = \"halt\""), &["is not one of them"]);
+}
+
+#[test]
+fn what_is_done_on_reload() {
+    let both = service("exec-reload = \"-/bin/true a\"\nreload-signal = \"HUP\"");
+    with(&both, |world| {
+        let unit = world.unit("a");
+        assert!(unit.is_reloadable());
+        assert_eq!((unit.reload_signal, unit.hooks.of(Stage::Reload).count), (Some(1), 1));
+        assert!(unit.hooks.of(Stage::Reload).tolerates(0));
+    });
+    with(&service("type = \"notify-reload\""), |world| {
+        let unit = world.unit("a");
+        assert_eq!((unit.reload_signal, unit.reload_answers), (Some(1), true));
+        assert_eq!(world.launch("a").probe_words, c"notify=systemd");
+    });
+    let other = service("type = \"notify-reload\"\nreload-signal = \"USR1\"");
+    with(&other, |world| assert_eq!(world.unit("a").reload_signal, Some(10)));
+    with(&service(""), |world| assert!(!world.unit("a").is_reloadable()));
+    with(&service("reload-signal = \"CONT\""), |world| assert!(world.unit("a").is_reloadable()));
+    refused(service("reload-signal = \"KILL\""), &["no process can catch `KILL`"]);
+    refused(service("reload-signal = \"HUB\""), &["did you mean `HUP`?"]);
+    let root = Root::new();
+    root.unit("a", service("type = \"oneshot\"\nreload-signal = \"HUP\""));
+    let world = root.load();
+    assert!(!world.unit("a").is_reloadable());
+    world.assert_says("warning: without a meaning for type `oneshot`");
+}
+
+#[test]
 fn user_and_group_become_numbers() {
     with(&service("user = \"telldus\""), |world| {
         let launch = world.launch("a");
@@ -382,6 +544,74 @@ fn environment_is_a_table_of_text() {
     refused(service("environment = { A = \"%z\" }"), &["unknown specifier"]);
     let many: String = (0..260).map(|n| format!("V{n} = \"\"\n")).collect();
     refused(service(&format!("[service.environment]\n{many}")), &["264 variables, at most 256"]);
+}
+
+#[test]
+fn ready_and_health_become_words_for_the_prober() {
+    let ready = |text: &str| format!("{PLAIN}[ready]\n{text}\n");
+    let words = |text: &str| {
+        with(&ready(text), |world| {
+            assert_eq!(world.unit("a").probes, Probes::Ready, "{text}");
+            world.launch("a").probe_words.to_string_lossy().into_owned()
+        })
+    };
+    with(PLAIN, |world| {
+        assert_eq!((world.unit("a").probes, world.launch("a").probe_words), (Probes::Nothing, c""));
+    });
+    assert_eq!(words("unix-socket = \"/tmp/Telldus Client\""), "unix=/tmp/Telldus%20Client");
+    assert_eq!(
+        words("path = \"/run/%n\"\ntcp = 80\nmode = \"any\""),
+        "path=/run/a tcp=127.0.0.1:80 any"
+    );
+    assert_eq!(words("tcp = \"[::1]:80\"\nsettle-sec = 2"), "tcp=[::1]:80 settle=2000");
+    assert_eq!(
+        words("log-pattern = \"^up, and 100%\"\nlog-file = \"/tmp/l\"\nlog-activity = \"/tmp/m\""),
+        "log=^up%2c%20and%20100%25 log-file=/tmp/l activity=/tmp/m"
+    );
+    assert_eq!(
+        words("command = [\"/bin/test\", \"-e\", \"/a b\"]"),
+        "command=/bin/test,-e,/a%20b as=0:0:0"
+    );
+    assert_eq!(words("notify = \"fd:4\""), "notify=fd");
+    let place_of = |number: u8| {
+        let keys = service(&format!("private-tmp = true\n[ready]\nnotify = \"fd:{number}\""));
+        with(&keys, |world| world.launch("a").place.to_string_lossy().into_owned())
+    };
+    assert!(place_of(3).ends_with(" report=4"), "where the stage reports has to give way");
+    assert!(!place_of(4).contains("report"));
+    with(&service("type = \"notify\"\nwatchdog-sec = \"2s\""), |world| {
+        assert_eq!(world.unit("a").probes, Probes::Ready);
+        assert_eq!(world.launch("a").probe_words, c"notify=systemd watchdog=2000");
+        let environment = world.environment("a");
+        assert!(environment.contains(&"NOTIFY_SOCKET=/run/ettan/notify".to_owned()));
+        assert!(environment.contains(&"WATCHDOG_USEC=2000000".to_owned()));
+    });
+    let health = "[health]\nhttp = \"http://127.0.0.1/well\"\ninterval-sec = 5\nfailures = 2\naction = \"reboot\"\n";
+    with(&format!("{PLAIN}{health}"), |world| {
+        assert_eq!(world.unit("a").probes, Probes::Up);
+        let words = world.launch("a").probe_words;
+        assert_eq!(words, c"health-http=127.0.0.1:80/well action=reboot failures=2 every=5000");
+    });
+}
+
+#[test]
+fn ready_and_health_refuse_what_cannot_be() {
+    let ready = |text: &str| format!("{PLAIN}[ready]\n{text}\n");
+    refused(ready("mode = \"some\""), &["not one of them"]);
+    refused(ready("notify = \"fd:2\""), &["no way to notify", "fd:3"]);
+    refused(ready("log-pattern = \"(\""), &["a regular expression"]);
+    refused(ready("path = \"run\""), &["is not an absolute path"]);
+    refused(ready("tcp = \"localhost\""), &["not an address with a port"]);
+    refused(ready("tcp = \"example.org:80\""), &["names are not looked up"]);
+    refused(ready("command = \"test -e /x\""), &["begins with an absolute path"]);
+    refused(ready("settle-sec = 0"), &["must be longer than 0"]);
+    let health = |text: &str| format!("{PLAIN}[health]\n{text}\n");
+    refused(health("http = \"https://127.0.0.1/\""), &["no https"]);
+    refused(health("tcp = 80\nfailures = 0"), &["from 1 on"]);
+    refused(health("tcp = 80\naction = \"pray\""), &["not one of them"]);
+    let oneshot = service("type = \"oneshot\"\n[ready]\npath = \"/run/x\"");
+    refused(oneshot, &["for what stays running"]);
+    refused("[service]\ntype = \"target\"\n[health]\ntcp = 80\n", &["for what stays running"]);
 }
 
 #[test]

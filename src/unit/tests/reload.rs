@@ -38,7 +38,7 @@ fn f5_8_whatever_refuses_a_file_its_unit_stays_as_it_was() {
     let before = root.load();
     let mut now = root.load_after(&before);
     let rubbish = ["[service\n", "", "[service]\nexec-strat = \"/bin/a\"\n"].map(str::to_string);
-    let keys = ["user = \"nobody-at-all\"", "restart = 7", "type = \"notify\""].map(service);
+    let keys = ["user = \"nobody-at-all\"", "restart = 7", "type = \"dbus\""].map(service);
     for content in rubbish.iter().chain(&keys) {
         root.unit("a", content);
         // The second time, and every other, as the first.

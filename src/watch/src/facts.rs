@@ -1,9 +1,10 @@
 //! What is known of the network, and which conditions follow from it. Asks nobody.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ettan_sys::netlink::{Address, Link, Seen};
+
+use crate::told::Conditions;
 
 /// Interfaces considered, loopback not counted. A Pi has two; 64 leaves room for a bridge with
 /// containers. Those beyond are ignored, as if they were not there, and counted.
@@ -34,17 +35,6 @@ struct Ways {
     default_route: bool,
 }
 
-/// A fact that units can be ordered after.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Condition {
-    pub(crate) name: String,
-    pub(crate) holds: bool,
-}
-
-/// All conditions of one moment.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Conditions(Vec<Condition>);
-
 impl Facts {
     /// Knows nothing.
     pub(crate) fn clear(&mut self) {
@@ -73,19 +63,16 @@ impl Facts {
     }
 
     /// What follows.
-    pub(crate) fn conditions(&self) -> Conditions {
+    pub(crate) fn conditions(&self, all: &mut Conditions) {
         let is_out = |ways: Ways| ways.global_address && ways.default_route;
         let network = |link: &Known| link.works && (is_out(link.v4) || is_out(link.v6));
-        let mut all = Vec::with_capacity(self.links.len() + 2);
         for link in &self.links {
-            let mut name = String::with_capacity(link.name.len() + 16);
-            let _ = write!(name, "network:{}:address", link.name);
-            all.push(Condition { name, holds: link.works && link.has_address });
+            let name = format!("network:{}:address", link.name);
+            all.put(&name, link.works && link.has_address);
         }
         let any = |test: &dyn Fn(&Known) -> bool| self.links.iter().any(test);
-        all.push(Condition { name: "network:link".to_owned(), holds: any(&|link| link.works) });
-        all.push(Condition { name: "network".to_owned(), holds: any(&network) });
-        Conditions(all)
+        all.put("network:link", any(&|link| link.works));
+        all.put("network", any(&network));
     }
 
     fn see_link(&mut self, link: Link<'_>) {
@@ -129,55 +116,10 @@ impl Facts {
     }
 }
 
-impl Conditions {
-    fn find(&self, name: &str) -> Option<bool> {
-        self.0.iter().find(|condition| condition.name == name).map(|condition| condition.holds)
-    }
-}
-
-/// What somebody else believes of our conditions.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// None: they must be asked.
-    known: Option<Vec<Condition>>,
-}
-
-impl Told {
-    /// Whether to ask what they believe before telling them more: at first, since a watcher
-    /// before us may have told them something, and whenever they may have missed something.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.known.is_none()
-    }
-
-    /// What they say they believe, of whomever it came.
-    pub(crate) fn learn(&mut self, all: impl IntoIterator<Item = Condition>) {
-        let ours = |name: &str| name == "network" || name.starts_with("network:");
-        self.known = Some(all.into_iter().filter(|condition| ours(&condition.name)).collect());
-    }
-
-    /// What they have yet to hear, what is gone first.
-    pub(crate) fn lacks(&self, now: &Conditions) -> Vec<Condition> {
-        let known = self.known.as_deref().unwrap_or_default();
-        let gone = known.iter().filter(|old| old.holds && now.find(&old.name).is_none());
-        let gone = gone.map(|old| Condition { holds: false, ..old.clone() });
-        let new = now.0.iter().filter(|new| !known.contains(new));
-        gone.chain(new.cloned()).collect()
-    }
-
-    /// They have heard all of it.
-    pub(crate) fn heard(&mut self, now: Conditions) {
-        self.known = Some(now.0);
-    }
-
-    /// They may have heard some of it, or may have forgotten all.
-    pub(crate) fn doubt(&mut self) {
-        self.known = None;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::told::{Condition, Told};
     use ettan_sys::netlink::DefaultRoute;
 
     /// A machine with a loopback, an Ethernet and a Wi-Fi interface, and a listener.
@@ -221,7 +163,8 @@ mod tests {
             }
             facts.see(link(WIFI, self.wifi_name.as_bytes(), (false, false)));
             self.things.iter().for_each(|thing| facts.see(*thing));
-            let now = facts.conditions();
+            let mut now = Conditions::default();
+            facts.conditions(&mut now);
             if self.told.is_in_doubt() {
                 self.told.learn(self.believed.clone());
             }
@@ -345,7 +288,7 @@ mod tests {
         let mut world = World::new();
         let told = |name: &str| Condition { name: name.to_owned(), holds: true };
         world.believed =
-            ["network", "network:usb0:address", "networks", "clock"].map(told).to_vec();
+            ["network", "network:usb0:address", "networks", "device:gpio:17"].map(told).to_vec();
         world.ethernet = None;
         let gone = ["-network:usb0:address", "-network:wlan0:address", "-network:link", "-network"];
         assert_eq!(world.hears(), gone);
@@ -362,8 +305,10 @@ mod tests {
         facts.see(address(90, "192.0.2.7"));
         facts.see(default_route(90, false));
         assert_eq!(facts.left_out(), 36);
-        assert_eq!(facts.conditions().find("network"), Some(false));
-        assert_eq!(facts.conditions().0.len(), MAX_LINKS + 2);
+        let mut all = Conditions::default();
+        facts.conditions(&mut all);
+        assert_eq!(all.find("network"), Some(false));
+        assert_eq!(all.len(), MAX_LINKS + 2);
         facts.clear();
         assert_eq!(facts.left_out(), 0);
     }

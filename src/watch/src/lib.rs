@@ -1,5 +1,5 @@
-//! Looks out. The watcher helper: looks at the network whenever it changes, and publishes which
-//! conditions hold. What they mean is described in `docs/conditions.md`.
+//! Looks out. The watcher helper: looks at the network, and at the paths, devices and the clock that
+//! units wait for, whenever they change, and publishes which conditions hold. What they mean is described in `docs/conditions.md`.
 #![forbid(unsafe_code)]
 
 /// Says on stderr, which is PID 1's log, what is wrong; nowhere to say it is no reason to end.
@@ -10,44 +10,46 @@ macro_rules! complain {
     }};
 }
 
+mod devices;
 mod door;
 mod facts;
 mod pace;
+mod paths;
 mod publish;
+mod time;
+mod told;
+mod watcher;
+mod wishes;
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use ettan_sys::netlink::{self, Monitor};
 use ettan_sys::poll::{Epoll, Interest, Ready};
-use ettan_sys::{Errno, clock};
+use ettan_sys::{Errno, clock, netlink};
 
 use door::Door;
-use facts::{Facts, MAX_LINKS, Told};
 use pace::Pace;
+use watcher::Watcher;
 
 /// Outside of the heap, and no page of it in memory before it is used.
 static BUFFER: Mutex<[u8; netlink::BUFFER_BYTES]> = Mutex::new([0; netlink::BUFFER_BYTES]);
+
+/// What is ready: a mount or unmount, PID 1's word that units wait for others, or what is asked
+/// anyway.
+const MOUNTS: u64 = 1;
+const WISHES: u64 = 2;
+const OTHER: u64 = 0;
 
 /// Runs the watcher for ever; gives the exit code if it cannot.
 #[must_use]
 pub fn main() -> i32 {
     let Ok(path) = CString::new(ettan_wire::SOCKET) else { return 1 };
     let mut buffer = BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
-    match watch(&path, &mut *buffer) {
-        Ok(never) => match never {},
-        Err(Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT) => {
-            complain!("this kernel has no network: no condition of it will hold");
-            loop {
-                std::thread::park();
-            }
-        }
-        Err(error) => {
-            complain!("{error}");
-            1
-        }
-    }
+    let Err(error) = watch(&path, &mut *buffer);
+    complain!("{error}");
+    1
 }
 
 /// Watches, and publishes at this control socket. The buffer has
@@ -56,17 +58,20 @@ pub fn main() -> i32 {
 /// # Errors
 /// Those of setting up and of waiting.
 pub fn watch(path: &CStr, buffer: &mut [u8]) -> Result<Infallible, Errno> {
-    let mut monitor = Monitor::new()?;
+    let mut network = if_there(netlink::Monitor::new(), "network: no condition of it will hold")?;
     let door = Door::new(path)?;
+    let mut watcher = Watcher::new(path, Path::new("/sys"), network.is_some())?;
     let epoll = Epoll::new()?;
-    epoll.add(&monitor, 0, Interest::Read)?;
-    epoll.add(&door, 0, Interest::Read)?;
-    let mut ready = [Ready::default(); 2];
-    let mut watcher = Watcher { path, told: Told::default(), facts: Facts::default() };
+    if let Some(network) = &network {
+        epoll.add(network, OTHER, Interest::Read)?;
+    }
+    epoll.add(&door, OTHER, Interest::Read)?;
+    epoll.add(watcher.paths(), OTHER, Interest::Read)?;
+    let mut ready = [Ready::default(); 8];
     let mut pace = Pace::new();
     loop {
         if pace.is_due(clock::now()) {
-            match watcher.look_and_tell(buffer) {
+            match watcher.look_and_tell(buffer, &epoll) {
                 Ok(()) => pace.done(clock::now()),
                 Err(_) => {
                     pace.failed(clock::now());
@@ -74,51 +79,38 @@ pub fn watch(path: &CStr, buffer: &mut [u8]) -> Result<Infallible, Errno> {
                 }
             }
         }
-        epoll.wait(&mut ready, pace.timeout_ms(clock::now()))?;
-        if monitor.changed()? {
+        let waits = [pace.timeout_ms(clock::now()), watcher.timeout_ms(clock::now())];
+        let count = epoll.wait(&mut ready, waits.into_iter().flatten().min())?;
+        let ready = ready.get(..count).unwrap_or_default();
+        let is = |token| ready.iter().any(|ready| ready.token == token);
+        if let Some(network) = &mut network
+            && network.changed()?
+        {
+            watcher.network_changed();
+            pace.want();
+        }
+        if watcher.changed(is(MOUNTS), clock::now())? {
+            pace.want();
+        }
+        if is(WISHES) {
+            watcher.forget_wishes();
             pace.want();
         }
         if door.is_new()? {
-            watcher.told.doubt();
+            watcher.forget_wishes();
             pace.want_now();
         }
     }
 }
 
-struct Watcher<'a> {
-    path: &'a CStr,
-    facts: Facts,
-    told: Told,
-}
-
-impl Watcher<'_> {
-    fn look_and_tell(&mut self, buffer: &mut [u8]) -> Result<(), Errno> {
-        let left_out = self.facts.left_out();
-        let looked = netlink::look(buffer, |seen| match seen {
-            None => self.facts.clear(),
-            Some(seen) => self.facts.see(seen),
-        });
-        if let Err(error) = looked {
-            complain!("asking the kernel about the network: {error}");
-            return Err(error);
+/// What a kernel may do without.
+fn if_there<T>(monitor: Result<T, Errno>, what: &str) -> Result<Option<T>, Errno> {
+    match monitor {
+        Ok(monitor) => Ok(Some(monitor)),
+        Err(Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT) => {
+            complain!("this kernel has no {what}");
+            Ok(None)
         }
-        if left_out == 0 && self.facts.left_out() > 0 {
-            complain!("more than {MAX_LINKS} network interfaces; the last ones are ignored");
-        }
-        let told = self.tell();
-        if told.is_err() {
-            self.told.doubt();
-        }
-        told
-    }
-
-    fn tell(&mut self) -> Result<(), Errno> {
-        if self.told.is_in_doubt() {
-            self.told.learn(publish::known(self.path)?);
-        }
-        let now = self.facts.conditions();
-        publish::publish(self.path, &self.told.lacks(&now))?;
-        self.told.heard(now);
-        Ok(())
+        Err(error) => Err(error),
     }
 }

@@ -3,32 +3,32 @@
 use std::ffi::CStr;
 
 use ettan_sys::poll::{Interest, wait_one};
-use ettan_sys::{Errno, OwnedFd, socket};
+use ettan_sys::{AsFd, BorrowedFd, Errno, OwnedFd, socket};
 use ettan_wire::{
-    Condition as Fact, ErrorCode, MAX_PACKET, Reply, Request, Text, decode_reply, encode_request,
+    Condition as Fact, Conditions, ErrorCode, Known, MAX_PACKET, Reply, Request, Text,
+    decode_reply, encode_request,
 };
 
-use crate::facts::Condition;
+use crate::told::Condition;
 
 /// How long PID 1 may take to answer, in milliseconds: many times its longest turn.
 const ANSWER_MS: u64 = 2_000;
 
-/// What PID 1 knows, of whomever it has it. Nothing when it does not know the question.
+/// What PID 1 knows, of whomever it has it, and which of it units wait for. Nothing when it does
+/// not know the question. The line says a word or ends when units may wait for others.
 ///
 /// # Errors
 /// As for [`publish`].
-pub(crate) fn known(path: &CStr) -> Result<Vec<Condition>, Errno> {
+pub(crate) fn known(path: &CStr) -> Result<(Vec<Known>, Line), Errno> {
     let mut line = Line::new(path)?;
-    line.say(&Request::Conditions)?;
+    line.say(&Request::Conditions(Conditions { follow: true }))?;
     let mut all = Vec::new();
     loop {
         match line.answer()? {
-            Reply::Condition(Fact { name, holds }) => {
-                all.push(Condition { name: name.to_string(), holds });
-            }
-            Reply::End(_) => return Ok(all),
+            Reply::Condition(known) => all.push(known),
+            Reply::End(_) => return Ok((all, line)),
             Reply::Error(refusal) => match refusal.code {
-                ErrorCode::UnknownVerb => return Ok(Vec::new()),
+                ErrorCode::UnknownVerb => return Ok((Vec::new(), line)),
                 _ => return Err(Errno::BUSY),
             },
             _ => return Err(Errno::BADMSG),
@@ -61,9 +61,16 @@ pub(crate) fn publish(path: &CStr, conditions: &[Condition]) -> Result<(), Errno
 }
 
 /// One connection to PID 1.
-struct Line {
+#[derive(Debug)]
+pub(crate) struct Line {
     connection: OwnedFd,
     packet: [u8; MAX_PACKET],
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
 }
 
 impl Line {

@@ -21,12 +21,12 @@ mod words;
 
 pub use codec::{Fault, decode_reply, decode_request, encode_reply, encode_request};
 pub use reply::{
-    Active, Blocked, Diagnostic, End, ErrorCode, EventLine, Finished, GoalWord, KindWord, Lost,
-    PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Welcome,
+    Active, Blocked, Diagnostic, End, ErrorCode, EventLine, Finished, GoalWord, KindWord, Known,
+    Lost, Need, PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Welcome,
 };
 pub use request::{
-    Change, Condition, Fail, FailWord, Follow, Hello, Kill, Power, PowerWord, Reload, Request,
-    Which,
+    Change, Condition, Conditions, Fail, FailWord, Follow, Hello, Kill, Power, PowerWord, Reload,
+    Request, Which,
 };
 pub use text::Text;
 pub use words::{Signal, Span, error_name, error_text, signal_name, signal_number};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, Text};
+use crate::Text;
 
 /// One packet from PID 1: `{"reply":"done","text":"web: up (pid 212)"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,8 +15,10 @@ pub enum Reply {
     Unit(UnitStatus),
     /// Part of a `list`: what the loader had to say about a unit file.
     Diagnostic(Diagnostic),
+    /// To `needs`: one of them.
+    Need(Need),
     /// To `conditions`: one of them.
-    Condition(Condition),
+    Condition(Known),
     /// The last packet of a `list`, and of `conditions`.
     End(End),
     /// To `is-active`.
@@ -37,6 +39,18 @@ pub enum Reply {
     Error(Refusal),
 }
 
+/// A condition, as PID 1 knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its name.
+    pub name: Text<64>,
+    /// Whether it holds, as far as PID 1 was told.
+    pub holds: bool,
+    /// A unit names it.
+    #[serde(default)]
+    pub wanted: bool,
+}
+
 /// The answer to `hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
@@ -51,6 +65,9 @@ pub struct Welcome {
 pub struct UnitStatus {
     /// Its name.
     pub unit: Text<64>,
+    /// The name of the file that has it as one of its instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Text<64>>,
     /// What the file says it is.
     pub description: Text<256>,
     /// Simple, forking, oneshot, target.
@@ -64,7 +81,8 @@ pub struct UnitStatus {
     /// When the state began, where the state remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<u64>,
-    /// When the next start is due (state backoff), or KILL follows (state stopping).
+    /// When the next start is due (state backoff), KILL follows (state stopping), or the start has
+    /// failed (states starting, seeking, awaiting).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
     /// The main process, or the launcher while it starts.
@@ -76,6 +94,9 @@ pub struct UnitStatus {
     pub in_a_row: u32,
     /// Whether it keeps ending quickly.
     pub crash_looping: bool,
+    /// It failed because it had started too often.
+    #[serde(default)]
+    pub gave_up: bool,
     /// A process of it survives KILL (state D, or traced).
     pub unkillable: bool,
     /// Its definition is gone; it runs until it is stopped.
@@ -87,14 +108,39 @@ pub struct UnitStatus {
     /// How its last process ended, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<Text<64>>,
+    /// The command around the program that runs: `exec-stop (pid 212)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Text<64>>,
+    /// How the last such command ended, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_hook: Option<Text<160>>,
     /// What kind of thing it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Blocked>,
-    /// The name of the unit or condition it waits for.
+    /// The name of the unit or condition it waits for; in state awaiting, what is to show that it
+    /// is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting_for: Option<Text<64>>,
+    pub waiting_for: Option<Text<192>>,
+    /// What it says of itself (sd_notify's STATUS=).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<Text<256>>,
+    /// It is up and does not work; why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwell: Option<Text<192>>,
     /// The restart policy in words.
-    pub restart: Text<96>,
+    pub restart: Text<192>,
+    /// It is started at boot.
+    #[serde(default)]
+    pub autostart: bool,
+    /// When it ends it stays down, whatever its policy says.
+    #[serde(default)]
+    pub once: bool,
+    /// When it was first started since boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<u64>,
+    /// When it was first up since boot; of a oneshot that does not remain, when it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_ms: Option<u64>,
 }
 
 /// What keeps a unit from starting.
@@ -107,6 +153,10 @@ pub enum Blocked {
     Condition,
     /// A unit that does not exist.
     Missing,
+    /// A unit it conflicts with, which is not gone yet.
+    Rival,
+    /// A unit that was bound to its last run, and is not gone yet.
+    Bound,
 }
 
 /// The variants of the core's `State`.
@@ -115,11 +165,15 @@ pub enum Blocked {
 #[allow(missing_docs, reason = "ettan-core's State says what each one means")]
 pub enum StateWord {
     Down,
+    Preparing,
     Starting,
     Seeking,
+    Awaiting,
+    Finishing,
     Up,
     Stopping,
     Sweeping,
+    Cleaning,
     Backoff,
     Failed,
 }
@@ -130,11 +184,15 @@ impl StateWord {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Down => "down",
+            Self::Preparing => "preparing",
             Self::Starting => "starting",
             Self::Seeking => "seeking",
+            Self::Awaiting => "awaiting",
+            Self::Finishing => "finishing",
             Self::Up => "up",
             Self::Stopping => "stopping",
             Self::Sweeping => "sweeping",
+            Self::Cleaning => "cleaning",
             Self::Backoff => "backoff",
             Self::Failed => "failed",
         }
@@ -156,6 +214,7 @@ pub enum GoalWord {
 #[allow(missing_docs, reason = "ettan-core's Kind says what each one means")]
 pub enum KindWord {
     Simple,
+    Notify,
     Forking,
     Oneshot,
     Target,
@@ -167,6 +226,7 @@ impl KindWord {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Simple => "simple",
+            Self::Notify => "notify",
             Self::Forking => "forking",
             Self::Oneshot => "oneshot",
             Self::Target => "target",
@@ -195,6 +255,37 @@ pub struct Diagnostic {
     pub unit: Option<Text<64>>,
     /// The message as rendered by the loader; it may have several lines.
     pub text: Text<1024>,
+}
+
+/// One need of one unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// Whose.
+    pub unit: Text<64>,
+    /// What kind of thing it needs.
+    pub what: Blocked,
+    /// Its name.
+    pub on: Text<64>,
+    /// It is waited for.
+    pub after: bool,
+    /// It is asked to start along.
+    pub wants: bool,
+    /// It is needed all the time.
+    pub requires: bool,
+    /// It is needed all the time, strictly.
+    #[serde(default)]
+    pub binds_to: bool,
+    /// It is never up together with it.
+    #[serde(default)]
+    pub conflicts: bool,
+    /// The unit stops and restarts with it.
+    #[serde(default)]
+    pub part_of: bool,
+    /// It is started when the unit fails.
+    #[serde(default)]
+    pub on_failure: bool,
+    /// It was part of a circle, and is not waited for any more.
+    pub cut: bool,
 }
 
 /// The end of a `list`.
@@ -260,6 +351,9 @@ pub struct Stats {
     /// When every unit that starts at boot had been dealt with; absent until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_ms: Option<u64>,
+    /// When PID 1 executed its first instruction since boot.
+    #[serde(default)]
+    pub init_ms: u64,
     /// How far the end of the machine has come.
     pub phase: PhaseWord,
     /// How many units there are, built-in ones not counted.
@@ -343,8 +437,10 @@ pub enum ErrorCode {
     UnknownUnit,
     /// The peer may not ask for that.
     NotPermitted,
-    /// The unit has no process to send a signal to.
+    /// The unit has no process to send a signal to, or is not up and cannot reload.
     NotRunning,
+    /// Nothing is done on reload of the unit.
+    NotReloadable,
     /// No signal of that number.
     NoSuchSignal,
     /// All slots are taken, or a second request came before the first was answered. Ends the connection.

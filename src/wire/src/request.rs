@@ -18,18 +18,27 @@ pub enum Request {
     IsActive(Which),
     /// Be up.
     Start(Change),
+    /// Be up, and when it ends, stay down.
+    Once(Change),
     /// Be down.
     Stop(Change),
     /// Be down once, then up.
     Restart(Change),
+    /// Take in its settings while it stays up.
+    Reload(Change),
+    /// Count nothing that was before; be down where it had failed.
+    Reset(Which),
     /// Send a signal to the main process.
     Kill(Kill),
     /// One `event` packet for each notice, until the client goes.
     Events(Follow),
     /// Read the unit files again.
     ReloadUnits(Reload),
-    /// One `condition` packet for each condition that PID 1 was told of, then `end`.
-    Conditions,
+    /// One `need` packet for each need of each unit, then `end`.
+    Needs,
+    /// One `condition` packet for each condition that PID 1 was told of or that a unit waits for,
+    /// then `end`.
+    Conditions(Conditions),
     /// Publish a fact. Root only, as are all verbs that change something.
     Condition(Condition),
     /// End of the machine.
@@ -56,11 +65,15 @@ impl Request {
             | Self::Status(_)
             | Self::IsActive(_)
             | Self::Events(_)
-            | Self::Conditions
+            | Self::Needs
+            | Self::Conditions(_)
             | Self::Stats => true,
             Self::Start(_)
+            | Self::Once(_)
             | Self::Stop(_)
             | Self::Restart(_)
+            | Self::Reload(_)
+            | Self::Reset(_)
             | Self::Kill(_)
             | Self::ReloadUnits(_)
             | Self::Condition(_)
@@ -119,6 +132,14 @@ pub struct Reload {
     /// As in [`Change`].
     #[serde(default)]
     pub wait: bool,
+}
+
+/// All conditions that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// After `end`, one `done` as soon as units may wait for others than before.
+    #[serde(default)]
+    pub follow: bool,
 }
 
 /// A fact, as the watcher or an administrator states it.

@@ -62,6 +62,10 @@ fn tables() -> Vec<Vec<u8>> {
             need(EntryNeedKind::After, "network", true),
             need(EntryNeedKind::Requires, &other, false),
             need(EntryNeedKind::Wants, "missing", false),
+            need(EntryNeedKind::BindsTo, "device:usb:1781:0c31", true),
+            need(EntryNeedKind::Conflicts, &other, false),
+            need(EntryNeedKind::PartOf, &other, false),
+            need(EntryNeedKind::OnFailure, &other, false),
         ];
     }
     let messages = [("unit-0".to_owned(), "a.toml:1:1: error: no".to_owned())];
@@ -73,7 +77,7 @@ fn tables() -> Vec<Vec<u8>> {
 fn entry(table: &Table<'_>) -> Option<Entry> {
     let unit = Unit { kind: Kind::Target, ..table.unit(0)? };
     let description = table.description(0).to_owned();
-    Some(Entry { unit, description, needs: Vec::new(), launch: None })
+    Some(Entry { unit, description, needs: Vec::new(), launch: None, group: String::new() })
 }
 
 struct Units(Vec<Unit>);
@@ -123,7 +127,7 @@ fn answers(
     let mut events = Vec::new();
     while let Some(action) = supervisor.next_action() {
         match action {
-            Action::Spawn { unit } => {
+            Action::Spawn { unit, .. } => {
                 let pid = pids.next().and_then(Pid::new).expect("a pid");
                 events.push(Event::Spawned { unit, pid });
                 if moment % 3 == 1 {

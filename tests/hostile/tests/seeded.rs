@@ -100,8 +100,18 @@ fn kernel_message() {
 }
 
 #[test]
+fn uevent() {
+    stands("uevent");
+}
+
+#[test]
 fn rtnetlink() {
     stands("rtnetlink");
+}
+
+#[test]
+fn r4_notify() {
+    stands("notify");
 }
 
 #[test]

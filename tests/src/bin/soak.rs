@@ -1,9 +1,11 @@
-//! `make soak`: runs the parts that are asked for, or all, and prints the table.
-//! `soak [PART [ROUNDS]]…`
+//! `make soak`: runs the parts that are asked for, or all, shows the table and keeps it in
+//! `soak.txt` in the target directory. `soak [PART [ROUNDS]]…`
 #![forbid(unsafe_code)]
 
-use ettan_tests::soak::{PARTS, Part, run, title};
+use ettan_tests::binaries::target;
+use ettan_tests::soak::{PARTS, Part, Table, run};
 use std::process::ExitCode;
+use std::time::Instant;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -15,8 +17,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    print!("{}", title());
-    let reached = asked.iter().fold(true, |all, (part, rounds)| run(part, *rounds) && all);
+    let begun = Instant::now();
+    let table = Table::kept_in(target().join("soak.txt"));
+    let reached = run(&asked, &table);
+    let word = if reached { "every aim was reached" } else { "NOT every aim was reached" };
+    table.show(&format!("{word}; {:.1} min\n", begun.elapsed().as_secs_f64() / 60.0));
     if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -2,6 +2,7 @@
 //! `make soak` runs the whole and the tests one hundredth of it. docs/soak.md says what the
 //! figures mean.
 
+mod beside;
 mod calls;
 mod channel;
 mod dice;
@@ -12,13 +13,16 @@ mod herd;
 mod kills;
 mod lines;
 mod reuse;
+mod table;
 mod watch;
 mod who;
+mod words;
+
+pub use table::{Row, Table};
 
 use crate::limit::slowness;
-use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// A part of the soak: its name on the command line, its rounds, and what it does with them.
 pub struct Part {
@@ -26,71 +30,65 @@ pub struct Part {
     pub name: &'static str,
     /// The whole of it.
     pub rounds: u64,
+    /// What it can share the machine with.
+    pub company: Company,
     /// Runs it.
     pub run: fn(u64) -> Vec<Row>,
 }
 
+/// What a part can share the machine with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// It computes, and yields to everything else: runs beside the parts that count.
+    Computes,
+    /// It waits more than it does, for what must heal: runs beside others too.
+    Waits,
+    /// It counts what must not happen, whatever else the machine does.
+    Counts,
+    /// It measures times: alone.
+    Measures,
+}
+
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 6] = [
-    Part { name: "kills", rounds: 1_000_000, run: kills::run },
-    Part { name: "reuse", rounds: 1_000_000, run: reuse::run },
-    Part { name: "crashes", rounds: 1_000, run: faults::crashes },
-    Part { name: "upgrades", rounds: 1_000, run: faults::upgrades },
-    Part { name: "calls", rounds: 3_000, run: calls::run },
-    Part { name: "floods", rounds: 10_000, run: floods::run },
+pub const PARTS: [Part; 9] = [
+    part("hours", 6_000, Company::Computes, beside::hours),
+    part("inputs", 10_000_000, Company::Computes, beside::inputs),
+    part("kills", 1_000_000, Company::Counts, kills::run),
+    part("reuse", 1_000_000, Company::Counts, reuse::run),
+    part("words", 100_000, Company::Counts, words::run),
+    part("calls", 3_000, Company::Waits, calls::run),
+    part("crashes", 1_000, Company::Measures, faults::crashes),
+    part("upgrades", 1_000, Company::Measures, faults::upgrades),
+    part("floods", 10_000, Company::Measures, floods::run),
 ];
 
-/// One line of the table.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// What was counted or measured.
-    pub what: String,
-    /// How often there was occasion for it.
-    pub rounds: u64,
-    /// What came out.
-    pub figure: String,
-    /// What should.
-    pub aim: String,
-    /// Whether it did.
-    pub reached: bool,
+const fn part(name: &'static str, rounds: u64, company: Company, run: fn(u64) -> Vec<Row>) -> Part {
+    Part { name, rounds, company, run }
 }
 
-impl Row {
-    /// A count that may not be above `most`.
-    pub(crate) fn at_most(what: &str, rounds: u64, count: u64, most: u64) -> Self {
-        let aim = if most == 0 { "0".to_owned() } else { format!("≤ {most}") };
-        let (what, figure) = (what.to_owned(), count.to_string());
-        Self { what, rounds, figure, aim, reached: count <= most }
-    }
-
-    /// What is told and has no aim.
-    pub(crate) fn note(what: &str, count: u64) -> Self {
-        let figure = count.to_string();
-        Self { what: what.to_owned(), rounds: 1, figure, aim: String::new(), reached: true }
-    }
-
-    /// The 99th percentile of times, which may not be above `most_ms`.
-    pub(crate) fn p99(what: &str, times: &mut [Duration], most_ms: u64) -> Self {
-        times.sort_unstable();
-        let at = |of_hundred: usize| times.get((times.len() * of_hundred).div_ceil(100).max(1) - 1);
-        let ms = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
-        let (p99, most) = (ms(at(99)), ms(at(100)));
-        let figure = format!("{:.1} {p99:.1} {most:.1}", ms(at(50)));
-        let (what, aim) = (format!("{what}, ms: median, p99, most"), format!("p99 ≤ {most_ms}"));
-        let reached = p99 <= most_ms as f64 * patience();
-        Self { what, rounds: times.len() as u64, figure, aim, reached }
-    }
+/// Runs these parts, those that only compute or wait beside those that count, and says whether all
+/// was reached. A part that cannot be brought to its end is one that was not, and the others follow.
+pub fn run(parts: &[(&Part, u64)], table: &Table) -> bool {
+    let of = |company| parts.iter().filter(move |(part, _)| part.company == company);
+    let all = |company| {
+        of(company).fold(true, |all, (part, rounds)| {
+            table.add(part.name, || attempt(part, *rounds)) && all
+        })
+    };
+    let side_by_side = std::thread::scope(|scope| {
+        let beside =
+            [Company::Computes, Company::Waits].map(|company| scope.spawn(move || all(company)));
+        let counted = all(Company::Counts);
+        let ended = beside.map(|lane| lane.join().expect("a part that fails is a row"));
+        counted && ended == [true, true]
+    });
+    all(Company::Measures) && side_by_side
 }
 
-/// Runs a part, prints its lines of the table, and says whether all was reached.
-///
-/// # Panics
-/// When the part cannot be brought to its end.
-pub fn run(part: &Part, rounds: u64) -> bool {
-    let begun = Instant::now();
-    let rows = (part.run)(rounds);
-    print!("{}", table(part.name, &rows, begun.elapsed()));
-    rows.iter().all(|row| row.reached)
+/// A part's rows; one that says so where it ended too soon.
+fn attempt(part: &Part, rounds: u64) -> Vec<Row> {
+    catch_unwind(AssertUnwindSafe(|| (part.run)(rounds)))
+        .unwrap_or_else(|_| vec![Row::at_most("ended before its time: see above", rounds, 1, 0)])
 }
 
 /// A sample runs among other tests.
@@ -109,26 +107,6 @@ fn patience() -> f64 {
 pub fn sample(name: &str) {
     let part = PARTS.iter().find(|part| part.name == name).expect("a part of the soak");
     SAMPLES.store(true, Ordering::Relaxed);
-    assert!(run(part, part.rounds / 100), "an aim of {name} is not reached; see the table");
-}
-
-/// The title of the table.
-#[must_use]
-pub fn title() -> String {
-    line(["part", "what", "rounds", "figure", "aim", "reached"])
-}
-
-fn table(part: &str, rows: &[Row], took: Duration) -> String {
-    let mut text = String::new();
-    for row in rows {
-        let reached = if row.reached { "yes" } else { "NO" };
-        let rounds = row.rounds.to_string();
-        text += &line([part, &row.what, &rounds, &row.figure, &row.aim, reached]);
-    }
-    let _ = writeln!(text, "{part}: {:.0} s", took.as_secs_f64());
-    text
-}
-
-fn line([part, what, rounds, figure, aim, reached]: [&str; 6]) -> String {
-    format!("{part:<9} {what:<58} {rounds:>9} {figure:>18} {aim:>9} {reached:>8}\n")
+    let reached = Table::default().add(name, || (part.run)(part.rounds / 100));
+    assert!(reached, "an aim of {name} is not reached; see the table");
 }

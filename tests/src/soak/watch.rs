@@ -19,7 +19,8 @@ pub(crate) struct Watch {
     init: i32,
     proc: PathBuf,
     next: Instant,
-    zombies: HashMap<i32, Instant>,
+    /// By number and birth, since when.
+    zombies: HashMap<(i32, u64), Instant>,
     /// Zombies that grew too old.
     pub(crate) old_zombies: u64,
     /// The least and most memory seen since `settled`, KiB.
@@ -67,12 +68,13 @@ impl Watch {
         let zombies = Process::all(&self.proc).into_iter().filter(Process::is_zombie);
         let before = std::mem::take(&mut self.zombies);
         for zombie in zombies {
-            let since = before.get(&zombie.pid).copied().unwrap_or(now);
+            let who = (zombie.pid, zombie.born);
+            let since = before.get(&who).copied().unwrap_or(now);
             if now - since > ZOMBIE_AGE.mul_f64(patience()) {
                 self.old_zombies += 1;
                 eprint!("soak: a zombie for {:?}: {}", now - since, Process::table(&[zombie]));
             } else {
-                self.zombies.insert(zombie.pid, since);
+                self.zombies.insert(who, since);
             }
         }
         true

@@ -71,6 +71,7 @@ limit-rttime = "1ms:2ms"
 "#;
     let report = probe(&mut machine, keys);
     assert_eq!(facts(&report, "limit "), LIMITED);
+    assert_eq!(fact(&report, "nice "), "0");
 }
 
 #[test]
@@ -80,6 +81,8 @@ fn scheduling_reaches_the_service() {
         "nice = 7\ncpu-affinity = 0\noom-score-adjust = 321\nio-scheduling-class = \"idle\"\n";
     let report = probe(&mut machine, keys);
     assert_eq!(fact(&report, "nice "), "7");
+    // PID 1 itself comes before its services.
+    assert_eq!(machine.sh("ps -o ni= -p 1").ok().trim(), "-10");
     assert_eq!(fact(&report, "oom-score-adj "), "321");
     assert_eq!(fact(&report, "status Cpus_allowed_list:"), "0");
     let pid = fact(&report, "pid ");

@@ -68,10 +68,7 @@ fn kill_storm(machine: &mut Namespace, unit: &str, times: u32) {
     for _ in 0..times {
         let old = machine.main_pid(unit);
         machine.kill9(old);
-        machine.until("it is back", |machine| {
-            let status = machine.status(unit);
-            status["state"] == "up" && status["main_pid"] != old
-        });
+        machine.until("it is back", |machine| machine.is_up_anew(unit, old));
     }
     let process = if unit == "web" { "sleep 100000" } else { "--name telldus" };
     assert_eq!(machine.running(process).len(), 1, "{unit} runs more than once");

@@ -1,7 +1,7 @@
 //! What services print, and who keeps it.
 
 use ettan_tests::units::{QUICK, fake, idle, shell, with};
-use ettan_tests::{End, Machine, Namespace, Operate};
+use ettan_tests::{End, Machine, Namespace, Operate, scenarios};
 use std::os::fd::AsRawFd;
 
 #[test]
@@ -45,48 +45,7 @@ const KILLS: u32 = 10;
 
 #[test]
 fn f6_1_logger_killed_often_under_load_loses_nothing() {
-    let mut machine = Namespace::usual();
-    // A shell's echo fails on EPIPE, and says so.
-    let counter = "n=0; while [ ! -e /run/stop ] && [ $n -lt 20000 ]; do n=$((n + 1)); echo number $n end || echo BAD; \
-                   [ $((n %% 100)) -gt 0 ] || sleep 0.1; done; echo last $n; exec sleep 100000";
-    machine.unit("d", &shell(counter));
-    machine.boot();
-    machine.expect(&["d up"]);
-    let mut killed = 0;
-    while killed < KILLS {
-        // Long enough to be started again at once.
-        machine.until("the logger has run for a second", |machine| {
-            let status = machine.status("ettan-log");
-            let since = status["since_ms"].as_u64().unwrap_or(u64::MAX);
-            status["state"] == "up" && status["now_ms"].as_u64() > since.checked_add(1_000)
-        });
-        if let Some(pid) = helper(&mut machine, "log") {
-            killed += u32::from(machine.sh(&format!("kill -9 {pid}")).code == 0);
-        }
-        match killed {
-            // Across a new execution of PID 1 and a reload, too.
-            4 => drop(machine.ettan("reexec")),
-            6 => drop(machine.ettan("reload-units")),
-            _ => {}
-        }
-    }
-    let _ = machine.sh("touch /run/stop").ok();
-    machine.until("the last line is there", |machine| {
-        machine.sh("tail -q -n 3 /run/log/ettan/d/*").out.contains("last ")
-    });
-    let log = machine.sh("cat /run/log/ettan/d/* | cut -c25- | grep '^ '").ok();
-    let mut lines = log.lines().map(|line| line.trim());
-    let mut said = 0;
-    let last = loop {
-        let line = lines.next().expect("the last line");
-        if line.starts_with("last ") {
-            break line;
-        }
-        said += 1;
-        assert_eq!(line, format!("number {said} end"));
-    };
-    assert_eq!(last, format!("last {said}"));
-    assert_eq!(machine.ettan("is-active d").code, 0);
+    scenarios::killed_logger_loses_nothing(&mut Namespace::usual(), KILLS);
 }
 
 #[test]
@@ -292,7 +251,7 @@ fn logs_are_brought_to_the_disk_when_asked() {
 
 #[test]
 fn what_is_kept_on_a_disk_is_whole_after_the_end_of_the_machine() {
-    for (end, expected) in [("ettan reboot", End::Reboot), ("kill -PWR 1", End::Off)] {
+    for (end, expected) in [("ettan reboot", End::Reboot), ("ettan poweroff", End::Off)] {
         let mut machine = Namespace::usual();
         machine.unit("disk", &counter("disk"));
         machine.unit("flush", &counter("flush"));
@@ -317,6 +276,54 @@ fn what_is_kept_on_a_disk_is_whole_after_the_end_of_the_machine() {
 }
 
 #[test]
+fn failing_power_brings_logs_to_the_disk_before_anything_is_stopped() {
+    let mut machine = Namespace::usual();
+    // Nothing else brings it there: it does not end before it is told to.
+    let stubborn = "trap 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 0' TERM; \
+                    echo said before; while :; do sleep 0.05; done";
+    let keys = "timeout-stop-sec = \"100s\"\n[log]\nstorage = \"flush\"\n";
+    machine.unit("d", &format!("{}{keys}", shell(stubborn)));
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it has spoken", |m| m.ettan("logs d").out.contains("said before"));
+    let _ = machine.sh("kill -PWR 1").ok();
+    let disk = machine.root().join("var/log/ettan/d/current");
+    let memory = machine.root().join("run/log/ettan/d/current");
+    machine.until("it is on the disk", |_| {
+        std::fs::read_to_string(&disk).is_ok_and(|log| log.contains("said before"))
+    });
+    let log = std::fs::read_to_string(&memory).expect("a log");
+    assert!(!log.contains("*ended"), "{log}");
+    let _ = machine.sh("touch /tmp/go");
+    assert_eq!(machine.end(), End::Off);
+}
+
+#[test]
+fn lines_go_to_further_logs_and_start_units() {
+    let mut machine = Namespace::usual();
+    let log = "[log]\n[[log.route]]\nname = \"bad\"\nmatch = [\"*failed*\", \"*third*\"]\n\
+               exclude = \"*not so bad*\"\ndirectory = \"/var/log/bad\"\nalert = \"mail\"\n";
+    let words = "echo first; echo it failed; echo failed but not so bad; exec sleep 100000";
+    machine.unit("d", &format!("{}{log}", shell(words)));
+    let log = log.replace("directory = \"/var/log/bad\"\n", "");
+    machine.unit("telldusd", &format!("{}{log}", fake("--name telldusd --syslog third")));
+    // Which runs once at boot, too.
+    let mail = "[service]\ntype = \"oneshot\"\nexec-start = \"/usr/bin/ettan logs d.bad\"\n";
+    machine.unit("mail", mail);
+    machine.boot();
+    machine.until("all of it is there", |machine| {
+        machine.ettan("logs telldusd.bad").out.contains("third")
+            && machine.sh("cat /var/log/bad/current").out.contains(" it failed")
+    });
+    let log = machine.ettan("logs d.bad").ok();
+    let lines: Vec<_> = log.lines().filter_map(|line| line.get(24..)).collect();
+    assert_eq!(lines, [" it failed"]);
+    machine.until("a unit was started for it", |machine| {
+        machine.ettan("logs mail").out.contains("it failed")
+    });
+}
+
+#[test]
 fn former_boots_are_read_from_the_disk_and_status_tells_of_it() {
     let mut machine = Namespace::usual();
     machine.unit("d", &counter("flush"));
@@ -338,8 +345,8 @@ fn former_boots_are_read_from_the_disk_and_status_tells_of_it() {
     assert!(is_whole(&log), "{log}");
     assert!(!machine.ettan("logs -b d").ok().contains("former"));
     let status = machine.ettan("status d").out;
-    assert!(status.contains("log: on disk, ") && status.contains(" written today"), "{status}");
+    assert!(status.contains("flash: on disk, ") && status.contains(" written today"), "{status}");
     let status = machine.ettan("status").out;
-    assert!(status.contains("\n1 log: on disk, "), "{status}");
+    assert!(status.contains("flash: 1 log on disk, "), "{status}");
     assert!(machine.status("d")["disk_today_bytes"].as_u64() > Some(100));
 }

@@ -2,20 +2,30 @@
 //! its number; tests/FAULTS.md lists them all.
 
 mod boot;
+mod cards;
+mod conditions;
 mod console;
 mod control;
 mod crash;
+mod duties;
 mod environment;
 mod exec;
+mod hooks;
 mod injection;
+mod instances;
 mod kernels;
 mod limits;
 mod lives;
 mod logs;
 mod network;
 mod pid_file;
+mod place;
+mod policy;
 mod processes;
+mod ready;
+mod relations;
 mod reload;
+mod run;
 mod shared;
 mod shutdown;
 mod soak;

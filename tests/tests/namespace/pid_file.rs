@@ -196,8 +196,17 @@ fn f2_9_pid_file_names_another_unit_without_cgroups() {
 /// A process that no unit has to do with.
 fn outsider(machine: &mut dyn Machine) -> i32 {
     let _ = machine.sh("setsid sleep 77777 >/dev/null 2>&1 </dev/null &").ok();
-    machine.until("the outsider runs", |machine| machine.running("sleep 77777").len() == 1);
-    machine.running("sleep 77777")[0].pid
+    // Between setsid(1) and sleep(1) it has no command line for a moment.
+    let mut pid = None;
+    machine.until("the outsider runs", |machine| {
+        pid = machine
+            .running("sleep 77777")
+            .iter()
+            .find(|p| p.command.starts_with("sleep"))
+            .map(|p| p.pid);
+        pid.is_some()
+    });
+    pid.expect("it runs")
 }
 
 #[test]

@@ -259,14 +259,16 @@ fn f1_13_ten_thousand_orphans() {
     machine.unit("web", &format!("{}{QUICK}", idle()));
     machine.boot();
     machine.expect(&["web up"]);
-    // Each is a grandchild whose parent goes; all wait at the FIFO and end together.
-    let breed = "mkfifo /tmp/gate; exec perl -e '\
+    // Each is a grandchild whose parent goes; all wait at the FIFO and end together. It stays open
+    // for the last of them, who may come to it late.
+    let breed = "mkfifo /tmp/gate; perl -e '\
         for (1..10000) { \
             my $p = fork; \
             if ($p == 0) { fork and exit; open G, q(<), q(/tmp/gate); exit } \
             waitpid $p, 0; \
         } \
-        open F, q(>), q(/tmp/bred); close F; open G, q(>), q(/tmp/gate)'";
+        open F, q(>), q(/tmp/bred); close F' && \
+        (sleep 1000 3<>/tmp/gate </dev/null >/dev/null 2>&1 &)";
     assert_eq!(machine.sh(breed).code, 0);
     let web = machine.main_pid("web");
     machine.kill9(web);

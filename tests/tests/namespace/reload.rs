@@ -62,10 +62,7 @@ fn f5_8_a_service_with_a_broken_file_comes_back_as_it_was() {
             let before = machine.main_pid(unit);
             assert_eq!(machine.status(unit)["orphaned"], false);
             machine.kill9(before);
-            machine.until("it is back", |machine| {
-                machine.ettan(&format!("is-active {unit}")).code == 0
-                    && machine.main_pid(unit) != before
-            });
+            machine.until("it is back", |machine| machine.is_up_anew(unit, before));
             let told = machine.ettan("status").out;
             assert!(told.contains(&format!("{unit}.toml")), "{told}");
             assert!(told.contains("the former definition stays in force"), "{told}");

@@ -97,6 +97,30 @@ fn f8_5_reboot_call_that_fails() {
 }
 
 #[test]
+fn a_word_for_the_firmware_goes_with_a_restart_and_does_not_prevent_it() {
+    let mut machine = booted(&[("web", idle())]);
+    let trace = machine.trace(&["trace=reboot", "inject=reboot:error=EPERM:when=1"]);
+    let _ = machine.sh("ettan reboot --arg '0 tryboot'");
+    assert_eq!(machine.end(), End::Reboot);
+    let asked = trace.log();
+    assert!(asked.contains("RESTART2, \"0 tryboot\") = -1 EPERM"), "{asked}");
+}
+
+#[test]
+fn a_word_for_the_firmware_is_taken_back_where_nobody_restarts() {
+    let mut machine = booted(&[("web", idle())]);
+    let asked = "unshare -m sh -c 'mount --bind /dev/null /run/ettan/control.sock && \
+                 ettan reboot --arg \"0 tryboot\"'";
+    let answer = machine.sh(asked);
+    assert!(answer.code != 0 && answer.err.contains("control.sock"), "{answer:?}");
+    assert_eq!(machine.sh("test -e /run/ettan/reboot-arg").code, 1);
+    let trace = machine.trace(&["trace=reboot", "inject=reboot:error=EPERM:when=1"]);
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+    assert!(!trace.log().contains("RESTART2"), "{}", trace.log());
+}
+
+#[test]
 fn f8_12_slow_stops_are_bounded_and_run_side_by_side() {
     let unit = || format!("{}timeout-stop-sec = \"1s\"\n", fake("--ignore TERM"));
     let units: Vec<(String, String)> =

@@ -23,6 +23,11 @@ fn f3_7_soak_floods() {
 }
 
 #[test]
+fn f6_11_soak_words() {
+    sample("words");
+}
+
+#[test]
 fn f1_11_soak_reuse() {
     sample("reuse");
 }

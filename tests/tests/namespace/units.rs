@@ -22,7 +22,7 @@ fn f5_1_broken_files_harm_themselves_only() {
         ("twice", b"[service]\nexec-start = \"/bin/true\"\nexec-start = \"/bin/false\"\n".to_vec()),
         ("type", b"[service]\nexec-start = 7\n".to_vec()),
         ("unknown", b"[service]\nexec-start = \"/bin/true\"\nrestart-sek = 1\n".to_vec()),
-        ("later", b"[service]\nexec-start = \"/bin/true\"\nwatchdog-sec = 3\n".to_vec()),
+        ("later", b"[service]\nexec-start = \"/bin/true\"\n[timer]\nevery = \"1h\"\n".to_vec()),
         ("none", Vec::new()),
     ];
     let mut machine = Namespace::usual();

@@ -160,8 +160,7 @@ fn f8_8_a_broken_file_is_not_executed_and_why_is_told() {
     });
     assert_eq!(machine.main_pid("web"), web);
     machine.kill9(web);
-    machine
-        .until("web is back", |m| m.ettan("is-active web").code == 0 && m.main_pid("web") != web);
+    machine.until("web is back", |m| m.is_up_anew("web", web));
     assert_eq!(machine.stats()["executions"], 0);
 }
 
@@ -176,9 +175,7 @@ fn f8_8_a_file_that_hangs_holds_up_nobody() {
     let _ = machine.sh("(ettan reexec >/tmp/out 2>&1; echo $? >/tmp/code) & true").ok();
     machine.until("it is tried out", |m| !m.running("sleep 77777").is_empty());
     machine.kill9(web);
-    machine.until("web is back meanwhile", |m| {
-        m.ettan("is-active web").code == 0 && m.main_pid("web") != web
-    });
+    machine.until("web is back meanwhile", |m| m.is_up_anew("web", web));
     assert!(!machine.running("sleep 77777").is_empty());
     machine.until("its time is up", |m| m.sh("cat /tmp/code").out == "1\n");
     let told = machine.sh("cat /tmp/out").ok();
@@ -186,15 +183,16 @@ fn f8_8_a_file_that_hangs_holds_up_nobody() {
     assert!(machine.running("sleep 77777").is_empty());
 }
 
-/// A new file that passes its check, and fails as PID 1.
-fn falls_back(place: &str) {
+/// A new file that passes its check, and fails or hangs as PID 1, as `/run/HOW-at` asks it to.
+fn falls_back(how: &str, place: &str) {
     let built = look(Program::FailingInit).is_some();
     assert!(built, "no init with fault-injection; tests/run namespace builds one");
     let mut machine = movable(Builder::default());
     let units = three_units(&mut machine);
     machine.until("all are up", |m| told(m, "up") == 3);
     let before = pids(&mut machine, &units);
-    machine.write("/run/fail-at", place.as_bytes());
+    let asked = format!("/run/{how}-at");
+    machine.write(&asked, place.as_bytes());
     put(&mut machine, "cp /sbin/init-failing");
     let answer = machine.ettan("reexec");
     assert_eq!(answer.code, 1, "{answer:?}");
@@ -207,7 +205,7 @@ fn falls_back(place: &str) {
     assert_eq!(pids(&mut machine, &units), before, "a process was replaced");
     no_line_is_lost(&mut machine);
     // The old one is whole: it takes the next, better file.
-    let _ = machine.sh("rm /run/fail-at").ok();
+    let _ = machine.sh(&format!("rm {asked}")).ok();
     let _ = machine.ettan("reexec").ok();
     assert!(runs_what_is_there(&machine));
     assert_eq!(pids(&mut machine, &units), before);
@@ -219,17 +217,54 @@ fn falls_back(place: &str) {
 
 #[test]
 fn f8_8_a_new_one_that_fails_at_once_gives_way_to_the_old() {
-    falls_back("main");
+    falls_back("fail", "main");
 }
 
 #[test]
 fn f8_8_a_new_one_that_fails_on_its_way_gives_way_to_the_old() {
-    falls_back("resume");
+    falls_back("fail", "resume");
 }
 
 #[test]
 fn f8_8_a_new_one_that_fails_in_its_first_turn_gives_way_to_the_old() {
-    falls_back("turn");
+    falls_back("fail", "turn");
+}
+
+#[test]
+fn f8_8_a_new_one_that_hangs_at_once_gives_way_to_the_old() {
+    falls_back("hang", "main");
+}
+
+#[test]
+fn f8_8_a_new_one_that_hangs_in_its_first_turn_gives_way_to_the_old() {
+    falls_back("hang", "turn");
+}
+
+#[test]
+fn f8_8_a_trial_that_is_over_has_no_clock() {
+    let mut machine = movable(Builder::default());
+    let units = three_units(&mut machine);
+    machine.until("all are up", |m| told(m, "up") == 3);
+    let before = pids(&mut machine, &units);
+    put(&mut machine, "cp /sbin/init");
+    let trace = machine.trace(&["trace=setitimer"]);
+    let _ = machine.ettan("reexec").ok();
+    machine.until("the clock is stopped", |_| clock(&trace.log()) == [10, 0]);
+    drop(trace);
+    // Neither somebody else's word.
+    kill_init(&machine, "ALRM");
+    machine.until("the signal is told of", |m| {
+        m.sh("grep -c 'signal 14 from' /run/log/ettan/ettan/current").out.trim() == "1"
+    });
+    let stats = machine.stats();
+    assert_eq!([&stats["crashes"], &stats["executions"]], [0, 1]);
+    assert_eq!(pids(&mut machine, &units), before);
+}
+
+/// The seconds that a clock was set to, one call after the other.
+fn clock(log: &str) -> Vec<u64> {
+    let values = log.split("it_value={tv_sec=").skip(1);
+    values.filter_map(|rest| rest.split(',').next()?.parse().ok()).collect()
 }
 
 /// As `movable`, with the made-up next release at hand.

@@ -3,6 +3,7 @@
 //! The logger renames `current` to `@` and a number one higher than any before, and makes a new
 //! `current`. The file that was open is known by its inode, wherever its name went.
 
+use ettan_log::held::open_file;
 use ettan_log::note::Place;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -70,13 +71,13 @@ impl Reader {
     fn find(&self, inode: u64) -> Option<(File, String)> {
         let is_it = |file: &File| file.metadata().is_ok_and(|found| found.ino() == inode);
         // First the name that a file loses: renamed in between, it is found among the archives.
-        let current = File::open(self.directory.join(CURRENT)).ok().filter(is_it);
+        let current = open_file(&self.directory, CURRENT).ok().filter(is_it);
         let archives = self.archives().ok()?;
         if let Some(current) = current {
             return Some((current, archives.last().cloned().unwrap_or_default()));
         }
         let opened = archives.into_iter().filter_map(|name| {
-            let file = File::open(self.directory.join(&name)).ok()?;
+            let file = open_file(&self.directory, &name).ok()?;
             Some((file, name))
         });
         opened.into_iter().find(|(file, _)| is_it(file))
@@ -89,7 +90,7 @@ impl Reader {
     /// Reads everything that is new; `line` gets each whole line, without its end.
     pub(super) fn read(&mut self, mut line: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
-            let current = absent_is_none(File::open(self.directory.join(CURRENT)))?;
+            let current = absent_is_none(open_file(&self.directory, CURRENT))?;
             let archives = self.archives()?;
             let same = same_file(self.open.as_ref(), current.as_ref())?;
             // After the look at the names: what was written before the file was renamed is read here.
@@ -123,7 +124,7 @@ impl Reader {
     ) -> io::Result<bool> {
         let before = self.newest_archive.clone();
         for name in archives.into_iter().filter(|name| *name > before) {
-            let Some(file) = absent_is_none(File::open(self.directory.join(&name)))? else {
+            let Some(file) = absent_is_none(open_file(&self.directory, &name))? else {
                 continue;
             };
             self.newest_archive = name;
@@ -143,16 +144,22 @@ impl Reader {
         self.open = Some(file);
     }
 
-    /// Leaves out all but the end of the newest file; its first line may begin anywhere.
-    pub(super) fn skip_to_the_end(&mut self) {
+    /// Leaves out all but the end of the newest file; its first line may begin anywhere. False
+    /// where that cannot be read.
+    pub(super) fn skip_to_the_end(&mut self) -> bool {
         const END_BYTES: u64 = 16 * 1024;
-        let Ok(mut current) = File::open(self.directory.join(CURRENT)) else { return };
+        let mut current = match absent_is_none(open_file(&self.directory, CURRENT)) {
+            Ok(Some(current)) => current,
+            Ok(None) => return true,
+            Err(_) => return false,
+        };
         self.newest_archive =
             self.archives().ok().and_then(|all| all.last().cloned()).unwrap_or_default();
         let size = current.metadata().map_or(0, |found| found.len());
         if current.seek(SeekFrom::Start(size.saturating_sub(END_BYTES))).is_ok() {
             self.open = Some(current);
         }
+        true
     }
 
     fn read_open(&mut self, line: &mut impl FnMut(&[u8])) -> io::Result<()> {
@@ -272,6 +279,18 @@ mod tests {
         folder.write("ur\n");
         assert_eq!(read(&mut reader), ["four"]);
         assert_eq!(read(&mut reader), [""; 0]);
+    }
+
+    #[test]
+    fn a_link_or_a_pipe_in_the_place_of_a_file_is_told_and_not_read() {
+        let folder = Folder::new();
+        folder.write("one\n");
+        std::os::unix::fs::symlink("/etc/passwd", folder.0.join("@0000000001")).unwrap();
+        let error = Reader::new(folder.0.clone()).read(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("@0000000001 is a link or no file"), "{error}");
+        assert!(Reader::new(folder.0.clone()).skip_to_the_end());
+        fs::rename(folder.0.join("@0000000001"), folder.0.join(CURRENT)).unwrap();
+        assert!(!Reader::new(folder.0.clone()).skip_to_the_end());
     }
 
     #[test]

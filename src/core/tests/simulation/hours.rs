@@ -1,6 +1,6 @@
 //! Hours and years of a machine on which everything goes wrong, from a seed.
 //!
-//! ETTAN_SIM_HOURS: how many simulated hours (200 if not said; `make soak` asks for 24,000).
+//! ETTAN_SIM_HOURS: how many simulated hours (200 if not said; `make soak` asks for 6,000).
 //! ETTAN_SEED: only the world of this seed, with its whole trace on standard output.
 
 use crate::world::script::Rng;
@@ -49,7 +49,8 @@ fn meddle(world: &mut World, dice: &mut Rng) {
     match dice.below(24) {
         0..=3 => world.handle(Event::Ask { unit, ask: Ask::Start }),
         4..=5 => world.handle(Event::Ask { unit, ask: Ask::Stop }),
-        6..=7 => world.handle(Event::Ask { unit, ask: Ask::Restart }),
+        6 => world.handle(Event::Ask { unit, ask: Ask::Restart }),
+        7 => world.handle(Event::Ask { unit, ask: Ask::Reload }),
         8 => world.handle(Event::Ask { unit, ask: Ask::Signal(9) }),
         9 => {
             let fleet = world.fleet.mutate(dice);

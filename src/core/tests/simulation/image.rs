@@ -2,9 +2,9 @@
 
 use crate::properties::{Deed, any_event, deed, perform, settings};
 use crate::world::script::Rng;
-use crate::world::{Fleet, World};
+use crate::world::{Fleet, World, simple};
 use ettan_core::{
-    Action, MAX_CONDITIONS, Millis, Notice, Phase, RECORD_MAX, Supervisor, UnitId, View,
+    Action, Event, MAX_CONDITIONS, Millis, Notice, Phase, RECORD_MAX, Supervisor, UnitId, View,
 };
 use proptest::prelude::*;
 
@@ -35,6 +35,27 @@ fn save(supervisor: &Supervisor) -> Image {
     Image { whole, conditions, units }
 }
 
+#[test]
+fn what_waits_does_not_start_where_nobody_knows_what_for() {
+    let fleet = [simple("web").after("?network"), simple("db")];
+    let world = World::boot(fleet);
+    let image = save(&world.supervisor);
+    let mut next = Box::new(Supervisor::new());
+    next.restore_whole(&image.whole).expect("whole");
+    for (id, unit) in &image.units {
+        next.restore_unit(*id, unit).expect("unit");
+    }
+    // Of another version: it comes with the next load.
+    next.restored(Millis(world.now), None, false);
+    next.handle(Millis(world.now), Event::Tick);
+    assert_eq!(next.next_action(), None);
+    next.load(Millis(world.now), &world.fleet);
+    next.handle(Millis(world.now), Event::Tick);
+    let starts = std::iter::from_fn(|| next.next_action())
+        .any(|action| matches!(action, Action::Spawn { .. }));
+    assert!(!starts, "its condition does not hold");
+}
+
 /// Replaces the world's supervisor by one that knows only the records. What that one asks for at
 /// once is under way in the world already, and must be nothing else.
 fn reexecute(world: &mut World) {
@@ -52,6 +73,7 @@ fn reexecute(world: &mut World) {
         let known = matches!(
             action,
             Action::SeekMain { .. }
+                | Action::Announce { .. }
                 | Action::Sweep { .. }
                 | Action::KillStrays { .. }
                 | Action::CloseFilesystems

@@ -3,8 +3,8 @@
 use crate::world::script::Rng;
 use crate::world::{Fleet, World, simple};
 use ettan_core::{
-    Action, Ask, Event, ExitStatus, MAX_UNITS, Millis, Notice, Pid, Power, SpawnFault, Step,
-    Supervisor, UnitId,
+    Action, Ask, Event, ExitStatus, MAX_UNITS, Millis, Notice, Pid, Power, Remedy, SpawnFault,
+    Step, Supervisor, UnitId,
 };
 use proptest::prelude::*;
 
@@ -15,6 +15,8 @@ pub(crate) enum Deed {
     Start(usize),
     Stop(usize),
     Restart(usize),
+    Reload(usize),
+    Reset(usize),
     Kill(usize),
     Load(u64),
     Condition(bool),
@@ -28,6 +30,8 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
         3 => (0_usize..24).prop_map(Deed::Start),
         2 => (0_usize..24).prop_map(Deed::Stop),
         2 => (0_usize..24).prop_map(Deed::Restart),
+        2 => (0_usize..24).prop_map(Deed::Reload),
+        1 => (0_usize..24).prop_map(Deed::Reset),
         5 => (0_usize..24).prop_map(Deed::Kill),
         1 => any::<u64>().prop_map(Deed::Load),
         2 => any::<bool>().prop_map(Deed::Condition),
@@ -47,6 +51,8 @@ pub(crate) fn perform(world: &mut World, deed: Deed) {
         Deed::Start(nth) => ask(world, nth, Ask::Start),
         Deed::Stop(nth) => ask(world, nth, Ask::Stop),
         Deed::Restart(nth) => ask(world, nth, Ask::Restart),
+        Deed::Reload(nth) => ask(world, nth, Ask::Reload),
+        Deed::Reset(nth) => ask(world, nth, Ask::Reset),
         Deed::Kill(nth) => {
             let pid = world.processes.keys().copied().nth(nth);
             if let Some(pid) = pid {
@@ -72,15 +78,29 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
             (1_u8..16).prop_map(|signal| ExitStatus::Signal { signal, core: false }),
         ]
     };
-    let ask =
-        prop_oneof![Just(Ask::Start), Just(Ask::Stop), Just(Ask::Restart), Just(Ask::Signal(9))];
+    let ask = prop_oneof![
+        Just(Ask::Start),
+        Just(Ask::Once),
+        Just(Ask::Stop),
+        Just(Ask::Restart),
+        Just(Ask::Reload),
+        Just(Ask::Reset),
+        Just(Ask::Signal(9))
+    ];
     let fault = (0_i32..40).prop_map(|errno| SpawnFault {
         step: if errno % 2 == 0 { Step::Fork } else { Step::Exec },
         errno,
     });
+    let remedy = prop_oneof![
+        Just(Remedy::Tell),
+        Just(Remedy::Restart),
+        Just(Remedy::Abort),
+        Just(Remedy::Reboot),
+    ];
     let name = prop_oneof![Just("network"), Just("clock"), Just("")];
     prop_oneof![
         4 => (unit(), ask).prop_map(|(unit, ask)| Event::Ask { unit, ask }),
+        3 => (unit(), pid()).prop_map(|(unit, pid)| Event::Entering { unit, pid }),
         6 => (unit(), pid()).prop_map(|(unit, pid)| Event::Spawned { unit, pid }),
         2 => (unit(), fault).prop_map(|(unit, fault)| Event::SpawnFailed { unit, fault }),
         6 => (pid(), status()).prop_map(|(pid, status)| Event::Exited { pid, status }),
@@ -88,6 +108,13 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
         3 => (unit(), pid()).prop_map(|(unit, pid)| Event::MainFound { unit, pid }),
         2 => (unit(), prop::option::of(status()))
             .prop_map(|(unit, status)| Event::MainLost { unit, status }),
+        3 => unit().prop_map(|unit| Event::Announced { unit }),
+        3 => unit().prop_map(|unit| Event::Ready { unit }),
+        2 => (unit(), 0_u64..90_000)
+            .prop_map(|(unit, at)| Event::Reloaded { unit, since: Millis(at) }),
+        1 => (unit(), 0_u64..90_000).prop_map(|(unit, span_ms)| Event::Extend { unit, span_ms }),
+        2 => (unit(), prop::option::of(remedy))
+            .prop_map(|(unit, unwell)| Event::Health { unit, unwell }),
         2 => (name, any::<bool>()).prop_map(|(name, holds)| Event::Condition { name, holds }),
         1 => any::<bool>().prop_map(|force| Event::Shutdown { power: Power::Halt, force }),
         1 => Just(Event::StraysGone),
@@ -221,7 +248,7 @@ fn an_exit_costs_microseconds_with_a_thousand_units() {
             supervisor.handle(Millis(now), event);
             while let Some(action) = supervisor.next_action() {
                 match action {
-                    Action::Spawn { unit } => {
+                    Action::Spawn { unit, .. } => {
                         pid += 1;
                         answers
                             .push(Event::Spawned { unit, pid: Pid::new(pid).expect("positive") });

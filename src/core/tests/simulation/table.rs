@@ -3,8 +3,8 @@
 
 use crate::world::{Fleet, Spec, forking, oneshot, simple, target};
 use ettan_core::{
-    Action, Ask, Event, ExitStatus, Millis, Notice, Pid, SpawnFault, State, Step, Supervisor,
-    UnitId, Whom,
+    Action, Ask, Event, ExitStatus, Millis, Notice, Pid, Program, Remedy, SpawnFault, Stage as On,
+    State, Step, Supervisor, UnitId, Whom,
 };
 use std::fmt::Write as _;
 use std::path::Path;
@@ -59,6 +59,10 @@ fn exited(raw: i32, status: ExitStatus) -> Event<'static> {
     Event::Exited { pid: pid(raw), status }
 }
 
+fn entering() -> Event<'static> {
+    Event::Entering { unit: UNIT, pid: pid(10) }
+}
+
 fn ask(ask: Ask) -> Event<'static> {
     Event::Ask { unit: UNIT, ask }
 }
@@ -77,22 +81,56 @@ fn stages() -> Vec<(&'static str, Make)> {
     fn daemon() -> Stage {
         seeking().then(Event::MainFound { unit: UNIT, pid: pid(11) })
     }
+    fn awaiting() -> Stage {
+        let announced = Event::Announced { unit: UNIT };
+        Stage::new(simple("unit").awaited()).then(announced).then(spawned(10))
+    }
     fn up() -> Stage {
         Stage::new(simple("unit")).then(spawned(10))
     }
     vec![
         ("down (not wanted)", Box::new(|| Stage::new(simple("unit").on_demand()))),
         ("down (waits for a condition)", Box::new(|| Stage::new(simple("unit").after("?network")))),
+        (
+            "preparing (command runs)",
+            Box::new(|| Stage::new(simple("unit").hooks(On::Pre, 2)).then(spawned(10))),
+        ),
+        (
+            "preparing (command has ended)",
+            Box::new(|| {
+                let stage = Stage::new(simple("unit").hooks(On::Pre, 2)).then(spawned(10));
+                stage.then(exited(10, CLEAN))
+            }),
+        ),
         ("starting (spawn not answered)", Box::new(|| Stage::new(simple("unit")))),
         (
             "starting (oneshot runs)",
             Box::new(|| Stage::new(oneshot("unit")).then(spawned(10)).wait(2_000)),
+        ),
+        (
+            "starting (its place is prepared)",
+            Box::new(|| Stage::new(simple("unit")).then(entering())),
         ),
         ("starting (launcher runs)", Box::new(|| Stage::new(forking("unit")).then(spawned(10)))),
         ("seeking (launcher has exited)", Box::new(seeking)),
         (
             "seeking (main process has ended)",
             Box::new(|| daemon().wait(2_000).then(exited(11, KILLED))),
+        ),
+        ("starting (the prober is told)", Box::new(|| Stage::new(simple("unit").awaited()))),
+        ("awaiting", Box::new(awaiting)),
+        (
+            "finishing (main is 9, command is 10)",
+            Box::new(|| {
+                Stage::new(simple("unit").hooks(On::Post, 1)).then(spawned(9)).then(spawned(10))
+            }),
+        ),
+        (
+            "up (main is 9, command of its reload is 10)",
+            Box::new(|| {
+                let up = Stage::new(simple("unit").hooks(On::Reload, 1)).then(spawned(9));
+                up.wait(2_000).then(ask(Ask::Reload)).then(spawned(10))
+            }),
         ),
         ("up (for less than min-uptime-sec)", Box::new(up)),
         ("up (for longer)", Box::new(|| up().wait(2_000))),
@@ -104,7 +142,18 @@ fn stages() -> Vec<(&'static str, Make)> {
                 Stage::new(oneshot("unit").remains()).then(spawned(10)).then(exited(10, CLEAN))
             }),
         ),
+        (
+            "stopping (main is 9, command is 10)",
+            Box::new(|| {
+                let up = Stage::new(simple("unit").hooks(On::Stop, 1)).then(spawned(9));
+                up.wait(2_000).then(ask(Ask::Stop)).then(spawned(10))
+            }),
+        ),
         ("stopping", Box::new(|| up().then(ask(Ask::Stop)))),
+        (
+            "stopping (while its place is prepared)",
+            Box::new(|| Stage::new(simple("unit")).then(entering()).then(ask(Ask::Stop))),
+        ),
         (
             "stopping (spawn not answered)",
             Box::new(|| Stage::new(simple("unit")).then(ask(Ask::Stop))),
@@ -117,6 +166,14 @@ fn stages() -> Vec<(&'static str, Make)> {
         ("sweeping (stopped)", Box::new(|| up().then(ask(Ask::Stop)).then(exited(10, KILLED)))),
         ("sweeping (ended early)", Box::new(|| up().then(exited(10, KILLED)))),
         ("sweeping (ended late)", Box::new(|| up().wait(2_000).then(exited(10, KILLED)))),
+        (
+            "cleaning",
+            Box::new(|| {
+                let up = Stage::new(simple("unit").hooks(On::StopPost, 1)).then(spawned(9));
+                let swept = up.wait(2_000).then(exited(9, KILLED));
+                swept.then(Event::Emptied { unit: UNIT }).then(spawned(10))
+            }),
+        ),
         ("backoff", Box::new(|| up().then(exited(10, KILLED)).then(Event::Emptied { unit: UNIT }))),
         (
             "failed",
@@ -132,9 +189,13 @@ fn stages() -> Vec<(&'static str, Make)> {
 fn events(main: i32) -> Vec<(&'static str, Event<'static>)> {
     vec![
         ("asked to start", ask(Ask::Start)),
+        ("asked to run once", ask(Ask::Once)),
         ("asked to stop", ask(Ask::Stop)),
         ("asked to restart", ask(Ask::Restart)),
+        ("asked to reload", ask(Ask::Reload)),
+        ("asked to reset", ask(Ask::Reset)),
         ("asked to signal 1", ask(Ask::Signal(1))),
+        ("Entering", entering()),
         ("Spawned", spawned(10)),
         ("SpawnFailed (fork: EAGAIN)", failed(Step::Fork, 11)),
         ("SpawnFailed (exec: ENOENT)", failed(Step::Exec, 2)),
@@ -143,6 +204,10 @@ fn events(main: i32) -> Vec<(&'static str, Event<'static>)> {
         ("Emptied", Event::Emptied { unit: UNIT }),
         ("MainFound", Event::MainFound { unit: UNIT, pid: pid(12) }),
         ("MainLost", Event::MainLost { unit: UNIT, status: None }),
+        ("Announced", Event::Announced { unit: UNIT }),
+        ("Ready", Event::Ready { unit: UNIT }),
+        ("Health (unwell, restart)", Event::Health { unit: UNIT, unwell: Some(Remedy::Restart) }),
+        ("Health (unwell, watchdog)", Event::Health { unit: UNIT, unwell: Some(Remedy::Abort) }),
         ("condition holds", Event::Condition { name: "network", holds: true }),
         ("its deadline passes", Event::Tick),
         ("shutdown", Event::Shutdown { power: ettan_core::Power::Reboot, force: false }),
@@ -151,17 +216,28 @@ fn events(main: i32) -> Vec<(&'static str, Event<'static>)> {
 
 fn describe(action: &Action) -> Option<String> {
     match action {
-        Action::Spawn { .. } => Some("Spawn".into()),
+        Action::Spawn { what: Program::Main, .. } => Some("Spawn".into()),
+        Action::Spawn { what: Program::Hook(stage, nth), .. } => {
+            Some(format!("Spawn {stage:?} {nth}"))
+        }
+        Action::Announce { .. } => Some("Announce".into()),
         Action::Signal { signal, whom: Whom::All, .. } => Some(format!("Signal {signal} to all")),
         Action::Signal { signal, whom: Whom::Main, .. } => Some(format!("Signal {signal} to main")),
+        Action::Signal { signal, whom: Whom::Process(_), .. } => {
+            Some(format!("Signal {signal} to the hook"))
+        }
         Action::Sweep { .. } => Some("Sweep".into()),
         Action::SeekMain { .. } => Some("SeekMain".into()),
         Action::Forget { .. } => Some("Forget".into()),
         Action::Publish(Notice::Unexpected { .. }) => Some("*unexpected*".into()),
+        Action::Publish(Notice::Reload { .. }) => Some("say Reload".into()),
+        Action::Publish(Notice::GaveUp { .. }) => Some("say GaveUp".into()),
         Action::Publish(Notice::CrashLooping { .. }) => Some("say CrashLooping".into()),
+        Action::Publish(Notice::Health { .. }) => Some("say Health".into()),
         Action::Publish(Notice::Unkillable { .. }) => Some("say Unkillable".into()),
         Action::Publish(
             Notice::State { .. }
+            | Notice::Hook { .. }
             | Notice::CycleBroken { .. }
             | Notice::LeftOut { .. }
             | Notice::Shutdown { .. },

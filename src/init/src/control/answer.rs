@@ -6,11 +6,12 @@ use super::describe::{goal_word, kind_word, phase_word, restart, state_word};
 use super::ring::{Entry, Ring};
 use super::{Command, Context};
 use ettan_core::{
-    Ask, Blocker, Goal, MAX_UNITS, Name, Phase, Pid, Power, State, Unit, UnitId, View,
+    Ask, Blocker, Goal, MAX_UNITS, Name, Outcome, Phase, Pid, Power, Reason, State, Tie, Unit,
+    UnitId, View,
 };
 use ettan_wire::{
-    Active, Blocked, Condition, Diagnostic, ErrorCode, EventLine, Finished, Kill, PowerWord,
-    Refusal, Reply, Request, Signal, Stats, Text, UnitStatus, VERSION, Welcome,
+    Active, Blocked, Change, Condition, Diagnostic, ErrorCode, EventLine, Finished, Kill, Need,
+    PowerWord, Refusal, Reply, Request, Signal, Stats, Text, UnitStatus, VERSION, Welcome,
 };
 
 /// The answer to one request.
@@ -62,8 +63,13 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
             }))
         }),
         Request::Start(change) => ask(&change.unit, Ask::Start, change.wait, context),
+        Request::Once(change) => ask(&change.unit, Ask::Once, change.wait, context),
         Request::Stop(change) => ask(&change.unit, Ask::Stop, change.wait, context),
         Request::Restart(change) => ask(&change.unit, Ask::Restart, change.wait, context),
+        Request::Reload(change) => reload(&change, context),
+        Request::Reset(which) => with_unit(&which.unit, context, |unit, _, _| {
+            Answer::Command(Command::Ask { unit, ask: Ask::Reset }, Job::Idle)
+        }),
         Request::Kill(wanted) => kill(&wanted, context),
         Request::Events(follow) => {
             let next = if follow.recent { own.ring.oldest() } else { own.ring.next() };
@@ -74,7 +80,11 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
             Command::ReloadUnits,
             if reload.wait { Job::Reloading { begun: false } } else { Job::Idle },
         ),
-        Request::Conditions => Answer::Begin(Job::Conditions { next: 0 }),
+        Request::Needs => Answer::Begin(Job::Needs { unit: 0, nth: 0 }),
+        Request::Conditions(wanted) => {
+            let follow = wanted.follow.then(|| context.supervisor.wishes());
+            Answer::Begin(Job::Conditions { next: 0, follow })
+        }
         Request::Condition(fact) => condition(&fact),
         Request::Power(wanted) => {
             let power = match wanted.action {
@@ -136,15 +146,17 @@ fn unknown(name: &str, context: &Context<'_>) -> Reply {
 
 fn ask(name: &str, ask: Ask, wait: bool, context: &Context<'_>) -> Answer {
     let starts = match ask {
-        Ask::Start | Ask::Restart => true,
-        Ask::Stop | Ask::Signal(_) => false,
+        Ask::Start | Ask::Once | Ask::Restart | Ask::Reload => true,
+        Ask::Stop | Ask::Reset | Ask::Signal(_) => false,
     };
     if starts && context.supervisor.phase() != Phase::Running {
         return going_down();
     }
     with_unit(name, context, |unit, policy, _| {
-        // Without the logger every service would stand still at a full pipe.
-        if ask == Ask::Stop && policy.builtin && policy.autostart {
+        // Without the logger every service would stand still at a full pipe; without the prober, what
+        // waits for its word.
+        let stays = policy.autostart || policy.name == crate::builtin::PROBER;
+        if ask == Ask::Stop && policy.builtin && stays {
             let text = format_args!(
                 "{name} belongs to PID 1 and is not stopped; `ettan restart {name}` starts it anew"
             );
@@ -179,6 +191,29 @@ fn kill(wanted: &Kill, context: &Context<'_>) -> Answer {
     })
 }
 
+/// Only what is up and can take in anything is asked to.
+fn reload(change: &Change, context: &Context<'_>) -> Answer {
+    let name = &change.unit;
+    with_unit(name, context, |_, policy, view| {
+        if !policy.is_reloadable() {
+            let text = format_args!(
+                "{name} is not reloadable: its file has neither exec-reload nor reload-signal; \
+                 `ettan restart {name}` starts it anew"
+            );
+            return Answer::Packet(refusal(ErrorCode::NotReloadable, text));
+        }
+        if !matches!(view.state, State::Up { .. }) {
+            let state = state_word(view.state).word();
+            let text = format_args!(
+                "{name} is {state}, and only what is up is reloaded; it takes in its settings when \
+                 it starts"
+            );
+            return Answer::Packet(refusal(ErrorCode::NotRunning, text));
+        }
+        ask(name, Ask::Reload, change.wait, context)
+    })
+}
+
 fn condition(fact: &Condition) -> Answer {
     match Name::try_from(fact.name.as_str()) {
         Ok(name) if !name.is_empty() => {
@@ -194,14 +229,23 @@ pub(crate) fn outcome(unit: UnitId, name: &Name, ask: Ask, context: &Context<'_>
     if supervisor.unit(unit).is_none_or(|unit| unit.name != *name) {
         let text = Text::format(format_args!("{name}: gone, its definition was removed"));
         return Some(match ask {
-            Ask::Stop => Reply::Done(Finished { text }),
-            Ask::Start | Ask::Restart | Ask::Signal(_) => Reply::Failed(Finished { text }),
+            Ask::Stop | Ask::Reset => Reply::Done(Finished { text }),
+            Ask::Start | Ask::Once | Ask::Restart | Ask::Reload | Ask::Signal(_) => {
+                Reply::Failed(Finished { text })
+            }
         });
     }
     let sources = context.sources();
-    match supervisor.outcome(unit, ask)? {
-        ettan_core::Outcome::Done => Some(Reply::Done(Finished { text: sources.unit(unit) })),
-        ettan_core::Outcome::Failed(reason) => {
+    let outcome = supervisor.outcome(unit, ask)?;
+    if ask == Ask::Reload {
+        return Some(match outcome {
+            Outcome::Done => Reply::Done(Finished { text: sources.reload(unit, Reason::None) }),
+            Outcome::Failed(end) => Reply::Failed(Finished { text: sources.reload(unit, end) }),
+        });
+    }
+    match outcome {
+        Outcome::Done => Some(Reply::Done(Finished { text: sources.unit(unit) })),
+        Outcome::Failed(reason) => {
             let why = sources.why(unit, reason);
             let text = Text::format(format_args!("{name}: {why}"));
             Some(Reply::Failed(Finished { text }))
@@ -235,13 +279,45 @@ pub(crate) fn next_of_list(
     }
 }
 
+/// The need at this number, or the next one after it, and the number after that.
+pub(crate) fn next_need(
+    mut unit: u16,
+    mut nth: u16,
+    context: &Context<'_>,
+) -> (Option<(u16, u16)>, Reply) {
+    let end = u16::try_from(MAX_UNITS).unwrap_or(u16::MAX);
+    while unit < end {
+        let owner = context.supervisor.unit(UnitId(unit));
+        let tie = context.supervisor.tie(UnitId(unit), usize::from(nth));
+        if let (Some(owner), Some(tie)) = (owner, tie) {
+            let need = need(owner, tie, context);
+            return (Some((unit, nth.saturating_add(1))), Reply::Need(need));
+        }
+        (unit, nth) = (unit.saturating_add(1), 0);
+    }
+    (None, Reply::End(ettan_wire::End { units: 0, diagnostics: 0 }))
+}
+
+fn need(owner: &Unit, tie: Tie<'_>, context: &Context<'_>) -> Need {
+    let Tie { on, after, wants, requires, binds_to, conflicts, part_of, on_failure, cut } = tie;
+    let (what, on) = named(on, context);
+    let unit = Text::from(owner.name.as_str());
+    Need { unit, what, on, after, wants, requires, binds_to, conflicts, part_of, on_failure, cut }
+}
+
 /// Everything about one unit.
 pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<'_>) -> UnitStatus {
-    let (blocked_by, waiting_for) = blocked(&view, context).unzip();
+    let (blocked_by, waiting_for) = view.blocked_by.map(|blocker| named(blocker, context)).unzip();
+    let (told, says) = context.facts.told(id);
+    let awaited = matches!(view.state, State::Awaiting { .. }).then(|| Text::from(told));
     let (since_ms, deadline_ms) = times(view.state);
-    let why = context.sources().why(id, view.reason);
+    let since_ms = since_ms.or(view.at_rest_since.map(|at| at.0));
+    let deadline_ms = deadline_ms.or_else(|| view.ready_by.map(|at| at.0));
+    let [started, ready] = view.first.map(|at| at.map(|at| at.0));
+    let why = context.sources().why_now(id, unit, &view);
     UnitStatus {
         unit: Text::from(unit.name.as_str()),
+        group: context.facts.group(&unit.name).map(Text::from),
         description: Text::from(context.facts.description(&unit.name)),
         kind: kind_word(unit.kind),
         goal: goal_word(view.goal),
@@ -253,6 +329,7 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         restarts: view.restarts,
         in_a_row: view.in_a_row,
         crash_looping: view.crash_looping,
+        gave_up: view.gave_up,
         unkillable: view.unkillable,
         orphaned: view.orphaned,
         builtin: unit.builtin,
@@ -260,31 +337,48 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         last_exit: view
             .last_exit
             .map(|status| Text::format(format_args!("{}", super::describe::Exit(status)))),
+        hook: view.hook.map(|hook| context.sources().hooking(hook)),
+        last_hook: view.last_hook.map(|(stage, nth, end)| {
+            Text::format(format_args!("{}", context.sources().ended(id, stage, nth, end)))
+        }),
         blocked_by,
-        waiting_for,
+        waiting_for: waiting_for.or(awaited),
+        says: (!says.is_empty()).then(|| Text::from(says)),
+        unwell: view.unwell.then(|| Text::from(told)),
         restart: restart(unit),
+        autostart: unit.autostart,
+        once: view.once,
+        started_ms: started,
+        ready_ms: ready,
     }
 }
 
-fn blocked(view: &View<'_>, context: &Context<'_>) -> Option<(Blocked, Text<64>)> {
-    Some(match view.blocked_by? {
-        Blocker::Unit(unit) => {
-            let name = context.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
-            (Blocked::Unit, Text::from(name))
-        }
+fn named<const N: usize>(blocker: Blocker<'_>, context: &Context<'_>) -> (Blocked, Text<N>) {
+    let of = |unit| {
+        Text::from(context.supervisor.unit(unit).map_or("", |unit: &Unit| unit.name.as_str()))
+    };
+    match blocker {
+        Blocker::Unit(unit) => (Blocked::Unit, of(unit)),
+        Blocker::Rival(unit) => (Blocked::Rival, of(unit)),
+        Blocker::Bound(unit) => (Blocked::Bound, of(unit)),
         Blocker::Condition(name) => (Blocked::Condition, Text::from(name)),
         Blocker::Missing(name) => (Blocked::Missing, Text::from(name)),
-    })
+    }
 }
 
 /// Since when, and until when, as far as the state carries it.
 fn times(state: State) -> (Option<u64>, Option<u64>) {
     match state {
-        State::Starting { since, .. }
+        State::Preparing { since, .. }
+        | State::Starting { since, .. }
         | State::Seeking { since }
+        | State::Awaiting { since, .. }
+        | State::Finishing { since, .. }
         | State::Up { since, .. }
         | State::Sweeping { since, .. } => (Some(since.0), None),
-        State::Stopping { kill_at, .. } => (None, kill_at.map(|at| at.0)),
+        State::Stopping { kill_at, .. } | State::Cleaning { kill_at } => {
+            (None, kill_at.map(|at| at.0))
+        }
         State::Backoff { until } => (None, Some(until.0)),
         State::Down | State::Failed => (None, None),
     }
@@ -292,13 +386,7 @@ fn times(state: State) -> (Option<u64>, Option<u64>) {
 
 /// The main process or launcher, as far as the state knows it.
 pub(crate) fn main_pid(state: State) -> Option<Pid> {
-    match state {
-        State::Starting { pid, .. }
-        | State::Up { pid, .. }
-        | State::Stopping { pid, .. }
-        | State::Sweeping { pid, .. } => pid,
-        State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
-    }
+    state.pid()
 }
 
 /// One notice as a packet.
@@ -312,8 +400,12 @@ pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
     };
     let state = match entry.notice {
         ettan_core::Notice::State { to, .. } => Some(state_word(to)),
-        ettan_core::Notice::CrashLooping { .. }
+        ettan_core::Notice::Hook { .. }
+        | ettan_core::Notice::Reload { .. }
+        | ettan_core::Notice::GaveUp { .. }
+        | ettan_core::Notice::CrashLooping { .. }
         | ettan_core::Notice::Unkillable { .. }
+        | ettan_core::Notice::Health { .. }
         | ettan_core::Notice::CycleBroken { .. }
         | ettan_core::Notice::LeftOut { .. }
         | ettan_core::Notice::Shutdown { .. }
@@ -340,6 +432,7 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         protocol: VERSION,
         uptime_ms: context.now.0,
         boot_ms: own.boot_ms,
+        init_ms: history.begun_ms,
         phase: phase_word(context.supervisor.phase()),
         units: 0,
         up: 0,
@@ -383,10 +476,14 @@ fn count(stats: &mut Stats, view: &View<'_>) {
         (State::Down, Goal::Up) => waiting,
         (State::Down, Goal::Down) => down,
         (
-            State::Starting { .. }
+            State::Preparing { .. }
+            | State::Starting { .. }
             | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
             | State::Stopping { .. }
             | State::Sweeping { .. }
+            | State::Cleaning { .. }
             | State::Backoff { .. },
             _,
         ) => changing,

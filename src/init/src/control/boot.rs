@@ -58,10 +58,14 @@ fn is_pending(supervisor: &Supervisor, id: UnitId) -> bool {
     }
     let Some(view) = supervisor.view(id) else { return false };
     match view.state {
-        State::Starting { .. } | State::Seeking { .. } => true,
+        State::Preparing { .. }
+        | State::Starting { .. }
+        | State::Seeking { .. }
+        | State::Awaiting { .. }
+        | State::Finishing { .. } => true,
         // One that waits for another is not pending itself: the other is, or will never be up.
         State::Down => view.goal == Goal::Up && view.blocked_by.is_none(),
-        State::Stopping { .. } | State::Sweeping { .. } => {
+        State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => {
             view.goal == Goal::Up && !view.unkillable
         }
         State::Up { .. } | State::Backoff { .. } | State::Failed => false,

@@ -65,10 +65,24 @@ pub(crate) enum Job {
         /// Packets of diagnostics so far.
         diagnostics: u32,
     },
+    /// The rest of the needs.
+    Needs {
+        /// The place of the unit.
+        unit: u16,
+        /// The number of its need.
+        nth: u16,
+    },
     /// The rest of the conditions.
     Conditions {
         /// The number of the first not sent yet.
         next: usize,
+        /// What units wished for when this began, of who wants to hear when that changes.
+        follow: Option<u32>,
+    },
+    /// A word when units wish for other conditions than at this time.
+    Wishes {
+        /// What they wished for.
+        since: u32,
     },
     /// Notices from this number on.
     Following {
@@ -92,12 +106,13 @@ impl Client {
     /// When it is dropped unless something happens; None for those who may wait.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         match self.job {
-            Job::Idle | Job::Listing { .. } | Job::Conditions { .. } => {
+            Job::Idle | Job::Listing { .. } | Job::Needs { .. } | Job::Conditions { .. } => {
                 Some(self.active.after(IDLE_MS))
             }
             Job::Waiting { .. }
             | Job::Reloading { .. }
             | Job::Executing
+            | Job::Wishes { .. }
             | Job::Following { .. } => None,
         }
     }

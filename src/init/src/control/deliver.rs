@@ -3,12 +3,12 @@
 use super::client::{Job, Sent};
 use super::{BURST, Context, Control, answer};
 use ettan_sys::poll::Interest;
-use ettan_wire::{Condition, End, ErrorCode, Lost, Reply, Text};
+use ettan_wire::{End, ErrorCode, Finished, Known, Lost, Reply, Text};
 
 impl Control {
     pub(super) fn finish_accepted(&mut self, slot: usize, context: &Context<'_>) {
         if self.send(slot, &Reply::Accepted, context) != Sent::Yes {
-            self.drop_client(slot);
+            self.drop_client(slot, context);
         }
     }
 
@@ -17,14 +17,14 @@ impl Control {
     pub(super) fn finish(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
         self.begin(slot, Job::Idle);
         if self.send(slot, reply, context) != Sent::Yes {
-            self.drop_client(slot);
+            self.drop_client(slot, context);
         }
     }
 
     /// Sends a packet if there is room, and closes.
     pub(super) fn end(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) {
         let _ = self.send(slot, reply, context);
-        self.drop_client(slot);
+        self.drop_client(slot, context);
     }
 
     pub(super) fn send(&mut self, slot: usize, reply: &Reply, context: &Context<'_>) -> Sent {
@@ -55,7 +55,18 @@ impl Control {
                 &Job::Listing { next, units, diagnostics } => {
                     next_listed(next, units, diagnostics, context)
                 }
-                &Job::Conditions { next } => next_condition(next, context),
+                &Job::Needs { unit, nth } => match answer::next_need(unit, nth, context) {
+                    (Some((unit, nth)), reply) => (reply, Job::Needs { unit, nth }),
+                    (None, reply) => (reply, Job::Idle),
+                },
+                &Job::Conditions { next, follow } => next_condition(next, follow, context),
+                &Job::Wishes { since } => match context.supervisor.wishes() != since {
+                    true => {
+                        let text = Text::from("units may wait for other conditions");
+                        (Reply::Done(Finished { text }), Job::Idle)
+                    }
+                    false => return self.want_room(slot, false, context),
+                },
                 &Job::Following { next } => match self.ring.get(next) {
                     Some(entry) => {
                         let next = next.saturating_add(1);
@@ -73,7 +84,7 @@ impl Control {
             match self.send(slot, &reply, context) {
                 Sent::Yes => self.begin(slot, next),
                 Sent::NoRoom => return self.want_room(slot, true, context),
-                Sent::Gone => return self.drop_client(slot),
+                Sent::Gone => return self.drop_client(slot, context),
             }
         }
         // There is more, and the others wait: the next turn goes on here.
@@ -88,7 +99,7 @@ impl Control {
         let token = self.join(slot, client.generation);
         let interest = if wanted { Interest::Both } else { Interest::Read };
         if context.epoll.modify(&client.socket, token, interest).is_err() {
-            return self.drop_client(slot);
+            return self.drop_client(slot, context);
         }
         if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
             client.wants_room = wanted;
@@ -101,21 +112,28 @@ impl Control {
         self.end(slot, &answer::refusal(ErrorCode::Idle, text), context);
     }
 
-    /// Closing its only descriptor takes it out of the epoll set.
-    pub(super) fn drop_client(&mut self, slot: usize) {
-        if let Some(place) = self.clients.get_mut(slot) {
-            *place = None;
+    /// Out of the epoll set first: a child that has not executed yet may hold a copy of the
+    /// descriptor, and closing ours would leave it there (`faults.md` 3.9).
+    pub(super) fn drop_client(&mut self, slot: usize, context: &Context<'_>) {
+        if let Some(client) = self.clients.get_mut(slot).and_then(Option::take) {
+            let _ = context.epoll.remove(&client.socket);
         }
     }
 }
 
-fn next_condition(next: usize, context: &Context<'_>) -> (Reply, Job) {
+fn next_condition(next: usize, follow: Option<u32>, context: &Context<'_>) -> (Reply, Job) {
     match context.supervisor.condition_at(next) {
-        Some((name, holds)) => (
-            Reply::Condition(Condition { name: Text::from(name), holds }),
-            Job::Conditions { next: next.saturating_add(1) },
-        ),
-        None => (Reply::End(End { units: 0, diagnostics: 0 }), Job::Idle),
+        Some((name, holds)) => {
+            let wanted = context.supervisor.is_waited_for(next);
+            (
+                Reply::Condition(Known { name: Text::from(name), holds, wanted }),
+                Job::Conditions { next: next.saturating_add(1), follow },
+            )
+        }
+        None => {
+            let job = follow.map_or(Job::Idle, |since| Job::Wishes { since });
+            (Reply::End(End { units: 0, diagnostics: 0 }), job)
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 //! log as for the control socket.
 
 use super::Facts;
-use core::fmt::{self, Display, Formatter};
+use crate::hook::{Called, Ended};
+use core::fmt::{self, Display, Formatter, Write};
 use ettan_core::{
-    ExitStatus, Goal, Kind, Millis, Notice, Phase, Reason, Restart, SpawnFault, State, Step,
-    Supervisor, Unit, UnitId,
+    Blocker, ExitStatus, Goal, HookEnd, Hooking, Kind, Millis, Notice, Phase, Reason, Restart,
+    SpawnFault, Stage, StartLimit, State, Statuses, Step, Supervisor, Unit, UnitId, View,
 };
-use ettan_wire::{GoalWord, KindWord, PhaseWord, Signal, Span, StateWord, Text, error_text};
+use ettan_wire::{
+    GoalWord, KindWord, PhaseWord, Signal, Span, StateWord, Text, error_text, signal_name,
+};
 
 /// `exited with status 1`, `killed by signal 11 (SEGV), core dumped`.
 pub(crate) struct Exit(pub(crate) ExitStatus);
@@ -37,9 +40,9 @@ impl Display for Errno {
 }
 
 /// `exec /usr/sbin/telldusd: no such file or directory`.
-struct Unspawned<'a> {
-    fault: SpawnFault,
-    program: &'a str,
+pub(crate) struct Unspawned<'a> {
+    pub(crate) fault: SpawnFault,
+    pub(crate) program: &'a str,
 }
 
 impl Display for Unspawned<'_> {
@@ -66,6 +69,17 @@ impl Display for Unspawned<'_> {
                 write!(f, "set its nice, io-scheduling-class or cpu-affinity: {errno}")
             }
             Step::Capabilities => write!(f, "set its capabilities: {errno}"),
+            Step::Directory => {
+                write!(f, "make its runtime-, state- or logs-directory: {errno}")
+            }
+            Step::Stream => {
+                write!(f, "open its standard-input, standard-output or standard-error: {errno}")
+            }
+            Step::Mount => {
+                write!(f, "mount for private-tmp, protect-system or read-write-paths: {errno}")
+            }
+            Step::Network => write!(f, "make its private-network: {errno}"),
+            Step::Root => write!(f, "enter its root-directory: {errno}"),
         }
     }
 }
@@ -78,6 +92,28 @@ pub(crate) struct Why<'a> {
     pub(crate) unit: Option<&'a Unit>,
     /// The path of the unit's program; empty when it is not known.
     pub(crate) program: &'a str,
+    /// What is awaited, or wrong; empty when that is not known.
+    pub(crate) told: &'a str,
+    /// The unit or condition behind the reason, and what it is now.
+    pub(crate) culprit: Option<(&'a str, &'static str)>,
+}
+
+impl Why<'_> {
+    /// What the unit's file makes of an end.
+    fn judge(&self, f: &mut Formatter<'_>, status: ExitStatus) -> fmt::Result {
+        let Some(unit) = self.unit else { return Ok(()) };
+        if unit.success.has(status) {
+            f.write_str(" (success-exit-status)")?;
+        }
+        if unit.no_restart.has(status) {
+            f.write_str(" (restart-prevent-exit-status)")?;
+        }
+        Ok(())
+    }
+
+    fn told(&self, f: &mut Formatter<'_>, lead: &str) -> fmt::Result {
+        if self.told.is_empty() { Ok(()) } else { write!(f, "{lead}{}", self.told) }
+    }
 }
 
 impl Display for Why<'_> {
@@ -86,20 +122,111 @@ impl Display for Why<'_> {
             Reason::None => Ok(()),
             Reason::Asked => f.write_str("asked for"),
             Reason::Needed => f.write_str("needed"),
-            Reason::Exited(status) => write!(f, "{}", Exit(status)),
+            Reason::Exited(status) => {
+                write!(f, "{}", Exit(status))?;
+                self.judge(f, status)
+            }
             Reason::Spawn(fault) => write!(f, "{}", Unspawned { fault, program: self.program }),
             Reason::StartTimeout => match self.unit {
                 Some(unit) => {
-                    write!(f, "not ready within {}", Span(u64::from(unit.start_timeout_ms)))
+                    write!(f, "not ready within {}", Span(u64::from(unit.start_timeout_ms)))?;
+                    self.told(f, "; still awaited: ")
                 }
                 None => f.write_str("not ready in time"),
             },
+            Reason::Hook(stage, nth, end) => {
+                write!(f, "{}", Ended { stage, nth, end, program: self.program })
+            }
             Reason::Requirement => f.write_str("a unit it requires failed, stopped or is missing"),
             Reason::MainLost(Some(status)) => write!(f, "died during start, {}", Exit(status)),
             Reason::MainLost(None) => f.write_str("its main process was not found"),
+            Reason::Unhealthy => {
+                f.write_str("it did not work")?;
+                self.told(f, ": ")
+            }
+            Reason::Watchdog => {
+                f.write_str("watchdog")?;
+                self.told(f, ": ")
+            }
             Reason::Reloaded => f.write_str("its definition changed"),
+            Reason::Conflict => match self.culprit {
+                Some((name, is)) => write!(f, "conflicts with {name}, which is {is}"),
+                None => f.write_str("a unit it conflicts with was started"),
+            },
+            Reason::Bound => match self.culprit {
+                Some((name, is)) => write!(f, "bound to {name}, which is {is}"),
+                None => f.write_str("what it is bound to was gone"),
+            },
+            Reason::PartOf => match self.culprit {
+                Some((name, _)) => write!(f, "part of {name}, which was stopped or restarted"),
+                None => f.write_str("a unit it is part of was stopped or restarted"),
+            },
+            Reason::OnFailure => f.write_str("a unit that names it in on-failure failed"),
+            Reason::Skipped => {
+                f.write_str("skipped, it is not for this machine")?;
+                self.told(f, ": ")
+            }
             Reason::Shutdown => f.write_str("the machine goes down"),
         }
+    }
+}
+
+/// What became of a reload: `web: reloaded`, or why not and what follows.
+struct Reload<'a> {
+    name: &'a str,
+    /// `Reason::None`: well.
+    end: Reason,
+    why: Why<'a>,
+}
+
+impl Display for Reload<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { name, end, why } = self;
+        match end {
+            Reason::None => write!(f, "{name}: reloaded"),
+            Reason::Hook(..) => write!(
+                f,
+                "{name}: reload failed: {why}; it runs on with what it had (ettan logs {name})"
+            ),
+            Reason::StartTimeout => {
+                let span = why.unit.map_or(0, |unit| u64::from(unit.start_timeout_ms));
+                let span = Span(span);
+                write!(
+                    f,
+                    "{name}: reload failed: it did not say within {span} (timeout-start-sec) that it \
+                     has reloaded, RELOADING=1 and READY=1; it runs on (ettan logs {name})"
+                )
+            }
+            Reason::Exited(_) | Reason::MainLost(_) => {
+                write!(f, "{name}: reload failed: its main process was lost meanwhile, {why}")
+            }
+            Reason::Asked
+            | Reason::Needed
+            | Reason::Spawn(_)
+            | Reason::Requirement
+            | Reason::Unhealthy
+            | Reason::Watchdog
+            | Reason::Reloaded
+            | Reason::Conflict
+            | Reason::Bound
+            | Reason::PartOf
+            | Reason::OnFailure
+            | Reason::Skipped
+            | Reason::Shutdown => {
+                write!(f, "{name}: reload failed: the unit was to stop meanwhile")
+            }
+        }
+    }
+}
+
+/// `5 starts within 10 s`
+struct Limit<'a>(&'a Unit);
+
+impl Display for Limit<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let StartLimit { burst, interval_ms, .. } = self.0.start_limit;
+        let s = if burst == 1 { "" } else { "s" };
+        write!(f, "{burst} start{s} within {}", Span(u64::from(interval_ms)))
     }
 }
 
@@ -114,8 +241,10 @@ impl Display for Stand {
         let word = state_word(self.state).word();
         match self.state {
             State::Starting { pid: Some(pid), .. }
+            | State::Finishing { pid: Some(pid), .. }
             | State::Up { pid: Some(pid), .. }
             | State::Sweeping { pid: Some(pid), .. } => write!(f, "{word} (pid {})", pid.raw()),
+            State::Awaiting { pid, .. } => write!(f, "{word} (pid {})", pid.raw()),
             State::Stopping { pid, kill_at } => {
                 f.write_str(word)?;
                 if let Some(pid) = pid {
@@ -130,8 +259,11 @@ impl Display for Stand {
                 write!(f, "{word}, next start in {}", Span(until.since(self.now)))
             }
             State::Down
+            | State::Preparing { .. }
             | State::Starting { pid: None, .. }
             | State::Seeking { .. }
+            | State::Finishing { pid: None, .. }
+            | State::Cleaning { .. }
             | State::Up { pid: None, .. }
             | State::Sweeping { pid: None, .. }
             | State::Failed => f.write_str(word),
@@ -158,8 +290,66 @@ impl<'a> Sources<'a> {
     /// A reason of this unit in words.
     pub(crate) fn why(self, id: UnitId, reason: Reason) -> Why<'a> {
         let unit = self.supervisor.unit(id);
-        let program = unit.map_or("", |unit| self.facts.program(&unit.name));
-        Why { reason, unit, program }
+        let program = match (unit, reason) {
+            (None, _) => "",
+            (Some(unit), Reason::Hook(stage, nth, _)) => self.facts.command(&unit.name, stage, nth),
+            (Some(unit), _) => self.facts.program(&unit.name),
+        };
+        let told = if reason == Reason::Skipped { self.skipped(id) } else { self.facts.told(id).0 };
+        Why { reason, unit, program, told, culprit: self.culprit(id, reason) }
+    }
+
+    /// What the loader said of the condition that does not hold.
+    fn skipped(self, id: UnitId) -> &'a str {
+        let name = self.name(id);
+        let said = (0..).map_while(|nth| self.facts.diagnostic(nth));
+        let mut about = said.filter(|message| message.unit == Some(name));
+        let note = about.find_map(|message| message.text.split_once(": note: skipped: "));
+        note.map_or("", |(_, why)| why)
+    }
+
+    fn culprit(self, id: UnitId, reason: Reason) -> Option<(&'a str, &'static str)> {
+        match self.supervisor.culprit(id, reason)? {
+            Blocker::Unit(other) | Blocker::Rival(other) | Blocker::Bound(other) => {
+                let state = self.supervisor.view(other)?.state;
+                Some((self.name(other), state_word(state).word()))
+            }
+            Blocker::Condition(name) | Blocker::Missing(name) => Some((name, "gone")),
+        }
+    }
+
+    /// Why this unit is where it is, in words: start-limit first, then what led there.
+    pub(crate) fn why_now(self, id: UnitId, unit: &Unit, view: &View<'_>) -> Text<192> {
+        let why = self.why(id, view.reason);
+        match view.gave_up {
+            true => Text::format(format_args!("start-limit: {}, the last {why}", Limit(unit))),
+            false => Text::format(format_args!("{why}")),
+        }
+    }
+
+    /// How a hook of this unit ended.
+    pub(crate) fn ended(self, id: UnitId, stage: Stage, nth: u8, end: HookEnd) -> Ended<'a> {
+        let unit = self.supervisor.unit(id);
+        let program = unit.map_or("", |unit| self.facts.command(&unit.name, stage, nth));
+        Ended { stage, nth, end, program }
+    }
+
+    /// How a reload of this unit ended, in words.
+    pub(crate) fn reload(self, id: UnitId, end: Reason) -> Text<512> {
+        Text::format(format_args!("{}", self.reloading(id, end)))
+    }
+
+    fn reloading(self, id: UnitId, end: Reason) -> Reload<'a> {
+        Reload { name: self.name(id), end, why: self.why(id, end) }
+    }
+
+    /// `exec-stop (pid 212)`.
+    pub(crate) fn hooking(self, hook: Hooking) -> Text<64> {
+        let called = Called(hook.stage, hook.nth);
+        match hook.pid {
+            Some(pid) => Text::format(format_args!("{called} (pid {})", pid.raw())),
+            None => Text::format(format_args!("{called}")),
+        }
     }
 
     /// A notice as one line: what, which, why, next.
@@ -174,12 +364,14 @@ impl<'a> Sources<'a> {
         let why = self.why(unit, reason);
         let matters = reason_matters(to, reason);
         match to {
-            State::Seeking { .. } => None,
+            State::Seeking { .. } | State::Finishing { .. } | State::Cleaning { .. } => None,
             State::Sweeping { .. } => matters.then(|| Text::format(format_args!("ended: {why}"))),
             // Why it ended was said then.
-            State::Starting { .. } | State::Up { .. } | State::Backoff { .. } => {
-                Some(Text::format(format_args!("{stand}")))
-            }
+            State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Awaiting { .. }
+            | State::Up { .. }
+            | State::Backoff { .. } => Some(Text::format(format_args!("{stand}"))),
             State::Stopping { .. } | State::Down | State::Failed => Some(match matters {
                 true => Text::format(format_args!("{stand}: {why}")),
                 false => Text::format(format_args!("{stand}")),
@@ -194,9 +386,11 @@ impl<'a> Sources<'a> {
             return Text::format(format_args!("{name}: gone"));
         };
         let stand = Stand { state: view.state, now: self.now };
-        let why = self.why(id, view.reason);
         match reason_matters(view.state, view.reason) {
-            true => Text::format(format_args!("{name}: {stand}: {why}")),
+            true => {
+                let why = self.supervisor.unit(id).map(|unit| self.why_now(id, unit, &view));
+                Text::format(format_args!("{name}: {stand}: {}", why.unwrap_or_default()))
+            }
             false => Text::format(format_args!("{name}: {stand}")),
         }
     }
@@ -219,6 +413,19 @@ impl Display for Line<'_> {
                 }
                 Ok(())
             }
+            Notice::Hook { unit, stage, nth, end } => {
+                write!(f, "{}: {}", name(unit), self.sources.ended(unit, stage, nth, end))
+            }
+            Notice::Reload { unit, end } => write!(f, "{}", self.sources.reloading(unit, end)),
+            Notice::GaveUp { unit } => {
+                let name = name(unit);
+                f.write_str(name)?;
+                f.write_str(": given up")?;
+                if let Some(unit) = self.sources.supervisor.unit(unit) {
+                    write!(f, " after {}", Limit(unit))?;
+                }
+                write!(f, " (ettan start {name} to try again)")
+            }
             Notice::CrashLooping { unit, in_a_row, delay_ms } => {
                 let (name, delay) = (name(unit), Span(u64::from(delay_ms)));
                 write!(
@@ -232,6 +439,11 @@ impl Display for Line<'_> {
                 name(unit),
                 Span(for_ms)
             ),
+            Notice::Health { unit, well: true } => write!(f, "{}: works again", name(unit)),
+            Notice::Health { unit, well: false } => {
+                let (why, _) = self.sources.facts.told(unit);
+                write!(f, "{}: does not work: {why}", name(unit))
+            }
             Notice::CycleBroken { unit, after } => write!(
                 f,
                 "{0}: dependencies go in a circle; {0} no longer waits for {1}",
@@ -266,17 +478,30 @@ pub(crate) fn reloaded(succeeded: bool, facts: &dyn Facts) -> Text<256> {
 /// Whether the reason says more than the state does. Why it was down before says nothing of a
 /// unit that is up again.
 fn reason_matters(state: State, reason: Reason) -> bool {
-    if matches!(state, State::Starting { .. } | State::Seeking { .. } | State::Up { .. }) {
+    if let State::Preparing { .. }
+    | State::Starting { .. }
+    | State::Seeking { .. }
+    | State::Awaiting { .. }
+    | State::Finishing { .. }
+    | State::Up { .. } = state
+    {
         return false;
     }
     match reason {
-        Reason::None | Reason::Asked | Reason::Needed => false,
+        Reason::None | Reason::Asked | Reason::Needed | Reason::OnFailure => false,
         Reason::Exited(_)
         | Reason::Spawn(_)
         | Reason::StartTimeout
+        | Reason::Hook(..)
         | Reason::Requirement
         | Reason::MainLost(_)
+        | Reason::Unhealthy
+        | Reason::Watchdog
         | Reason::Reloaded
+        | Reason::Conflict
+        | Reason::Bound
+        | Reason::PartOf
+        | Reason::Skipped
         | Reason::Shutdown => true,
     }
 }
@@ -285,11 +510,15 @@ fn reason_matters(state: State, reason: Reason) -> bool {
 pub(crate) fn state_word(state: State) -> StateWord {
     match state {
         State::Down => StateWord::Down,
+        State::Preparing { .. } => StateWord::Preparing,
         State::Starting { .. } => StateWord::Starting,
         State::Seeking { .. } => StateWord::Seeking,
+        State::Awaiting { .. } => StateWord::Awaiting,
+        State::Finishing { .. } => StateWord::Finishing,
         State::Up { .. } => StateWord::Up,
         State::Stopping { .. } => StateWord::Stopping,
         State::Sweeping { .. } => StateWord::Sweeping,
+        State::Cleaning { .. } => StateWord::Cleaning,
         State::Backoff { .. } => StateWord::Backoff,
         State::Failed => StateWord::Failed,
     }
@@ -307,6 +536,7 @@ pub(crate) fn goal_word(goal: Goal) -> GoalWord {
 pub(crate) fn kind_word(kind: Kind) -> KindWord {
     match kind {
         Kind::Simple => KindWord::Simple,
+        Kind::Notify => KindWord::Notify,
         Kind::Forking => KindWord::Forking,
         Kind::Oneshot { .. } => KindWord::Oneshot,
         Kind::Target => KindWord::Target,
@@ -336,8 +566,27 @@ fn phase_text(phase: Phase) -> &'static str {
     }
 }
 
+/// Exit statuses in words: `3, 70, KILL`.
+struct Named<'a>(&'a Statuses);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (nth, status) in self.0.iter().enumerate() {
+            f.write_str(if nth == 0 { "" } else { ", " })?;
+            match status {
+                ExitStatus::Code(code) => write!(f, "{code}")?,
+                ExitStatus::Signal { signal, .. } => match signal_name(signal) {
+                    Some(name) => f.write_str(name)?,
+                    None => write!(f, "signal {signal}")?,
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The restart policy in words.
-pub(crate) fn restart(unit: &Unit) -> Text<96> {
+pub(crate) fn restart(unit: &Unit) -> Text<192> {
     let when = match unit.restart {
         Restart::No => return Text::from("no"),
         Restart::Always => "always",
@@ -348,5 +597,17 @@ pub(crate) fn restart(unit: &Unit) -> Text<96> {
     let first = Span(u64::from(unit.restart_delay_ms));
     let most = Span(u64::from(unit.restart_delay_max_ms));
     let short = Span(u64::from(unit.min_uptime_ms));
-    Text::format(format_args!("{when}; after a run under {short} in {first}, doubling to {most}"))
+    let mut text = Text::format(format_args!(
+        "{when}; after a run under {short} in {first}, doubling to {most}"
+    ));
+    if unit.start_limit.burst > 0 {
+        let _ = write!(text, "; given up after {}", Limit(unit));
+    }
+    if !unit.no_restart.is_empty() {
+        let _ = write!(text, "; never after {}", Named(&unit.no_restart));
+    }
+    if !unit.success.is_empty() {
+        let _ = write!(text, "; {} are success too", Named(&unit.success));
+    }
+    text
 }

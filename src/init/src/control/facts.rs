@@ -1,7 +1,7 @@
 //! What answers need beyond the supervisor: texts of the unit table, and facts about PID 1.
 
 use crate::degraded::Degraded;
-use ettan_core::Millis;
+use ettan_core::{Millis, Stage, UnitId};
 use ettan_table::{Message, Table};
 use ettan_wire::Text;
 
@@ -9,12 +9,18 @@ use ettan_wire::Text;
 pub(crate) trait Facts {
     /// What a unit's file says it is; empty when unknown.
     fn description(&self, unit: &str) -> &str;
+    /// The file that has this unit as one of its instances.
+    fn group(&self, unit: &str) -> Option<&str>;
     /// The path of a unit's program; empty when unknown.
     fn program(&self, unit: &str) -> &str;
+    /// The path of a command around its program; empty when unknown.
+    fn command(&self, unit: &str, stage: Stage, nth: u8) -> &str;
     /// The loader's message number `nth` about unit files; None past the last.
     fn diagnostic(&self, nth: usize) -> Option<Message<'_>>;
     /// The loader's first message about the file of this unit.
     fn diagnostic_about(&self, unit: &str) -> Option<&str>;
+    /// What the prober said of a unit: what is awaited or wrong, and what the unit says itself.
+    fn told(&self, unit: UnitId) -> (&str, &str);
     /// How many units the table has.
     fn units(&self) -> usize;
     /// How many messages there are.
@@ -37,6 +43,8 @@ pub(crate) struct History {
     pub(crate) executions: u32,
     pub(crate) trial: bool,
     pub(crate) reverted: bool,
+    /// See [`ettan_wire::Stats::init_ms`].
+    pub(crate) begun_ms: u64,
 }
 
 /// The facts as PID 1 has them.
@@ -45,6 +53,8 @@ pub(crate) struct TableFacts<'a> {
     pub(crate) table: Option<Table<'a>>,
     /// See [`Facts::degraded`].
     pub(crate) degraded: &'a Degraded,
+    /// See [`Facts::told`].
+    pub(crate) probes: &'a crate::probes::Probes,
     /// PID 1's clock.
     pub(crate) now: Millis,
     /// See [`Facts::history`].
@@ -59,10 +69,22 @@ impl Facts for TableFacts<'_> {
         table.index_of(unit).map_or("", |index| table.description(index))
     }
 
+    fn group(&self, unit: &str) -> Option<&str> {
+        let table = self.table.as_ref()?;
+        Some(table.group(table.index_of(unit)?)).filter(|group| !group.is_empty())
+    }
+
     fn program(&self, unit: &str) -> &str {
         let Some(table) = &self.table else { return "" };
         let launch = table.index_of(unit).and_then(|index| table.launch(index));
         launch.and_then(|launch| launch.program.to_str().ok()).unwrap_or("")
+    }
+
+    fn command(&self, unit: &str, stage: Stage, nth: u8) -> &str {
+        let Some(table) = &self.table else { return "" };
+        let command = table.index_of(unit).and_then(|at| table.hook_command(at, stage, nth));
+        let program = command.and_then(|mut command| command.argv.next());
+        program.and_then(|program| program.to_str().ok()).unwrap_or("")
     }
 
     fn diagnostic(&self, nth: usize) -> Option<Message<'_>> {
@@ -72,6 +94,10 @@ impl Facts for TableFacts<'_> {
     fn diagnostic_about(&self, unit: &str) -> Option<&str> {
         let messages = self.table.as_ref()?.messages();
         messages.filter(|message| message.unit == Some(unit)).map(|message| message.text).next()
+    }
+
+    fn told(&self, unit: UnitId) -> (&str, &str) {
+        self.probes.told(unit).map_or(("", ""), |told| (&told.why, &told.status))
     }
 
     fn units(&self) -> usize {

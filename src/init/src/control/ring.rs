@@ -77,8 +77,12 @@ impl Entry {
 fn unit_of(notice: &Notice) -> Option<UnitId> {
     match *notice {
         Notice::State { unit, .. }
+        | Notice::Hook { unit, .. }
+        | Notice::Reload { unit, .. }
+        | Notice::GaveUp { unit }
         | Notice::CrashLooping { unit, .. }
         | Notice::Unkillable { unit, .. }
+        | Notice::Health { unit, .. }
         | Notice::CycleBroken { unit, .. } => Some(unit),
         Notice::Unexpected { unit, .. } => unit,
         Notice::LeftOut { .. } | Notice::Shutdown { .. } => None,

@@ -13,9 +13,8 @@ mod answers;
 mod hostile;
 
 use super::*;
-use ettan_core::{
-    Action, Catalog, Event, ExitStatus, Kind, Need, Pid, Restart, SpawnFault, Step, Unit, Whom,
-};
+use crate::testing::{Units, unit};
+use ettan_core::{Action, Event, ExitStatus, Kind, Pid, SpawnFault, Step, Unit, Whom};
 use ettan_table::Message;
 use ettan_wire::{Request, decode_reply, encode_request};
 use std::ffi::CString;
@@ -24,43 +23,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 const FIRST_TOKEN: u64 = 16;
 
-/// Units without needs, named by their number.
-struct Units(Vec<Unit>);
-
-impl Catalog for Units {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-    fn unit(&self, index: usize) -> Option<Unit> {
-        self.0.get(index).cloned()
-    }
-    fn need(&self, _: usize, _: usize) -> Option<Need<'_>> {
-        None
-    }
-}
-
-fn unit(name: &str) -> Unit {
-    Unit {
-        name: name.try_into().unwrap(),
-        kind: Kind::Simple,
-        restart: Restart::No,
-        restart_delay_ms: 250,
-        restart_delay_max_ms: 30_000,
-        min_uptime_ms: 1_000,
-        start_timeout_ms: 30_000,
-        stop_timeout_ms: 10_000,
-        kill_signal: 15,
-        autostart: false,
-        builtin: false,
-        fingerprint: 0,
-    }
-}
-
 struct Known;
 
 impl Facts for Known {
+    fn command(&self, _: &str, _: ettan_core::Stage, _: u8) -> &str {
+        "/bin/hook"
+    }
     fn description(&self, unit: &str) -> &str {
         if unit == "web" { "a \"page\"\u{1b}[2J" } else { "" }
+    }
+    fn group(&self, unit: &str) -> Option<&str> {
+        (unit == "web_00").then_some("web")
     }
     fn program(&self, _: &str) -> &str {
         "/usr/bin/web"
@@ -71,6 +44,9 @@ impl Facts for Known {
     }
     fn diagnostic_about(&self, unit: &str) -> Option<&str> {
         self.diagnostic(0).filter(|message| message.unit == Some(unit)).map(|message| message.text)
+    }
+    fn told(&self, _: UnitId) -> (&str, &str) {
+        ("", "")
     }
     fn units(&self) -> usize {
         1
@@ -175,6 +151,8 @@ impl World {
             }
             Command::Shutdown { power, force } => self.feed(Event::Shutdown { power, force }),
             Command::Reexec | Command::Flush | Command::ReloadUnits => {}
+            #[cfg(feature = "fault-injection")]
+            Command::Fail(_) => {}
         }
     }
 
@@ -187,7 +165,7 @@ impl World {
     fn settle(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
-                Action::Spawn { unit } => {
+                Action::Spawn { unit, .. } => {
                     self.next_pid += 1;
                     let event = match self.spawn_fault {
                         Some(fault) => Event::SpawnFailed { unit, fault },

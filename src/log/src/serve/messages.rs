@@ -118,5 +118,6 @@ impl Logger<'_> {
             return;
         };
         self.with(slot, |log, desk| log.ledger.message(desk, priority, text));
+        self.route_message(slot, priority, text);
     }
 }

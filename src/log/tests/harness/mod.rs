@@ -1,9 +1,11 @@
 //! What PID 1 is to the logger, for tests: pipes with both ends kept, packets, a folder.
 
+use std::ffi::CString;
 use std::fs;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +17,7 @@ use ettan_log::{Buffers, End};
 use ettan_sys::pipe::{self, Pipe};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
     sendmsg, socketpair,
@@ -89,7 +92,7 @@ impl World {
         let root = folder.path().to_owned();
         let logger = thread::spawn(move || {
             let mut buffers = Box::new(Buffers::new());
-            ettan_log::serve(&root, theirs.as_fd(), None, &mut buffers).unwrap()
+            ettan_log::serve(&root, &pid_1_of(&root), theirs.as_fd(), None, &mut buffers).unwrap()
         });
         World { folder, control: Some(ours), running: Running::Thread(logger) }
     }
@@ -161,11 +164,15 @@ impl World {
 
     /// The same with a logger that may be gone already. True if it got the packet.
     pub(crate) fn try_reopen(&self, name: &str, max: u64, max_files: u32, pipe: &Pipe) -> bool {
+        self.try_reopen_with(name, &format!("{max} {max_files}"), pipe)
+    }
+
+    pub(crate) fn try_reopen_with(&self, name: &str, words: &str, pipe: &Pipe) -> bool {
         let rights = [pipe.read.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
-        let packet = format!("open {name} {max} {max_files}");
+        let packet = format!("open {name} {words}");
         let parts = [IoSlice::new(packet.as_bytes())];
         let control = self.control.as_ref().unwrap();
         sendmsg(control, &parts, &mut ancillary, SendFlags::NOSIGNAL).is_ok()
@@ -175,6 +182,29 @@ impl World {
     pub(crate) fn try_end(&mut self) -> bool {
         self.control = None;
         self.gone()
+    }
+
+    /// Waits until the logger has done all that it was given so far. False if it is gone instead.
+    pub(crate) fn is_through(&mut self, word: &str) -> bool {
+        let _ = self.try_send(&format!("mark ettan {word}"));
+        let own = self.current("ettan");
+        self.comes_to(|| fs::read_to_string(&own).is_ok_and(|log| log.contains(word)))
+    }
+
+    /// Waits until the logger has taken all that is in the pipe. False if it is gone instead.
+    pub(crate) fn has_read(&mut self, pipe: &Pipe) -> bool {
+        self.comes_to(|| ioctl_fionread(&pipe.read).unwrap() == 0)
+    }
+
+    fn comes_to(&mut self, is_so: impl Fn() -> bool) -> bool {
+        let Running::Process(child) = &mut self.running else { panic!("no process") };
+        while !is_so() {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
     }
 
     /// Waits until the logger process is gone, however. True if it ended well.
@@ -262,6 +292,11 @@ impl Drop for World {
     }
 }
 
+/// Where PID 1 listens for the loggers of this folder.
+pub(crate) fn pid_1_of(root: &Path) -> CString {
+    CString::new(root.join(".control.sock").into_os_string().into_vec()).unwrap()
+}
+
 fn pair() -> (OwnedFd, OwnedFd) {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
 }
@@ -275,7 +310,13 @@ pub(crate) fn be_a_logger() {
     let control = pipe::inherited(0).unwrap();
     let signals = ettan_sys::signals::block_these(&[15]).unwrap();
     let mut buffers = Box::new(Buffers::new());
-    let end = ettan_log::serve(Path::new(&root), control.as_fd(), Some(signals), &mut buffers);
+    let end = ettan_log::serve(
+        Path::new(&root),
+        &pid_1_of(Path::new(&root)),
+        control.as_fd(),
+        Some(signals),
+        &mut buffers,
+    );
     std::process::exit(i32::from(end.is_err()));
 }
 
@@ -286,8 +327,12 @@ pub(crate) fn expect_file(path: &Path, wish: impl Fn(&[u8]) -> bool) {
         let watch = inotify::init(CreateFlags::CLOEXEC).unwrap();
         let changes = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVE;
         let folders = path.ancestors().filter(|path| path.starts_with(std::env::temp_dir()));
-        for folder in folders.filter(|folder| folder.exists()) {
-            inotify::add_watch(&watch, folder, changes).unwrap();
+        for folder in folders {
+            // What is renamed meanwhile is seen by the watch of the folder above it.
+            match inotify::add_watch(&watch, folder, changes) {
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(errno) => panic!("{}: {errno}", folder.display()),
+            }
         }
         let text = fs::read(path).unwrap_or_default();
         if wish(&text) {
@@ -359,7 +404,7 @@ pub(crate) fn output(lines: &[Line]) -> Vec<u8> {
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> =
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| !file.ends_with(".disk"));
+    files.retain(|file| !file.file_name().unwrap().as_bytes().starts_with(b"."));
     files.sort();
     files
 }

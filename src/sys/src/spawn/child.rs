@@ -129,6 +129,7 @@ impl<'a> Child<'a> {
 
     fn execute(&self) -> Errno {
         let SpawnPlan { program, argv, envp, .. } = self.plan;
+        envp.fill_in(crate::process::own_pid().unsigned_abs());
         // SAFETY: both lists end in a null pointer and borrow their strings, which live in the
         // suspended parent.
         unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
@@ -170,7 +171,8 @@ impl<'a> Child<'a> {
         // SAFETY: the argument is a number: take it from whoever has it.
         check(unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCSCTTY as _, 1) }.into())?;
         rustix::fs::fcntl_setfl(&tty, OFlags::empty())?;
-        for number in 0..=2 {
+        let numbers = (0..).zip(self.plan.tty_fds);
+        for number in numbers.filter_map(|(number, is_tty)| is_tty.then_some(number)) {
             let raw = tty.as_raw_fd();
             if raw == number {
                 rustix::io::fcntl_setfd(&tty, rustix::io::FdFlags::empty())?;
@@ -189,6 +191,7 @@ impl<'a> Child<'a> {
         if let Some(nofile) = self.heritage.nofile {
             rustix::process::setrlimit(rustix::process::Resource::Nofile, nofile)?;
         }
+        limits::calm_down();
         if self.heritage.oom_score_adj != self.plan.oom_score_adj {
             // A preference; without /proc, or in a container that may not lower it, it is none.
             let _ = limits::write_oom_score_adj(self.plan.oom_score_adj);
@@ -198,8 +201,10 @@ impl<'a> Child<'a> {
 }
 
 impl SpawnStep {
-    fn from_number(number: u8) -> Option<Self> {
-        const ALL: [SpawnStep; 12] = [
+    /// The step of this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        const ALL: [SpawnStep; 17] = [
             SpawnStep::Fork,
             SpawnStep::Cgroup,
             SpawnStep::Descriptors,
@@ -212,6 +217,11 @@ impl SpawnStep {
             SpawnStep::Interpreter,
             SpawnStep::Scheduling,
             SpawnStep::Capabilities,
+            SpawnStep::Directory,
+            SpawnStep::Stream,
+            SpawnStep::Mount,
+            SpawnStep::Network,
+            SpawnStep::Root,
         ];
         ALL.into_iter().find(|&step| step as u8 == number)
     }

@@ -18,13 +18,14 @@ mod trampoline;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{Identity, MAX_FDS, MAX_GROUPS, MAX_STRINGS, SpawnPlan, Strings};
+pub use plan::{Identity, MAX_FDS, MAX_GROUPS, MAX_STRINGS, OwnPid, SpawnPlan, Strings};
 pub use rights::Rights;
 
 use crate::kernel::{self, Feature};
 use crate::raw::retry;
 use crate::{Errno, limits, signals};
 use child::Child;
+use core::ffi::CStr;
 use rustix::fs::{Access, AtFlags, CWD};
 use slots::Slots;
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +59,16 @@ pub enum SpawnStep {
     Scheduling,
     /// The capability sets, no-new-privileges.
     Capabilities,
+    /// Making a directory of the unit's own.
+    Directory,
+    /// Opening what is to be descriptor 0, 1 or 2.
+    Stream,
+    /// Mounting.
+    Mount,
+    /// Making a network of its own.
+    Network,
+    /// Entering another root directory.
+    Root,
 }
 
 /// Why there is no process.
@@ -124,7 +135,7 @@ fn once(child: &Child<'_>, stack: &Stack, clone3: bool) -> Result<i32, SpawnFaul
         Some(found) => {
             // It has exited, or is about to. Its status tells nothing more.
             let _ = crate::reap::wait_for(pid);
-            Err(closer_look(child.plan(), found))
+            Err(closer_look(child.plan().program, found))
         }
     }
 }
@@ -168,9 +179,8 @@ fn blame(child: &Child<'_>, errno: Errno) -> SpawnStep {
 }
 
 /// ENOENT for a program that is there means that its interpreter is not.
-fn closer_look(plan: &SpawnPlan<'_>, found: SpawnFault) -> SpawnFault {
-    let there =
-        || rustix::fs::accessat(CWD, plan.program, Access::EXISTS, AtFlags::empty()).is_ok();
+pub(crate) fn closer_look(program: &CStr, found: SpawnFault) -> SpawnFault {
+    let there = || rustix::fs::accessat(CWD, program, Access::EXISTS, AtFlags::empty()).is_ok();
     if found.step == SpawnStep::Exec && found.errno == Errno::NOENT && there() {
         return fault(SpawnStep::Interpreter, found.errno);
     }

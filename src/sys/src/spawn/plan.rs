@@ -4,9 +4,11 @@ use super::rights::Rights;
 use crate::{BorrowedFd, Errno, Result};
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU8, Ordering};
 
-/// The most strings of one list: 256 that a unit may have, the cookie, and one to spare.
-pub const MAX_STRINGS: usize = 258;
+/// The most strings of one list: 256 that a unit may have, the cookie or the three that execute a
+/// unit by way of its place, the five of a command around the program, and one to spare.
+pub const MAX_STRINGS: usize = 266;
 
 /// The most supplementary groups of a unit.
 pub const MAX_GROUPS: usize = 32;
@@ -30,8 +32,10 @@ pub struct SpawnPlan<'a> {
     pub working_directory: Option<&'a CStr>,
     /// Its umask.
     pub umask: u32,
-    /// A terminal that becomes its controlling one and its descriptors 0 to 2.
+    /// A terminal that becomes its controlling one.
     pub tty_path: Option<&'a CStr>,
+    /// Which of its descriptors 0 to 2 that is.
+    pub tty_fds: [bool; 3],
     /// Which descriptor of ours becomes which number of its; at most [`MAX_FDS`], numbers below
     /// [`MAX_FDS`], each once.
     pub fds: &'a [(BorrowedFd<'a>, i32)],
@@ -61,6 +65,7 @@ pub struct Identity<'a> {
 pub struct Strings<'a> {
     pointers: [*const c_char; MAX_STRINGS + 1],
     len: usize,
+    own_pid: Option<&'a OwnPid>,
     borrows: PhantomData<&'a CStr>,
 }
 
@@ -68,7 +73,8 @@ impl<'a> Strings<'a> {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
-        Self { pointers: [core::ptr::null(); MAX_STRINGS + 1], len: 0, borrows: PhantomData }
+        let pointers = [core::ptr::null(); MAX_STRINGS + 1];
+        Self { pointers, len: 0, own_pid: None, borrows: PhantomData }
     }
 
     /// Adds a string at the end.
@@ -76,12 +82,33 @@ impl<'a> Strings<'a> {
     /// # Errors
     /// E2BIG when the list is full.
     pub fn push(&mut self, string: &'a CStr) -> Result<()> {
+        self.push_pointer(string.as_ptr())
+    }
+
+    /// Adds a variable that the child fills in; one at the most.
+    ///
+    /// # Errors
+    /// As [`Strings::push`].
+    pub fn push_own_pid(&mut self, variable: &'a OwnPid) -> Result<()> {
+        self.push_pointer(variable.0.as_ptr().cast())?;
+        self.own_pid = Some(variable);
+        Ok(())
+    }
+
+    fn push_pointer(&mut self, pointer: *const c_char) -> Result<()> {
         if self.len >= MAX_STRINGS {
             return Err(Errno::TOOBIG);
         }
-        *self.pointers.get_mut(self.len).ok_or(Errno::TOOBIG)? = string.as_ptr();
+        *self.pointers.get_mut(self.len).ok_or(Errno::TOOBIG)? = pointer;
         self.len = self.len.saturating_add(1);
         Ok(())
+    }
+
+    /// In the child, whose number this is.
+    pub(super) fn fill_in(&self, pid: u32) {
+        if let Some(variable) = self.own_pid {
+            variable.fill(pid);
+        }
     }
 
     /// A list of all of `strings`.
@@ -109,8 +136,44 @@ impl<'a> Strings<'a> {
     }
 
     /// For execve: ends in a null pointer, since the last place is never filled.
-    pub(super) const fn as_ptr(&self) -> *const *const c_char {
+    pub(crate) const fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
+    }
+}
+
+/// A variable whose value is the process id of whoever has it: only the child can know that. It
+/// shares our memory until it executes, so it writes the digits where the list points.
+#[derive(Debug)]
+pub struct OwnPid([AtomicU8; OWN_PID_MAX]);
+
+/// A name of up to 20 letters, `=`, ten digits and the NUL.
+const OWN_PID_MAX: usize = 32;
+
+impl OwnPid {
+    /// `NAME=` without a value as yet; of a longer name the end is cut.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let text = Self([const { AtomicU8::new(0) }; OWN_PID_MAX]);
+        let letters = name.bytes().take(OWN_PID_MAX - 12).chain([b'=']);
+        for (place, letter) in text.0.iter().zip(letters) {
+            place.store(letter, Ordering::Relaxed);
+        }
+        text
+    }
+
+    fn fill(&self, pid: u32) {
+        const POWERS: [u32; 10] =
+            [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+        let behind_name = self.0.iter().skip_while(|place| place.load(Ordering::Relaxed) != b'=');
+        let mut places = behind_name.skip(1);
+        for power in POWERS.into_iter().filter(|power| *power <= pid.max(1)) {
+            let digit = pid.checked_div(power).unwrap_or(0).checked_rem(10).unwrap_or(0);
+            if let Some(place) = places.next() {
+                place.store(b'0' | u8::try_from(digit).unwrap_or(0), Ordering::Relaxed);
+            }
+        }
+        // The child before, which came to nothing, may have had a longer number.
+        places.for_each(|place| place.store(0, Ordering::Relaxed));
     }
 }
 

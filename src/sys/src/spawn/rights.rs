@@ -48,11 +48,13 @@ pub struct Rights {
     pub bounding_set: Option<u64>,
     /// The capabilities to have although not root, one bit each.
     pub ambient: u64,
+    /// KILL when whoever started it ends.
+    pub dies_with_parent: bool,
 }
 
 impl Rights {
     /// Limits and scheduling, while still privileged.
-    pub(super) fn limit(&self) -> core::result::Result<(), SpawnFault> {
+    pub(crate) fn limit(&self) -> core::result::Result<(), SpawnFault> {
         for (resource, limit) in RESOURCES.into_iter().zip(self.limits) {
             let Some((soft, hard)) = limit else { continue };
             let some = |value| (value != u64::MAX).then_some(value);
@@ -91,7 +93,7 @@ impl Rights {
     }
 
     /// Becomes `identity`, with what it may keep of root's capabilities.
-    pub(super) fn become_user(
+    pub(crate) fn become_user(
         &self,
         identity: Option<Identity<'_>>,
         groups: &[Gid],
@@ -110,6 +112,11 @@ impl Rights {
         self.raise_ambient().map_err(at(SpawnStep::Capabilities))?;
         if self.no_new_privileges {
             prctl(libc::PR_SET_NO_NEW_PRIVS, [1, 0]).map_err(at(SpawnStep::Capabilities))?;
+        }
+        if self.dies_with_parent {
+            // Last: the kernel forgets it when the user changes.
+            prctl(libc::PR_SET_PDEATHSIG, [libc::SIGKILL.unsigned_abs().into(), 0])
+                .map_err(at(SpawnStep::User))?;
         }
         Ok(())
     }

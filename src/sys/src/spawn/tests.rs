@@ -52,6 +52,7 @@ fn plain<'a>(program: &'a CStr, argv: &'a Strings<'a>, envp: &'a Strings<'a>) ->
         working_directory: None,
         umask: 0o022,
         tty_path: None,
+        tty_fds: [true; 3],
         fds: &[],
         cgroup: None,
         oom_score_adj: 0,
@@ -86,6 +87,22 @@ fn arguments_and_environment_are_exactly_the_given_ones() {
     assert_eq!(says(&[c"/usr/bin/env"], |_| {}), "PATH=/usr/bin:/bin\nETTAN_COOKIE=abc\n");
     let nothing: &Strings<'_> = Box::leak(Box::new(Strings::new()));
     assert_eq!(says(&[c"/usr/bin/env"], |plan| plan.envp = nothing), "");
+}
+
+#[test]
+fn a_variable_says_the_number_of_the_child_itself() {
+    let _limit = limit(20.0);
+    let variable: &OwnPid = Box::leak(Box::new(OwnPid::new("WATCHDOG_PID")));
+    let envp: &mut Strings<'_> = Box::leak(Box::new(Strings::of([c"A=1"]).unwrap()));
+    envp.push_own_pid(variable).unwrap();
+    let envp: &Strings<'_> = envp;
+    for way in WAYS {
+        let said = says_by(way, &[c"/bin/sh", c"-c", c"echo $$ $WATCHDOG_PID"], &|plan| {
+            plan.envp = envp;
+        });
+        let (own, told) = said.trim().split_once(' ').unwrap();
+        assert_eq!(own, told);
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::process::{Command, ExitCode};
 /// Calls are counted the same way on every processor from here on.
 const LAST: libc::c_long = 600;
 
-const CALLS: [(&str, libc::c_long); 11] = [
+const CALLS: [(&str, libc::c_long); 13] = [
+    ("chroot", libc::SYS_chroot),
     ("clone3", libc::SYS_clone3),
     ("close_range", libc::SYS_close_range),
     ("epoll_pwait2", libc::SYS_epoll_pwait2),
@@ -24,6 +25,7 @@ const CALLS: [(&str, libc::c_long); 11] = [
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
     ("signalfd4", libc::SYS_signalfd4),
     ("statx", libc::SYS_statx),
+    ("unshare", libc::SYS_unshare),
 ];
 
 fn main() -> ExitCode {

@@ -12,10 +12,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use ettan_fakes::start_self;
 use nix::poll::{PollTimeout, poll};
+
+/// How many processes a service has besides its main one, where their numbers are wanted.
+const MEMBERS: &str = "4";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -31,9 +34,13 @@ fn main() -> ExitCode {
 
 fn run(words: &[&str]) -> io::Result<()> {
     match words {
-        [place, number] => serve(place, number, None),
+        [place, number] => {
+            let _ = gather_a_crowd(place);
+            serve(place, number, None)
+        }
         [place, number, "daemon", file] => serve(place, number, Some(file)),
-        [place, number, "launcher", file] => launch(&[place, number], Some(file)),
+        [place, number, "daemon"] => serve(place, number, None),
+        [place, number, "launcher", file] => launch(&[place, number, "daemon"], Some(file)),
         [place, number, "parent", file] => launch(&[place, number, "daemon", file], None),
         [place, number, "chatter"] => chatter(place, number),
         [_, _, "flood"] => flood(),
@@ -44,6 +51,7 @@ fn run(words: &[&str]) -> io::Result<()> {
 fn launch(arguments: &[&str], file: Option<&str>) -> io::Result<()> {
     let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
     let child = start_self(&arguments, false)?;
+    let _ = arguments.first().map(|place| tell_number(place));
     file.map_or(Ok(()), |file| std::fs::write(file, format!("{}\n", child.id())))
 }
 
@@ -70,6 +78,19 @@ fn flood() -> io::Result<()> {
     }
 }
 
+/// Only where somebody wants to know which numbers services had.
+fn tell_number(place: &str) -> io::Result<()> {
+    let mut numbers = File::options().append(true).open(Path::new(place).join("numbers"))?;
+    numbers.write_all(&std::process::id().to_ne_bytes())
+}
+
+/// More processes of the service, where numbers are wanted. Of a forking one, a single process
+/// that is left would be taken for a main process that has moved.
+fn gather_a_crowd(place: &str) -> io::Result<()> {
+    let mut crowd = Command::new(Path::new(place).join("breeder"));
+    crowd.args(["--members", place, MEMBERS]).stdin(Stdio::null()).spawn().map(drop)
+}
+
 fn announce(place: &str, number: &str, file: Option<&str>) -> io::Result<File> {
     let lock = File::create(Path::new(place).join(format!("{number}.lock")))?;
     // Whoever dies lets go of its lock before anybody can see it dead.
@@ -77,8 +98,7 @@ fn announce(place: &str, number: &str, file: Option<&str>) -> io::Result<File> {
     if let Some(file) = file {
         std::fs::write(file, format!("{}\n", std::process::id()))?;
     }
-    // Only where somebody wants to know which numbers services had.
-    let _ = File::create(Path::new(place).join("was").join(std::process::id().to_string()));
+    let _ = tell_number(place);
     let word = if alone { "alone" } else { "double" };
     let socket = UnixDatagram::unbound()?;
     socket.send_to(format!("{number} {word}").as_bytes(), Path::new(place).join("channel"))?;

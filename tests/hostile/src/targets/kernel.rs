@@ -1,11 +1,12 @@
 //! What the kernel says of others, and daemons of themselves: PID files, /proc, cgroups, the
-//! command line, rtnetlink.
+//! command line, rtnetlink, uevents.
 
 use ettan_sys::cgroup::{Numbers, says_populated};
 use ettan_sys::host::{MAX_HOSTNAME, has_word, parse_hostname};
 use ettan_sys::netlink::{Seen, read_part};
 use ettan_sys::pidfile::{Look, MAX_BYTES, claim};
 use ettan_sys::procfs::{Search, parse_cgroup, parse_stat};
+use ettan_sys::uevent::{added, subsystem};
 
 pub(super) const NUMBER_WORDS: &[&[u8]] = &[
     b"\n",
@@ -202,4 +203,29 @@ pub(super) fn rtnetlink(bytes: &[u8]) -> bool {
         assert!((1..4096).contains(&errno.raw_os_error()), "{errno:?}");
     }
     part.is_ok() && told > 0
+}
+
+pub(super) const UEVENT_WORDS: &[&[u8]] = &[
+    b"add@/devices/",
+    b"remove@",
+    b"@",
+    b"\0",
+    b"SUBSYSTEM=",
+    b"SUBSYSTEM=usb\0",
+    b"DEVTYPE=usb_device\0",
+    b"PRODUCT=1781/c31/100\0",
+    b"MODALIAS=usb:v1781p0C31d0100\0",
+    b"libudev\0",
+];
+
+/// What is said is one whole word of the notice, and never the first.
+pub(super) fn uevent(bytes: &[u8]) -> bool {
+    let found = [(&b"\0SUBSYSTEM="[..], subsystem(bytes)), (b"\0MODALIAS=", added(bytes))];
+    for (key, found) in found {
+        let Some(found) = found else { continue };
+        let word = [key, found, b"\0"].concat();
+        assert!(bytes.windows(word.len()).any(|part| part == word), "{}", found.escape_ascii());
+        assert!(!found.contains(&0));
+    }
+    found.iter().any(|(_, found)| found.is_some())
 }

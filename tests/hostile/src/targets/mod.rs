@@ -3,6 +3,7 @@
 mod files;
 mod kernel;
 mod log;
+mod probe;
 mod records;
 mod wire;
 
@@ -36,7 +37,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log_packet", check: log::packet, words: log::PACKET_WORDS },
     Target { name: "log_record", check: log::record, words: log::RECORD_WORDS },
     Target { name: "syslog", check: log::syslog, words: log::SYSLOG_WORDS },
+    Target { name: "notify", check: probe::notify, words: probe::NOTIFY_WORDS },
     Target { name: "kernel_message", check: log::kernel, words: log::KERNEL_WORDS },
+    Target { name: "uevent", check: kernel::uevent, words: kernel::UEVENT_WORDS },
     Target { name: "rtnetlink", check: kernel::rtnetlink, words: kernel::NETLINK_WORDS },
 ];
 

@@ -1,7 +1,7 @@
 //! What a new execution of PID 1 finds in memory.
 
 use ettan_core::{
-    Ask, Damage, Event, ExitStatus, Millis, Pid, Power, RECORD_MAX, SpawnFault, State, Step,
+    Ask, Damage, Event, ExitStatus, Millis, Pid, Power, RECORD_MAX, Remedy, SpawnFault, Step,
     Supervisor, UnitId,
 };
 use ettan_init::readers;
@@ -117,13 +117,8 @@ fn goes_on(supervisor: &mut Supervisor, units: &[UnitId]) {
 }
 
 fn process_of(supervisor: &Supervisor, unit: UnitId) -> Option<Pid> {
-    match supervisor.view(unit)?.state {
-        State::Starting { pid, .. }
-        | State::Up { pid, .. }
-        | State::Stopping { pid, .. }
-        | State::Sweeping { pid, .. } => pid,
-        State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
-    }
+    let view = supervisor.view(unit)?;
+    view.state.pid().or(view.hook.and_then(|hook| hook.pid))
 }
 
 fn event(units: &[UnitId], supervisor: &Supervisor, dice: &mut Dice) -> Event<'static> {
@@ -138,7 +133,7 @@ fn event(units: &[UnitId], supervisor: &Supervisor, dice: &mut Dice) -> Event<'s
         0 => ExitStatus::Signal { signal: 9, core: false },
         code => ExitStatus::Code(code as u8 - 1),
     };
-    match dice.below(14) {
+    match dice.below(19) {
         0 => Event::Ask { unit, ask: Ask::Start },
         1 => Event::Ask { unit, ask: Ask::Stop },
         2 => Event::Ask { unit, ask: Ask::Restart },
@@ -151,6 +146,11 @@ fn event(units: &[UnitId], supervisor: &Supervisor, dice: &mut Dice) -> Event<'s
         10 => Event::Condition { name: "network", holds: dice.below(2) == 0 },
         11 if dice.below(8) == 0 => Event::Shutdown { power: Power::Reboot, force: false },
         12 => Event::StraysGone,
+        13 => Event::Entering { unit, pid },
+        14 => Event::Ask { unit, ask: Ask::Once },
+        15 => Event::Announced { unit },
+        16 => Event::Ready { unit },
+        17 => Event::Health { unit, unwell: Some(Remedy::Restart) },
         _ => Event::Tick,
     }
 }

@@ -46,7 +46,11 @@ pub(super) fn request(bytes: &[u8]) -> bool {
     assert_eq!(decode_request(&mut packet[..length]).as_ref(), Ok(&request));
     let changes = matches!(
         request,
-        Request::Start(_) | Request::Stop(_) | Request::Restart(_) | Request::Kill(_)
+        Request::Start(_)
+            | Request::Stop(_)
+            | Request::Restart(_)
+            | Request::Reload(_)
+            | Request::Kill(_)
     );
     assert!(!(changes && request.only_looks()));
     true

@@ -1,6 +1,6 @@
 //! Stories of forking daemons and their main process.
 
-use crate::world::script::ERROR;
+use crate::world::script::{ERROR, KILLED};
 use crate::world::{Main, Script, World, forking};
 use ettan_core::Reason;
 
@@ -14,6 +14,8 @@ fn a_forking_unit_is_up_once_its_main_process_is_known() {
     world.expect(["tell seeking", "tell sweeping", "tell starting", "tell seeking", "tell up"]);
     assert_ne!(world.pid("tell"), first);
     assert_eq!(world.view("tell").restarts, 1);
+    // And not how the launcher of the run that is has ended.
+    assert_eq!(world.view("tell").last_exit, Some(KILLED));
 }
 
 #[test]

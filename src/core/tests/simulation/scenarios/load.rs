@@ -31,6 +31,20 @@ fn f5_09_an_orphan_that_ends_is_not_restarted() {
 }
 
 #[test]
+fn f5_09_what_is_one_less_of_what_was_asked_for_is_stopped() {
+    let mut world = World::boot([simple("w0"), simple("w1"), simple("w2"), simple("old")]);
+    world.run_ms(5_000);
+    world.skip();
+    // The last one is meant to go, and so is what is not there; another that is gone runs on.
+    world.load_ending(Fleet(vec![simple("w0"), simple("w1")]), &["w2", "nobody", "w1"]);
+    assert_eq!(world.view("w2").reason, Reason::Reloaded);
+    world.run_ms(100);
+    assert_eq!(world.supervisor.find("w2"), None);
+    assert!(world.view("old").orphaned);
+    world.expect_quiet(&["w0", "w1", "old"]);
+}
+
+#[test]
 fn f5_11_a_load_that_changes_nothing_restarts_nothing() {
     let specs = vec![
         simple("db"),
@@ -92,4 +106,56 @@ fn an_operators_stop_survives_a_load() {
     world.load(Fleet(vec![simple("web"), simple("new").after("web")]));
     world.run_ms(1_000);
     assert_eq!((world.state("web"), world.state("new")), ("down", "up"));
+}
+
+#[test]
+fn what_is_not_for_this_machine_starts_nothing_and_holds_up_nobody() {
+    let fleet = [
+        simple("camera").skipped(),
+        simple("view").requires("camera").after("camera"),
+        target("all").wants("camera").after("camera").skipped(),
+    ];
+    let mut world = World::boot(fleet);
+    world.run_ms(1_000);
+    assert_eq!((world.state("camera"), world.spawned("camera")), ("down", 0));
+    assert_eq!((world.state("all"), world.state("view")), ("down", "up"));
+    assert_eq!(world.view("camera").reason, Reason::Skipped);
+    let outcome = |world: &World| world.supervisor.outcome(world.id("camera"), Ask::Start);
+    world.start("camera");
+    assert_eq!((outcome(&world), world.spawned("camera")), (Some(Outcome::Done), 0));
+    // A condition that holds when units are read again.
+    world.skip();
+    world.load(Fleet(vec![simple("camera"), simple("view").requires("camera")]));
+    world.expect(["camera starting", "camera up"]);
+    world.expect_quiet(&["view"]);
+    // One that holds no more: what runs goes on until it ends.
+    world.load(Fleet(vec![simple("camera").skipped(), simple("view").requires("camera")]));
+    world.run_ms(2_000);
+    assert_eq!(world.state("camera"), "up");
+    world.kill("camera");
+    world.run_ms(1_000);
+    assert_eq!((world.state("camera"), world.spawned("camera")), ("down", 1));
+    assert_eq!(world.state("view"), "up");
+}
+
+#[test]
+fn an_operators_stop_survives_the_end_of_a_skip() {
+    let mut world = World::boot([simple("camera").skipped()]);
+    world.stop("camera");
+    world.load(Fleet(vec![simple("camera")]));
+    world.run_ms(1_000);
+    assert_eq!(world.state("camera"), "down");
+}
+
+#[test]
+fn a_unit_that_waits_to_be_ready_is_up_once_nothing_is_awaited_any_more() {
+    let deaf = Script { ready_ms: None, ..Script::GOOD };
+    let mut world = World::boot_with([simple("web").awaited()], &[("web", deaf)]);
+    world.run_ms(1_000);
+    assert_eq!(world.state("web"), "awaiting");
+    world.skip();
+    world.load(Fleet(vec![simple("web")]));
+    world.expect(["web up"]);
+    world.run_ms(60_000);
+    assert_eq!((world.state("web"), world.spawned("web")), ("up", 1));
 }

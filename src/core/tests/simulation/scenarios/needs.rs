@@ -144,6 +144,29 @@ fn a_condition_published_before_anybody_waits_is_remembered() {
 }
 
 #[test]
+fn it_is_known_which_conditions_units_wait_for() {
+    let mut world = World::boot([simple("web").after("?network"), simple("local")]);
+    world.condition("path:/data", true);
+    let waited = |world: &World, name| {
+        let all = (0..).map_while(|nth| Some((nth, world.supervisor.condition_at(nth)?.0)));
+        all.filter(|(_, known)| *known == name)
+            .map(|(nth, _)| world.supervisor.is_waited_for(nth))
+            .last()
+    };
+    assert_eq!(waited(&world, "network"), Some(true));
+    assert_eq!(waited(&world, "path:/data"), Some(false));
+    assert_eq!(waited(&world, "clock"), None);
+    assert!(!world.supervisor.is_waited_for(64));
+    let before = world.supervisor.wishes();
+    world.condition("network", true);
+    assert_eq!(world.supervisor.wishes(), before);
+    world.load(Fleet(vec![simple("web").after("?path:/data")]));
+    assert_ne!(world.supervisor.wishes(), before);
+    assert_eq!(waited(&world, "network"), Some(false));
+    assert_eq!(waited(&world, "path:/data"), Some(true));
+}
+
+#[test]
 fn f5_04_a_cycle_is_broken_at_the_same_place_every_time() {
     let specs = [simple("c").after("a"), simple("a").after("b"), simple("b").requires("c")];
     for turn in 0..3 {

@@ -163,3 +163,37 @@ fn an_idle_machine_has_no_deadline() {
     world.run_ms(1_000);
     assert_eq!(world.supervisor.next_deadline(), None);
 }
+
+#[test]
+fn asked_to_run_once_it_stays_down_whatever_its_policy() {
+    let mut world = World::boot_with([simple("web")], &[("web", Script::runs(2_000, CLEAN))]);
+    world.expect(["web starting", "web up"]);
+    world.ask("web", Ask::Once);
+    assert!(world.view("web").once);
+    world.expect(["web sweeping", "web down"]);
+    world.run_ms(60_000);
+    assert_eq!((world.state("web"), world.spawned("web")), ("down", 1));
+    // The next start is an ordinary one.
+    world.ask("web", Ask::Start);
+    world.expect(["web starting", "web up", "web sweeping", "web starting", "web up"]);
+}
+
+#[test]
+fn it_is_remembered_when_a_unit_was_first_started_and_up_and_since_when_it_is_down() {
+    let mut world = World::boot([simple("web")]);
+    world.expect(["web starting", "web up"]);
+    let first = world.view("web").first;
+    assert!(first.iter().all(Option::is_some), "{first:?}");
+    world.run_ms(5_000);
+    world.kill("web");
+    world.expect(["web sweeping", "web starting", "web up"]);
+    assert_eq!(world.view("web").first, first);
+    assert_eq!(world.view("web").at_rest_since, None);
+    world.run_ms(5_000);
+    world.ask("web", Ask::Stop);
+    world.expect(["web stopping", "web sweeping", "web down"]);
+    let down = world.view("web").at_rest_since.expect("it was up");
+    world.run_ms(5_000);
+    world.ask("web", Ask::Stop);
+    assert_eq!(world.view("web").at_rest_since, Some(down));
+}

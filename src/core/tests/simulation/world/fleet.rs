@@ -1,7 +1,10 @@
 //! Catalogs for tests: units written in one line each.
 
 use super::script::Rng;
-use ettan_core::{Catalog, Kind, Name, Need, NeedKind, On, Restart, Unit};
+use ettan_core::{
+    Catalog, Commands, Hooks, KillMode, Kind, LimitAction, Name, Need, NeedKind, On, Probes,
+    Restart, Stage, StartLimit, Statuses, Unit,
+};
 
 /// One unit of a test catalog; needs are by name, `?name` is a condition.
 #[derive(Clone, Debug)]
@@ -18,11 +21,22 @@ fn spec(name: &str, kind: Kind, restart: Restart) -> Spec {
             restart,
             restart_delay_ms: 250,
             restart_delay_max_ms: 30_000,
+            restart_reset_ms: 60_000,
+            start_limit: StartLimit::default(),
             min_uptime_ms: 1_000,
             start_timeout_ms: 30_000,
             stop_timeout_ms: 10_000,
             kill_signal: 15,
+            kill_mode: KillMode::ControlGroup,
+            reload_signal: None,
+            reload_answers: false,
+            success: Statuses::NONE,
+            no_restart: Statuses::NONE,
+            hooks: Hooks::default(),
+            probes: Probes::Nothing,
             autostart: true,
+            skipped: false,
+            critical: false,
             builtin: false,
             fingerprint: 1,
         },
@@ -56,8 +70,29 @@ impl Spec {
         self.needs.push((NeedKind::Requires, name.into()));
         self
     }
+    pub fn binds_to(mut self, name: &str) -> Self {
+        self.needs.push((NeedKind::BindsTo, name.into()));
+        self
+    }
+    pub fn conflicts(mut self, name: &str) -> Self {
+        self.needs.push((NeedKind::Conflicts, name.into()));
+        self
+    }
+    pub fn part_of(mut self, name: &str) -> Self {
+        self.needs.push((NeedKind::PartOf, name.into()));
+        self
+    }
+    pub fn on_failure(mut self, name: &str) -> Self {
+        self.needs.push((NeedKind::OnFailure, name.into()));
+        self
+    }
     pub fn restart(mut self, restart: Restart) -> Self {
         self.unit.restart = restart;
+        self
+    }
+    /// Is up only once it is ready.
+    pub fn awaited(mut self) -> Self {
+        self.unit.probes = Probes::Ready;
         self
     }
     pub fn remains(mut self) -> Self {
@@ -66,6 +101,38 @@ impl Spec {
     }
     pub fn on_demand(mut self) -> Self {
         self.unit.autostart = false;
+        self
+    }
+    /// So many commands of a stage, all of which have to end well.
+    pub fn hooks(mut self, stage: Stage, count: u8) -> Self {
+        *self.unit.hooks.of_mut(stage) = Commands { count, tolerant: 0 };
+        self
+    }
+    pub fn tolerant(mut self, stage: Stage, count: u8) -> Self {
+        *self.unit.hooks.of_mut(stage) = Commands { count, tolerant: 0xff };
+        self
+    }
+    /// Given up after so many starts within this time.
+    pub fn limit(mut self, burst: u16, interval_ms: u32, action: LimitAction) -> Self {
+        self.unit.start_limit = StartLimit { burst, interval_ms, action };
+        self
+    }
+    pub fn kill_mode(mut self, mode: KillMode) -> Self {
+        self.unit.kill_mode = mode;
+        self
+    }
+    pub fn reload_signal(mut self, signal: u8) -> Self {
+        self.unit.reload_signal = Some(signal);
+        self
+    }
+    /// Says when it has reloaded.
+    pub fn reload_answers(mut self) -> Self {
+        self.unit.reload_answers = true;
+        self
+    }
+    /// Not for this machine.
+    pub fn skipped(mut self) -> Self {
+        self.unit.skipped = true;
         self
     }
     pub fn changed(mut self) -> Self {
@@ -77,6 +144,10 @@ impl Spec {
         self
     }
 }
+
+/// All stages of hooks.
+pub const STAGES: [Stage; 5] =
+    [Stage::Pre, Stage::Post, Stage::Stop, Stage::StopPost, Stage::Reload];
 
 /// A catalog.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +184,31 @@ impl Fleet {
                     other => other,
                 };
             }
+            for stage in STAGES {
+                if rng.chance(15) && !matches!(one.unit.kind, Kind::Target) {
+                    let tolerant = if rng.chance(30) { 0xff } else { 0 };
+                    *one.unit.hooks.of_mut(stage) =
+                        Commands { count: rng.pick(&[1, 1, 3]), tolerant };
+                }
+            }
+            if rng.chance(20) {
+                one.unit.start_limit = StartLimit {
+                    burst: 3,
+                    interval_ms: rng.pick(&[5_000, 600_000]),
+                    action: LimitAction::Nothing,
+                };
+            }
+            let modes = [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process];
+            one.unit.kill_mode = rng.pick(&modes);
+            one.unit.reload_signal = rng.pick(&[None, Some(1)]);
+            one.unit.reload_answers = rng.chance(30);
+            let probes = [Probes::Nothing, Probes::Nothing, Probes::Up, Probes::Ready];
+            one.unit.probes = match one.unit.kind {
+                Kind::Simple | Kind::Notify | Kind::Forking => rng.pick(&probes),
+                Kind::Oneshot { .. } | Kind::Target => Probes::Nothing,
+            };
             one.unit.autostart = rng.chance(80);
+            one.unit.skipped = rng.chance(5);
             one.unit.stop_timeout_ms = rng.pick(&[0, 500, 10_000, 10_000]);
             one.unit.start_timeout_ms = rng.pick(&[0, 2_000, 30_000, 30_000]);
             one.unit.restart_delay_max_ms = rng.pick(&[1_000, 30_000]);
@@ -124,6 +219,10 @@ impl Fleet {
                     NeedKind::After,
                     NeedKind::Wants,
                     NeedKind::Requires,
+                    NeedKind::BindsTo,
+                    NeedKind::Conflicts,
+                    NeedKind::PartOf,
+                    NeedKind::OnFailure,
                 ]);
                 let other = match rng.below(20) {
                     0 => "ghost",
@@ -146,11 +245,12 @@ impl Fleet {
                 break;
             }
             let at = usize::try_from(rng.below(next.0.len() as u64)).expect("small");
-            match rng.below(3) {
+            match rng.below(4) {
                 0 => {
                     next.0.remove(at);
                 }
                 1 => next.0[at].unit.fingerprint += 1,
+                2 => next.0[at].unit.skipped ^= true,
                 _ => {
                     let fresh = Self::random(rng, 30);
                     if let Some(spec) =
@@ -162,6 +262,27 @@ impl Fleet {
             }
         }
         next
+    }
+}
+
+/// A fleet with names of units that are to end.
+pub struct Fewer<'a> {
+    pub fleet: &'a Fleet,
+    pub ended: &'a [&'a str],
+}
+
+impl Catalog for Fewer<'_> {
+    fn len(&self) -> usize {
+        self.fleet.len()
+    }
+    fn unit(&self, index: usize) -> Option<Unit> {
+        self.fleet.unit(index)
+    }
+    fn need(&self, index: usize, nth: usize) -> Option<Need<'_>> {
+        self.fleet.need(index, nth)
+    }
+    fn ends(&self, name: &str) -> bool {
+        self.ended.contains(&name)
     }
 }
 

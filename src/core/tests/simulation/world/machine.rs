@@ -3,7 +3,9 @@
 use super::checks::Checks;
 use super::fleet::Fleet;
 use super::script::{Rng, Script};
-use ettan_core::{Action, Event, ExitStatus, Millis, Notice, Phase, Power, Supervisor, UnitId};
+use ettan_core::{
+    Action, Event, ExitStatus, Millis, Notice, Phase, Power, Reason, State, Supervisor, UnitId,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 
@@ -16,6 +18,7 @@ pub enum Role {
     Main,
     Launcher,
     Leftover,
+    Hook,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,10 @@ pub struct Process {
     pub unit: UnitId,
     pub role: Role,
     pub script: Script,
+    /// Not ended with the run: its unit's kill-mode was `process` when it began.
+    pub spared: bool,
+    /// It got KILL, and takes its time.
+    pub killed: bool,
 }
 
 /// Something that will happen.
@@ -31,8 +38,12 @@ pub enum Coming {
     Event(Event<'static>),
     /// The process ends, if it still lives.
     End(i32, ExitStatus),
+    /// The unit whose main process this is, is ready.
+    Ready(UnitId, i32),
     /// The daemon of the launcher with this pid comes into being, or dies at once.
     Daemon(UnitId, i32, Script),
+    /// The process has prepared its place, and executes.
+    Executes(UnitId, i32, Script),
 }
 
 /// The machine and the supervisor under test.
@@ -63,7 +74,9 @@ pub struct World {
     pub power: Option<Power>,
     pub checks: Checks,
     /// State changes and the like since the last `expect`.
-    pub(super) news: VecDeque<String>,
+    pub news: VecDeque<String>,
+    /// The signals that were sent, a thousand at most: `web 15 Main`.
+    pub signals: Vec<String>,
     pub(super) lines: VecDeque<String>,
     pub(super) hash: DefaultHasher,
     pub events: u64,
@@ -102,6 +115,7 @@ impl World {
             power: None,
             checks: Checks::default(),
             news: VecDeque::new(),
+            signals: Vec::new(),
             lines: VecDeque::new(),
             hash: DefaultHasher::new(),
             events: 0,
@@ -179,8 +193,18 @@ impl World {
                     self.handle(Event::MainLost { unit, status });
                 }
             }
+            // `init` finds its unit by name: one that is gone is not told.
+            Coming::Event(Event::Announced { unit }) if self.supervisor.unit(unit).is_none() => {}
             Coming::Event(event) => self.handle(event),
             Coming::End(pid, status) => self.end(pid, status),
+            Coming::Executes(unit, pid, script) => self.executes(unit, pid, script),
+            Coming::Ready(unit, pid) => {
+                // `init` drops what was said of a former run.
+                let state = self.supervisor.view(unit).map(|view| view.state);
+                if state.and_then(|state| state.pid()).is_some_and(|now| now.raw() == pid) {
+                    self.handle(Event::Ready { unit });
+                }
+            }
             Coming::Daemon(unit, launcher, script) => {
                 if self.launches.get(&unit.0) == Some(&launcher) {
                     self.daemon_appears(unit, script);
@@ -241,7 +265,10 @@ impl World {
             self.note(&format!("< {action:?}"));
         }
         match action {
-            Action::Spawn { unit } => self.spawn(unit),
+            Action::Spawn { unit, what } => self.spawn(unit, what),
+            Action::Announce { unit } => {
+                self.later(2, false, Coming::Event(Event::Announced { unit }));
+            }
             Action::Signal { unit, signal, whom } => self.signal(unit, signal, whom),
             Action::Sweep { unit } => self.sweep(unit),
             Action::SeekMain { unit } => {
@@ -275,11 +302,30 @@ impl World {
         self.supervisor.unit(unit).map_or_else(|| "?".into(), |unit| unit.name.to_string())
     }
 
+    /// The prober learns that a unit is to become ready.
+    fn probe(&mut self, notice: Notice) {
+        let Notice::State { unit, to: State::Awaiting { pid, .. }, .. } = notice else { return };
+        let ready_ms = self.processes.get(&pid.raw()).and_then(|known| known.script.ready_ms);
+        if let Some(span) = ready_ms {
+            self.later(span, false, Coming::Ready(unit, pid.raw()));
+        }
+    }
+
     pub(super) fn publish(&mut self, notice: Notice) {
+        self.probe(notice);
         let news = match notice {
             Notice::State { unit, to, .. } => format!("{} {}", self.name(unit), to.name()),
+            Notice::Hook { unit, stage, nth, .. } => {
+                format!("{} hook {stage:?} {nth}", self.name(unit))
+            }
+            Notice::Reload { unit, end: Reason::None } => format!("{} reloaded", self.name(unit)),
+            Notice::Reload { unit, .. } => format!("{} not-reloaded", self.name(unit)),
+            Notice::GaveUp { unit } => format!("{} gave-up", self.name(unit)),
             Notice::CrashLooping { unit, .. } => format!("{} crash-looping", self.name(unit)),
             Notice::Unkillable { unit, .. } => format!("{} unkillable", self.name(unit)),
+            Notice::Health { unit, well } => {
+                format!("{} {}", self.name(unit), if well { "well" } else { "unwell" })
+            }
             Notice::CycleBroken { unit, after } => {
                 self.checks.cut.insert((unit, after));
                 format!("{} cycle-broken {}", self.name(unit), self.name(after))

@@ -2,14 +2,35 @@
 
 use super::machine::{Coming, Process, Role, World};
 use super::script::{KILLED, Main, Script, TERMED};
-use ettan_core::{Event, ExitStatus, Kind, Pid, State, UnitId, Whom};
+use ettan_core::{Event, ExitStatus, KillMode, Kind, Pid, Program, Stage, State, UnitId, Whom};
 
 impl World {
     pub(super) fn process(&mut self, unit: UnitId, role: Role, script: Script) -> i32 {
         let pid = self.next_pid;
         self.next_pid += 1;
-        self.processes.insert(pid, Process { unit, role, script });
+        let mode = self.supervisor.unit(unit).map(|unit| unit.kill_mode);
+        let spared = mode == Some(KillMode::Process) && matches!(role, Role::Leftover | Role::Hook);
+        self.processes.insert(pid, Process { unit, role, script, spared, killed: false });
         pid
+    }
+
+    fn hook_script(&mut self, name: &str) -> Script {
+        if let Some(queue) = self.scripts.get_mut(name) {
+            if queue.len() > 1 {
+                return queue.pop_front().expect("some");
+            }
+            if let Some(script) = queue.front() {
+                return *script;
+            }
+        }
+        if self.chaos {
+            let script = Script::random(&mut self.rng, true);
+            // Some never end by themselves.
+            let runs_ms = script.runs_ms.filter(|_| self.rng.chance(95));
+            Script { runs_ms, ..script }
+        } else {
+            Script::runs(10, ExitStatus::Code(0))
+        }
     }
 
     pub(super) fn script_for(&mut self, unit: UnitId) -> Script {
@@ -32,16 +53,74 @@ impl World {
         }
     }
 
-    pub(super) fn spawn(&mut self, unit: UnitId) {
+    pub(super) fn spawn(&mut self, unit: UnitId, what: Program) {
+        match what {
+            Program::Main => self.spawn_main(unit),
+            Program::Hook(stage, nth) => self.spawn_hook(unit, stage, nth),
+        }
+    }
+
+    /// A hook behaves as the script of `unit/Stage`; without one it ends well after 10 ms.
+    fn spawn_hook(&mut self, unit: UnitId, stage: Stage, nth: u8) {
         let name = self.name(unit);
-        *self.spawns.entry(name).or_default() += 1;
-        let script = self.script_for(unit);
+        *self.spawns.entry(format!("{name}/{stage:?}{nth}")).or_default() += 1;
+        let script = self.hook_script(&format!("{name}/{stage:?}"));
+        if let Some(span) = script.prepares_ms {
+            let pid = self.process(unit, Role::Hook, script);
+            self.answer(true, Event::Entering { unit, pid: Pid::new(pid).expect("positive") });
+            return self.later(span, false, Coming::Executes(unit, pid, script));
+        }
         if let Some(fault) = script.fault {
             return self.answer(true, Event::SpawnFailed { unit, fault });
         }
+        let pid = self.process(unit, Role::Hook, script);
+        self.hook_executed(unit, pid, script);
+    }
+
+    fn hook_executed(&mut self, unit: UnitId, pid: i32, script: Script) {
+        for _ in 0..script.leftovers {
+            self.process(unit, Role::Leftover, script);
+        }
+        self.answer(true, Event::Spawned { unit, pid: Pid::new(pid).expect("positive") });
+        if let Some(span) = script.runs_ms {
+            self.later(span.max(1), false, Coming::End(pid, script.ends));
+        }
+    }
+
+    fn spawn_main(&mut self, unit: UnitId) {
+        let name = self.name(unit);
+        *self.spawns.entry(name).or_default() += 1;
+        let script = self.script_for(unit);
         let forking = self.supervisor.unit(unit).is_some_and(|unit| unit.kind == Kind::Forking);
         let role = if forking { Role::Launcher } else { Role::Main };
+        if let Some(span) = script.prepares_ms {
+            let pid = self.process(unit, role, script);
+            self.answer(true, Event::Entering { unit, pid: Pid::new(pid).expect("positive") });
+            return self.later(span, false, Coming::Executes(unit, pid, script));
+        }
+        if let Some(fault) = script.fault {
+            return self.answer(true, Event::SpawnFailed { unit, fault });
+        }
         let pid = self.process(unit, role, script);
+        self.executed(unit, pid, script);
+    }
+
+    /// The preparation is over, if nobody ended it.
+    pub(super) fn executes(&mut self, unit: UnitId, pid: i32, script: Script) {
+        let Some(role) = self.processes.get(&pid).map(|process| process.role) else { return };
+        let Some(fault) = script.fault else {
+            return match role {
+                Role::Hook => self.hook_executed(unit, pid, script),
+                Role::Main | Role::Launcher | Role::Leftover => self.executed(unit, pid, script),
+            };
+        };
+        self.processes.remove(&pid);
+        self.check_empty(unit);
+        self.handle(Event::SpawnFailed { unit, fault });
+    }
+
+    fn executed(&mut self, unit: UnitId, pid: i32, script: Script) {
+        let forking = self.supervisor.unit(unit).is_some_and(|unit| unit.kind == Kind::Forking);
         for _ in 0..script.leftovers {
             self.process(unit, Role::Leftover, script);
         }
@@ -87,7 +166,7 @@ impl World {
             return;
         }
         let known = self.supervisor.view(unit).and_then(|view| match view.state {
-            State::Up { pid, .. } => pid,
+            State::Up { pid, .. } | State::Finishing { pid, .. } => pid,
             _ => None,
         });
         let found = self.processes.iter().rev().find(|(pid, process)| {
@@ -124,7 +203,12 @@ impl World {
     pub(super) fn tell_of_spawn(&mut self, ended: i32) {
         let told = self.queue.iter().find_map(|(key, coming)| match coming {
             Coming::Event(Event::Spawned { pid, .. }) if pid.raw() == ended => Some(*key),
-            Coming::Event(_) | Coming::End(..) | Coming::Daemon(..) => None,
+            Coming::Event(Event::Entering { pid, .. }) if pid.raw() == ended => Some(*key),
+            Coming::Event(_)
+            | Coming::End(..)
+            | Coming::Ready(..)
+            | Coming::Daemon(..)
+            | Coming::Executes(..) => None,
         });
         if let Some(coming) = told.and_then(|key| self.queue.remove(&key)) {
             self.happen(coming);
@@ -132,17 +216,23 @@ impl World {
     }
 
     pub(super) fn check_empty(&mut self, unit: UnitId) {
-        if self.sweeping.contains(&unit.0) && !self.processes.values().any(|p| p.unit == unit) {
+        let left = |(pid, p): (&i32, &Process)| p.unit == unit && self.is_swept(unit, *pid);
+        if self.sweeping.contains(&unit.0) && !self.processes.iter().any(left) {
             self.sweeping.remove(&unit.0);
             self.answer(false, Event::Emptied { unit });
         }
     }
 
     pub(super) fn signal(&mut self, unit: UnitId, signal: u8, whom: Whom) {
+        if self.signals.len() < 1_000 {
+            let name = self.name(unit);
+            self.signals.push(format!("{name} {signal} {whom:?}"));
+        }
         let main = self.supervisor.view(unit).and_then(|view| match view.state {
-            State::Up { pid, .. } | State::Starting { pid, .. } | State::Stopping { pid, .. } => {
-                pid
-            }
+            State::Up { pid, .. }
+            | State::Starting { pid, .. }
+            | State::Finishing { pid, .. }
+            | State::Stopping { pid, .. } => pid,
             _ => None,
         });
         let targets: Vec<(i32, Process)> = self
@@ -152,11 +242,26 @@ impl World {
             .filter(|(_, p)| p.unit == unit)
             .collect();
         for (pid, process) in targets {
-            if whom == Whom::Main && Some(pid) != main.map(Pid::raw) {
+            let meant = match whom {
+                Whom::All => true,
+                Whom::Main => Some(pid) == main.map(Pid::raw),
+                Whom::Process(one) => pid == one.raw(),
+            };
+            if !meant {
                 continue;
             }
             match (signal, process.script.term_ms) {
-                (9, _) => self.later(process.script.kill_ms, false, Coming::End(pid, KILLED)),
+                // To reload; who gets it is noted as if it were executed.
+                (1, _) => {
+                    let name = self.name(unit);
+                    *self.spawns.entry(format!("{name}/HUP")).or_default() += 1;
+                }
+                (9, _) => {
+                    if let Some(process) = self.processes.get_mut(&pid) {
+                        process.killed = true;
+                    }
+                    self.later(process.script.kill_ms, false, Coming::End(pid, KILLED));
+                }
                 (_, Some(span)) if process.role != Role::Leftover => {
                     self.later(span, false, Coming::End(pid, TERMED));
                 }
@@ -172,12 +277,25 @@ impl World {
             .processes
             .iter()
             .map(|(pid, p)| (*pid, *p))
-            .filter(|(_, p)| p.unit == unit)
+            .filter(|(pid, p)| p.unit == unit && self.is_swept(unit, *pid))
             .collect();
+        // The mode that counts is that of the end: a load may have changed it since the start.
+        if self.supervisor.unit(unit).is_some_and(|unit| unit.kill_mode == KillMode::Process) {
+            let stays = |pid: &i32| !targets.iter().any(|(target, _)| target == pid);
+            let left = self.processes.iter_mut().filter(|(pid, p)| p.unit == unit && stays(pid));
+            let others = |p: &Process| matches!(p.role, Role::Leftover | Role::Hook);
+            left.filter(|(_, p)| others(p)).for_each(|(_, p)| p.spared = true);
+        }
         for (pid, process) in targets {
             self.later(process.script.kill_ms, false, Coming::End(pid, KILLED));
         }
         self.check_empty(unit);
+    }
+
+    /// Whether a sweep of the unit is for this process of it.
+    fn is_swept(&self, unit: UnitId, pid: i32) -> bool {
+        let main = self.supervisor.view(unit).and_then(|view| view.state.pid());
+        !self.supervisor.spares(unit) || main.is_some_and(|main| main.raw() == pid)
     }
 
     /// KILL to everything that is no built-in unit's.

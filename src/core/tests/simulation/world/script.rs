@@ -50,6 +50,8 @@ pub enum Main {
 pub struct Script {
     /// exec does not even succeed.
     pub fault: Option<SpawnFault>,
+    /// It is prepared for this long first; a fault then shows only at the end of that.
+    pub prepares_ms: Option<u64>,
     /// It ends by itself after this time.
     pub runs_ms: Option<u64>,
     /// How it then ends.
@@ -64,12 +66,15 @@ pub struct Script {
     pub launcher: (u64, ExitStatus),
     /// A forking unit's daemon.
     pub main: Main,
+    /// From its main process to being ready; None is never.
+    pub ready_ms: Option<u64>,
 }
 
 impl Script {
     /// Runs for ever, ends at TERM.
     pub const GOOD: Self = Self {
         fault: None,
+        prepares_ms: None,
         runs_ms: None,
         ends: ERROR,
         term_ms: Some(5),
@@ -77,10 +82,16 @@ impl Script {
         leftovers: 0,
         launcher: (20, CLEAN),
         main: Main::After(10),
+        ready_ms: Some(30),
     };
 
     pub fn runs(ms: u64, ends: ExitStatus) -> Self {
         Self { runs_ms: Some(ms), ends, ..Self::GOOD }
+    }
+
+    /// As `GOOD`, after such a preparation.
+    pub fn prepares(ms: u64) -> Self {
+        Self { prepares_ms: Some(ms), ..Self::GOOD }
     }
 
     pub fn fault(step: ettan_core::Step, errno: i32) -> Self {
@@ -104,6 +115,9 @@ impl Script {
             let step = rng.pick(&[Step::Fork, Step::Pipe, Step::Cgroup, Step::Exec, Step::User]);
             script.fault = Some(SpawnFault { step, errno: rng.pick(&[11, 12, 2, 24, 13]) });
         }
+        if rng.chance(15) {
+            script.prepares_ms = Some(rng.between(0, 900));
+        }
         if rng.chance(10) {
             script.term_ms = None;
         }
@@ -118,6 +132,10 @@ impl Script {
             0 => Main::Silent,
             1 => Main::Dies(rng.between(1, 400), rng.pick(&statuses)),
             _ => Main::After(rng.between(1, 500)),
+        };
+        script.ready_ms = match rng.below(10) {
+            0 => None,
+            _ => Some(rng.between(0, 3_000)),
         };
         script
     }

@@ -1,6 +1,7 @@
 //! What a story does to the machine, and what it sees of it.
 
-use super::fleet::Fleet;
+use super::checks::Checks;
+use super::fleet::{Fewer, Fleet};
 use super::machine::{Coming, Role, World};
 use super::script::{KILLED, Script};
 use ettan_core::{Ask, Event, Millis, Pid, Power, State, UnitId, View};
@@ -17,6 +18,17 @@ impl World {
         let fleet = std::mem::take(&mut self.fleet);
         self.supervisor.load(Millis(self.now), &fleet);
         self.fleet = fleet;
+        Checks::learn(self);
+        self.drain();
+    }
+
+    /// As `load`, of a catalog that says of these that they are one less of what was asked for.
+    pub fn load_ending(&mut self, fleet: Fleet, ended: &'static [&'static str]) {
+        self.note(&format!("load {} units, {} ended", fleet.0.len(), ended.len()));
+        self.checks.cut.clear();
+        self.supervisor.load(Millis(self.now), &Fewer { fleet: &fleet, ended });
+        self.fleet = fleet;
+        Checks::learn(self);
         self.drain();
     }
 
@@ -42,6 +54,9 @@ impl World {
     }
     pub fn restart(&mut self, name: &str) {
         self.ask(name, Ask::Restart);
+    }
+    pub fn reload(&mut self, name: &str) {
+        self.ask(name, Ask::Reload);
     }
     pub fn condition(&mut self, name: &'static str, holds: bool) {
         self.handle(Event::Condition { name, holds });
@@ -85,9 +100,16 @@ impl World {
         match self.view(name).state {
             State::Up { pid, .. }
             | State::Starting { pid, .. }
+            | State::Finishing { pid, .. }
             | State::Stopping { pid, .. }
             | State::Sweeping { pid, .. } => pid.map(Pid::raw),
-            State::Down | State::Seeking { .. } | State::Backoff { .. } | State::Failed => None,
+            State::Awaiting { pid, .. } => Some(pid.raw()),
+            State::Down
+            | State::Preparing { .. }
+            | State::Seeking { .. }
+            | State::Cleaning { .. }
+            | State::Backoff { .. }
+            | State::Failed => None,
         }
     }
     pub fn spawned(&self, name: &str) -> u64 {
@@ -120,6 +142,11 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The news since the last `expect` or `skip`.
+    pub fn news(&self) -> impl Iterator<Item = &str> {
+        self.news.iter().map(AsRef::as_ref)
     }
 
     /// Forgets the news so far.
@@ -167,14 +194,17 @@ impl World {
     pub fn is_coming(&self, id: UnitId) -> bool {
         self.queue.values().any(|coming| match coming {
             Coming::Event(
-                Event::Spawned { unit, .. }
+                Event::Entering { unit, .. }
+                | Event::Spawned { unit, .. }
                 | Event::SpawnFailed { unit, .. }
+                | Event::Announced { unit }
                 | Event::Emptied { unit }
                 | Event::MainFound { unit, .. }
                 | Event::MainLost { unit, .. },
             )
-            | Coming::Daemon(unit, ..) => *unit == id,
-            Coming::Event(_) | Coming::End(..) => false,
+            | Coming::Daemon(unit, ..)
+            | Coming::Executes(unit, ..) => *unit == id,
+            Coming::Event(_) | Coming::End(..) | Coming::Ready(..) => false,
         })
     }
 }

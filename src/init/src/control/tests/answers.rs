@@ -2,7 +2,8 @@
 
 use super::*;
 use ettan_wire::{
-    Change, Condition, Follow, Hello, Kill, PowerWord, Reload, StateWord, UnitStatus, Which,
+    Change, Condition, Conditions, Follow, Hello, Kill, Known, PowerWord, Reload, StateWord,
+    UnitStatus, Which,
 };
 
 fn change(unit: &str) -> Change {
@@ -45,6 +46,20 @@ fn a_start_is_waited_for_and_a_stop_too() {
     assert!(text_of(&replies[0]).starts_with("web: down"), "{replies:?}");
 }
 
+/// While the loop cannot trust what it is told, it looks everywhere, with room and without.
+#[test]
+fn what_is_asked_has_no_outcome_before_it_is_done() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    client.send(&Request::Start(change("web")));
+    let token = world.control.tokens()[1];
+    let World { control, supervisor, epoll, now, .. } = &mut world;
+    let context = Context { now: *now, supervisor, facts: &Known, epoll };
+    let ready = Ready { token, readable: true, writable: true, closed: false };
+    assert!(matches!(control.on_ready(&ready, &context), Some(Command::Ask { .. })));
+    assert_eq!(client.replies(), [Reply::Accepted]);
+}
+
 #[test]
 fn conditions_are_told_to_whoever_asks() {
     let mut world = World::new(&["web"]);
@@ -52,10 +67,31 @@ fn conditions_are_told_to_whoever_asks() {
         world.feed(Event::Condition { name, holds });
     }
     let viewer = world.viewer();
-    let told = |name: &str, holds| Reply::Condition(Condition { name: name.into(), holds });
+    let told =
+        |name: &str, holds| Reply::Condition(Known { name: name.into(), holds, wanted: false });
     let end = Reply::End(ettan_wire::End { units: 0, diagnostics: 0 });
-    let replies = world.ask(&viewer, &Request::Conditions);
+    let replies = world.ask(&viewer, &Request::Conditions(Conditions { follow: false }));
     assert_eq!(replies, [told("network", false), told("network:link", true), end]);
+}
+
+#[test]
+fn who_follows_conditions_hears_once_when_units_may_wait_for_others() {
+    let mut world = World::new(&["web"]);
+    world.feed(Event::Condition { name: "network", holds: true });
+    let client = world.client();
+    let replies = world.ask(&client, &Request::Conditions(Conditions { follow: true }));
+    assert!(matches!(replies[..], [Reply::Condition(_), Reply::End(_)]), "{replies:?}");
+    // What holds is no news, and staying is no idling.
+    world.feed(Event::Condition { name: "network", holds: false });
+    world.now = world.now.after(60_000);
+    world.turns(2);
+    assert_eq!(client.replies(), []);
+    world.supervisor.load(world.now, &Units(vec![unit("web"), unit("page")]));
+    world.turns(2);
+    let replies = client.replies();
+    assert!(matches!(replies[..], [Reply::Done(_)]), "{replies:?}");
+    world.turns(2);
+    assert_eq!(client.replies(), []);
 }
 
 #[test]
@@ -118,6 +154,17 @@ fn status_tells_everything() {
     assert_eq!(status.reason.as_str(), "killed by signal 11 (SEGV), core dumped");
     assert_eq!(status.last_exit.as_deref(), Some("killed by signal 11 (SEGV), core dumped"));
     assert_eq!(status.restart.as_str(), "no");
+}
+
+#[test]
+fn an_instance_names_its_file() {
+    let mut world = World::new(&["web", "web_00"]);
+    let client = world.client();
+    let of = |world: &mut World, unit: &str| {
+        status_of(&world.ask(&client, &Request::Status(which(unit)))).group.clone()
+    };
+    assert_eq!(of(&mut world, "web_00").as_deref(), Some("web"));
+    assert_eq!(of(&mut world, "web"), None);
 }
 
 #[test]

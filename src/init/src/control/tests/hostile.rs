@@ -291,3 +291,17 @@ fn f4_6_a_hundred_thousand_contrary_commands_end_as_the_last_one_says() {
         }
     }
 }
+
+/// A child that has not executed yet holds copies of all descriptors (`faults.md` 3.9).
+#[test]
+fn f3_9_a_client_that_left_is_not_told_of_again_although_a_child_holds_its_socket() {
+    let mut world = World::new(&["web"]);
+    let client = world.client();
+    let sockets = world.control.clients.iter().flatten();
+    let copies: Vec<OwnedFd> = sockets.map(|client| client.socket.try_clone().unwrap()).collect();
+    assert_eq!(copies.len(), 1);
+    drop(client);
+    world.turn();
+    assert_eq!(world.control.count(), 0);
+    assert_eq!(world.epoll.wait(&mut [Ready::default(); 4], Some(0)), Ok(0));
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Refuses a root file system whose PID 1 the board could not execute.
+# Buildroot gives the target directory as first argument; HOST_DIR is in the environment.
+set -eu
+
+init=$1/sbin/ettan-init
+readelf=$(find "$HOST_DIR/bin" -name '*-readelf' | head -n 1)
+
+if "$readelf" -lW "$init" | grep -q INTERP; then
+	echo "$init asks for an interpreter: PID 1 must be static" >&2
+	exit 1
+fi
+case $(basename "$BR2_CONFIG")$(sed -n 's/^BR2_ARM_CPU_ARMV6=y/ armv6/p' "$BR2_CONFIG") in
+*armv6)
+	"$readelf" -A "$init" | grep -qE 'Tag_CPU_arch: v(4|4T|5T|5TE|5TEJ|6|6KZ|6K)$' || {
+		echo "$init: built for more than ARMv6; a Pi Zero cannot execute it" >&2
+		exit 1
+	}
+	;;
+esac
+
+# A place for the data partition, and for units and settings on the boot partition.
+mkdir -p "$1/data" "$1/boot"
+grep -q '[[:blank:]]/data[[:blank:]]' "$1/etc/fstab" || cat >>"$1/etc/fstab" <<'FSTAB'
+/dev/mmcblk0p1	/boot		vfat	ro,nofail	0	0
+/dev/mmcblk0p3	/data		ext4	rw,noatime,nofail	0	2
+FSTAB

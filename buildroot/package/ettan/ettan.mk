@@ -1,0 +1,130 @@
+################################################################################
+#
+# ettan
+#
+################################################################################
+
+ETTAN_VERSION = 0.1.0
+# The source that this external tree is part of.
+ETTAN_SITE = $(BR2_EXTERNAL_ETTAN_PATH)/..
+ETTAN_SITE_METHOD = local
+ETTAN_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude target
+ETTAN_LICENSE = MIT or Apache-2.0
+ETTAN_LICENSE_FILES = LICENSE-APACHE LICENSE-MIT
+
+# Whatever else is installed, /sbin/init is ours in the end.
+ETTAN_DEPENDENCIES = $(if $(BR2_PACKAGE_BUSYBOX),busybox)
+
+# PID 1 depends on no other file of the root, so it is static with every C
+# library. The second flag is Buildroot's own, which this variable replaces.
+ETTAN_CARGO_ENV = \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="-Ctarget-feature=+crt-static -Crelocation-model=static -Clink-arg=-Wl,--allow-multiple-definition" \
+	CARGO_PROFILE_RELEASE_PANIC=abort \
+	CARGO_PROFILE_RELEASE_LTO=fat \
+	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+	CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
+
+ETTAN_OUTPUT = target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)
+
+# What is not downloaded as an archive is not vendored at the download either.
+# Cargo.lock says exactly what is fetched, with checksums.
+define ETTAN_VENDOR
+	mkdir -p $(@D)/.cargo
+	cd $(@D) && \
+		$(PKG_COMMON_CARGO_ENV) $(HOST_DIR)/bin/cargo vendor \
+			--locked --quiet VENDOR > .cargo/config.toml
+endef
+ETTAN_PRE_BUILD_HOOKS += ETTAN_VENDOR
+
+# One package at a time: built together, PID 1 would get the features that the
+# command wants of a library.
+define ETTAN_BUILD_CMDS
+	cd $(@D) && for package in ettan-init ettan; do \
+		$(TARGET_MAKE_ENV) $(TARGET_CONFIGURE_OPTS) \
+			$(PKG_CARGO_ENV) $(ETTAN_CARGO_ENV) \
+			cargo build --offline --locked \
+				$(if $(BR2_ENABLE_DEBUG),,--release) \
+				-p $$package || exit 1; \
+	done
+endef
+
+ifeq ($(BR2_PACKAGE_ETTAN_CHECK),y)
+define ETTAN_BUILD_CHECK
+	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_CONFIGURE_OPTS) \
+		$(HOST_PKG_CARGO_ENV) CARGO_TARGET_DIR=$(@D)/host \
+		cargo build --offline --locked --release -p ettan
+endef
+ETTAN_POST_BUILD_HOOKS += ETTAN_BUILD_CHECK
+
+define ETTAN_CHECK_UNITS
+	$(@D)/host/release/ettan check --root $(TARGET_DIR)
+endef
+endif
+
+define ETTAN_INSTALL_TARGET_CMDS
+	$(INSTALL) -D -m 0755 $(@D)/$(ETTAN_OUTPUT)/ettan-init \
+		$(TARGET_DIR)/sbin/ettan-init
+	$(INSTALL) -D -m 0755 $(@D)/$(ETTAN_OUTPUT)/ettan \
+		$(TARGET_DIR)/usr/bin/ettan
+	mkdir -p $(TARGET_DIR)/etc/units $(TARGET_DIR)/usr/lib/units
+	$(INSTALL) -m 0644 $(@D)/units/system/*.toml $(TARGET_DIR)/usr/lib/units
+	$(INSTALL) -D -m 0755 $(@D)/units/lib/tryboot \
+		$(TARGET_DIR)/usr/lib/ettan/tryboot
+endef
+
+ifeq ($(BR2_PACKAGE_ETTAN_DAEMONTOOLS),y)
+define ETTAN_INSTALL_DAEMONTOOLS
+	for hand in svc svstat svok setuidgid envdir softlimit tai64nlocal; do \
+		ln -sf ettan $(TARGET_DIR)/usr/bin/$$hand || exit 1; \
+	done
+endef
+ETTAN_POST_INSTALL_TARGET_HOOKS += ETTAN_INSTALL_DAEMONTOOLS
+endif
+
+ifeq ($(BR2_INIT_ETTAN),y)
+# init stays within its directory and the others are absolute: a merged /usr breaks neither.
+define ETTAN_INSTALL_INIT
+	ln -sf ettan-init $(TARGET_DIR)/sbin/init
+	for verb in reboot poweroff halt shutdown; do \
+		ln -sf /usr/bin/ettan $(TARGET_DIR)/sbin/$$verb || exit 1; \
+	done
+	for unit in root machine-id mounts swap tmpfiles clock modules sysctl seed devices hotplug; do \
+		ln -sf /usr/lib/units/$$unit.toml \
+			$(TARGET_DIR)/etc/units/$$unit.toml || exit 1; \
+	done
+endef
+ETTAN_POST_INSTALL_TARGET_HOOKS += ETTAN_INSTALL_INIT
+
+ifeq ($(BR2_TARGET_GENERIC_GETTY),y)
+define ETTAN_SET_GETTY
+	sed -e 's~@PORT@~$(SYSTEM_GETTY_PORT)~' \
+		-e 's~@BAUDRATE@~$(SYSTEM_GETTY_BAUDRATE)~' \
+		-e 's~@TERM@~$(SYSTEM_GETTY_TERM)~' \
+		-e 's~@OPTIONS@~$(SYSTEM_GETTY_OPTIONS)~' \
+		$(ETTAN_PKGDIR)/getty.toml.in \
+		> $(TARGET_DIR)/etc/units/getty.toml
+endef
+ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_SET_GETTY
+endif
+
+# ifupdown reads /etc/network/interfaces, which Buildroot writes for BR2_SYSTEM_DHCP.
+# Without it the unit goes: the check below refuses one whose program is not there.
+define ETTAN_SET_NETWORK
+	if [ -x $(TARGET_DIR)/sbin/ifup ]; then \
+		ln -sf /usr/lib/units/ifup.toml $(TARGET_DIR)/etc/units/ifup.toml; \
+	else \
+		rm -f $(TARGET_DIR)/usr/lib/units/ifup.toml; \
+	fi
+endef
+ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_SET_NETWORK
+
+# PID 1's unit "root" makes of the root what fstab says of it.
+define ETTAN_SET_ROOT
+	$(SED) '\:^/dev/root[[:blank:]]:s/\<r[ow]\>/$(if $(BR2_TARGET_GENERIC_REMOUNT_ROOTFS_RW),rw,ro)/' \
+		$(TARGET_DIR)/etc/fstab
+endef
+ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_SET_ROOT
+ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_CHECK_UNITS
+endif
+
+$(eval $(cargo-package))

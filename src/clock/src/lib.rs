@@ -1,0 +1,102 @@
+//! Keeps time where no clock runs without power. At boot it sets the wall clock to the latest moment
+//! that is known to be past, and then writes down now and then how late it is. Never sets it back.
+#![forbid(unsafe_code)]
+
+mod floor;
+mod saved;
+
+use std::path::Path;
+
+use ettan_sys::notify::notify;
+use ettan_sys::poll::{Interest, wait_one};
+use ettan_sys::{Errno, clock, signals};
+
+use floor::{Known, latest};
+use saved::Saved;
+
+/// What it is late is written down so often, in milliseconds: after a power cut the clock is so
+/// much behind at most, and the card has 144 small writes a day.
+const SAVE_MS: u64 = 10 * 60 * 1000;
+
+/// Its time stamp is the time.
+const SAVED: &str = "/var/lib/ettan/clock";
+
+/// Logs that outlive a boot.
+const LOGS: &str = "/var/log/ettan";
+
+/// Ourselves: as old as the image, or as the last update.
+const BUILT: &str = "/proc/self/exe";
+
+/// No build is older: 2026-11-01. Images whose files all have one time stamp, say 0, exist.
+const FIRST_BUILD_S: i64 = 1_793_491_200;
+
+/// Says on stderr, which is the unit's log, what there is to say.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "clock: {}", format_args!($($what)*));
+    }};
+}
+use say;
+
+/// Sets the clock, says that it is ready (sd_notify), and keeps the time until TERM; gives the exit
+/// code.
+#[must_use]
+pub fn main() -> i32 {
+    // Before anything else, so that none is lost: the time is saved on the way out.
+    let mut ends = match signals::block_these(&[signals::TERM, signals::INT]) {
+        Ok(ends) => ends,
+        Err(errno) => {
+            say!("signals: {errno}");
+            return 1;
+        }
+    };
+    let mut saved = Saved::at(Path::new(SAVED));
+    raise(&saved);
+    if !saved.exists() {
+        saved.save();
+    }
+    // Whoever waits for the unit may go on.
+    if let Err(error) = notify("READY=1") {
+        say!("saying that it is ready: {error}");
+    }
+    loop {
+        match wait_one(&ends, Interest::Read, Some(SAVE_MS)) {
+            Ok(false) => saved.save(),
+            Ok(true) => {
+                let _ = ends.read();
+                saved.save();
+                return 0;
+            }
+            Err(errno) => {
+                say!("waiting: {errno}");
+                return 1;
+            }
+        }
+    }
+}
+
+/// Sets the clock if it is behind what is known to be past.
+fn raise(saved: &Saved) {
+    let built = floor::stamp(Path::new(BUILT)).unwrap_or(0).max(FIRST_BUILD_S);
+    let known = [
+        Known { second: built, by: "this program was built" },
+        Known { second: saved.time().unwrap_or(0), by: "the time was saved last" },
+        Known { second: floor::newest(Path::new(LOGS)).unwrap_or(0), by: "a log was written last" },
+    ];
+    let now = clock::wall().div_euclid(1000);
+    let Some(floor) = latest(&known, built).filter(|floor| floor.second > now) else { return };
+    match clock::set_wall(floor.second) {
+        Ok(()) => say!("set {} s ahead, to when {}", floor.second.saturating_sub(now), floor.by),
+        Err(errno) => say!("cannot be set: {}", Cause(errno)),
+    }
+}
+
+/// A reason in words.
+struct Cause(Errno);
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&std::io::Error::from(self.0), f)
+    }
+}

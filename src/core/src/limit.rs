@@ -1,0 +1,113 @@
+//! Giving up: a unit that its file limits to so many starts in a time is not started once more.
+//! Opt-in; without a limit nothing is ever given up.
+//!
+//! Starts are counted from the first one on, until the time is over, whoever asked for them. One
+//! that the machine had nothing for (no memory, no descriptor) does not count. A start by hand and
+//! `reset` begin to count anew.
+
+use crate::backoff::is_temporary;
+use crate::{
+    Goal, HookEnd, LimitAction, Notice, Power, Reason, SpawnFault, State, Supervisor, UnitId,
+};
+
+impl Supervisor {
+    /// A start begins.
+    pub(crate) fn count_start(&mut self, id: UnitId) {
+        let now = self.now;
+        let Some(slot) = self.slot_mut(id) else { return };
+        let interval_ms = u64::from(slot.unit.start_limit.interval_ms);
+        if slot.counted == 0 || now.since(slot.counted_from) > interval_ms {
+            slot.counted_from = now;
+            slot.counted = 0;
+        }
+        slot.counted = slot.counted.saturating_add(1);
+    }
+
+    /// Whether a start after this delay would be one too many.
+    pub(crate) fn is_too_often(&mut self, id: UnitId, delay_ms: u32, reason: Reason) -> bool {
+        let at = self.now.after(u64::from(delay_ms));
+        let Some(slot) = self.slot_mut(id) else { return false };
+        if lacked(reason).is_some_and(is_temporary) {
+            slot.counted = slot.counted.saturating_sub(1);
+            return false;
+        }
+        let limit = slot.unit.start_limit;
+        limit.burst > 0
+            && slot.counted >= limit.burst
+            && at.since(slot.counted_from) <= u64::from(limit.interval_ms)
+    }
+
+    /// It is given up.
+    pub(crate) fn give_up(&mut self, id: UnitId, reason: Reason) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        let action = slot.unit.start_limit.action;
+        slot.gave_up = true;
+        self.rest(id, State::Failed, reason);
+        self.publish(Notice::GaveUp { unit: id });
+        match action {
+            LimitAction::Nothing => {}
+            LimitAction::Reboot => self.shut_down(Power::Reboot, false),
+            LimitAction::RebootForce => self.shut_down(Power::Reboot, true),
+            LimitAction::PowerOff => self.shut_down(Power::PowerOff, false),
+        }
+    }
+
+    /// Nothing is counted any more, and what had failed is down.
+    pub(crate) fn ask_reset(&mut self, id: UnitId) {
+        self.forget_counts(id);
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.restarts = 0;
+        match slot.state {
+            State::Failed => {
+                slot.goal = Goal::Down;
+                slot.retry = false;
+                slot.once = false;
+                self.enter(id, State::Down, Reason::Asked);
+            }
+            State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Cleaning { .. }
+            | State::Backoff { .. } => self.set_deadline(id),
+        }
+    }
+
+    /// Short runs, delays and starts are counted from nothing.
+    pub(crate) fn forget_counts(&mut self, id: UnitId) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.in_a_row = 0;
+        slot.delays = 0;
+        slot.counted = 0;
+        slot.gave_up = false;
+    }
+}
+
+/// What could not be executed, if it was for that.
+fn lacked(reason: Reason) -> Option<SpawnFault> {
+    match reason {
+        Reason::Spawn(fault) | Reason::Hook(_, _, HookEnd::Spawn(fault)) => Some(fault),
+        Reason::None
+        | Reason::Asked
+        | Reason::Needed
+        | Reason::Exited(_)
+        | Reason::StartTimeout
+        | Reason::Hook(_, _, HookEnd::Exited(_) | HookEnd::TimedOut)
+        | Reason::Requirement
+        | Reason::MainLost(_)
+        | Reason::Unhealthy
+        | Reason::Watchdog
+        | Reason::Reloaded
+        | Reason::Conflict
+        | Reason::Bound
+        | Reason::PartOf
+        | Reason::OnFailure
+        | Reason::Skipped
+        | Reason::Shutdown => None,
+    }
+}

@@ -1,0 +1,117 @@
+//! Reload of a unit that is up: its commands one after the other, then its signal, then its word
+//! that it has taken in its settings, where it gives one. The unit stays up, whatever comes of it.
+//!
+//! * A reload asked for while one is under way follows it: what the first has read may be older.
+//! * The end of the main process breaks a reload, and what is left of its command is swept with the
+//!   run. A forking unit whose main process moves reloads on.
+//! * A stop breaks it too. The command that runs goes on to its end, within the time of the stop;
+//!   no other follows, and no signal.
+
+use crate::slot::Running;
+use crate::supervisor::NEVER;
+use crate::{Action, Millis, Notice, Phase, Reason, Stage, State, Supervisor, UnitId, Whom};
+
+impl Supervisor {
+    pub(crate) fn ask_reload(&mut self, id: UnitId) {
+        let stays = self.may_reload(id);
+        let Some(slot) = self.slot_mut(id) else { return };
+        match slot.state {
+            State::Up { .. } if stays && slot.hook.is_some() => slot.reload_again = true,
+            State::Up { .. } if stays => self.go_on_reloading(id, 0),
+            State::Up { .. }
+            | State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Stopping { .. }
+            | State::Sweeping { .. }
+            | State::Cleaning { .. }
+            | State::Backoff { .. }
+            | State::Failed => slot.reload_end = or_asked(slot.reason),
+        }
+    }
+
+    /// Whether it is to stay up.
+    fn may_reload(&self, id: UnitId) -> bool {
+        self.phase == Phase::Running && self.slot(id).is_some_and(|slot| !self.must_stop(slot))
+    }
+
+    /// Command number `next`; after the last one the signal.
+    pub(crate) fn go_on_reloading(&mut self, id: UnitId, next: u8) {
+        let stays = self.may_reload(id);
+        let Some(slot) = self.slot(id) else { return };
+        if !stays {
+            let reason = or_asked(slot.reason);
+            return self.end_reload(id, reason);
+        }
+        let (signal, main) = (slot.unit.reload_signal, slot.pid());
+        if self.run_hook(id, Stage::Reload, next) {
+            return self.set_deadline(id);
+        }
+        let end = match (signal, main) {
+            (Some(signal), Some(_)) => {
+                self.push(Action::Signal { unit: id, signal, whom: Whom::Main });
+                if self.await_word(id) {
+                    return self.set_deadline(id);
+                }
+                Reason::None
+            }
+            (Some(_), None) => Reason::MainLost(None),
+            (None, _) => Reason::None,
+        };
+        self.end_reload(id, end);
+    }
+
+    /// Whether the unit says itself when it has reloaded: no sooner is the reload over.
+    fn await_word(&mut self, id: UnitId) -> bool {
+        let now = self.now;
+        let Some(slot) = self.slot_mut(id).filter(|slot| slot.unit.reload_answers) else {
+            return false;
+        };
+        let span = u64::from(slot.unit.start_timeout_ms);
+        let until = if span == 0 { NEVER } else { now.after(span).0 };
+        slot.hook = Some(Running::word(until));
+        slot.reload_from = now;
+        true
+    }
+
+    /// It says so. One that began before the signal came is not what was asked for.
+    pub(crate) fn reloaded(&mut self, id: UnitId, since: Millis) {
+        let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Reloaded") };
+        if slot.awaits_word() && since >= slot.reload_from {
+            slot.hook = None;
+            self.end_reload(id, Reason::None);
+        }
+    }
+
+    /// It is over; once more, if that was asked for meanwhile.
+    pub(crate) fn end_reload(&mut self, id: UnitId, end: Reason) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        slot.reload_end = end;
+        let again = core::mem::replace(&mut slot.reload_again, false);
+        self.publish(Notice::Reload { unit: id, end });
+        self.set_deadline(id);
+        if again && self.may_reload(id) {
+            self.go_on_reloading(id, 0);
+        }
+    }
+
+    /// The run is to end, or has ended: so has a reload under way.
+    pub(crate) fn break_reload(&mut self, id: UnitId, reason: Reason) {
+        let Some(slot) = self.slot_mut(id).filter(|slot| slot.reloads()) else { return };
+        let end = or_asked(reason);
+        slot.reload_end = end;
+        slot.reload_again = false;
+        if slot.awaits_word() {
+            slot.hook = None;
+        }
+        self.publish(Notice::Reload { unit: id, end });
+    }
+}
+
+/// A reason that is one: `None` would mean that all went well.
+fn or_asked(reason: Reason) -> Reason {
+    if reason == Reason::None { Reason::Asked } else { reason }
+}

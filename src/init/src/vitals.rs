@@ -1,0 +1,113 @@
+//! Whether the machine does what it is for: the units that are `critical`. Says when the boot was a
+//! success, and later when a reset may help. Looks at units and changes nothing.
+
+use ettan_core::{Goal, Millis, Name, Phase, State, Supervisor, UnitId};
+use ettan_sys::host;
+
+/// The condition that holds from then on that the boot was a success.
+pub(crate) const BOOT_OK: &str = "boot-ok";
+
+/// All critical units up for so long is a success.
+const PROOF_MS: u64 = 60_000;
+
+/// The word on the kernel's command line that sets another time, in seconds.
+const WORD: &[u8] = b"ettan.boot-ok=";
+const PROOF_MAX_S: u64 = 3_600;
+
+/// A reset follows once critical units are not well for so many times as long. Not before the boot
+/// was a success: a machine that never is well would be reset for ever.
+const PATIENCES: u64 = 2;
+
+/// While a unit is still to come up.
+const LOOK_AGAIN_MS: u64 = 1_000;
+
+/// What is known of the critical units.
+pub(crate) struct Vitals {
+    proof_ms: u64,
+    /// When to look whether the boot was a success; None once it was.
+    look_at: Option<Millis>,
+    /// Since when not all of them are well.
+    ill_since: Option<Millis>,
+}
+
+impl Vitals {
+    /// `ours`: the kernel's command line is. What an execution before has found goes on.
+    pub(crate) fn new(supervisor: &Supervisor, ours: bool, now: Millis) -> Self {
+        let mut line = [0; 4096];
+        let line = host::kernel_command_line(&mut line).unwrap_or_default();
+        let proof_ms = proof_of(if ours { line } else { b"" });
+        let known = (0..).map_while(|nth| supervisor.condition_at(nth));
+        let proven = known.into_iter().any(|(name, holds)| name == BOOT_OK && holds);
+        Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None }
+    }
+
+    /// When [`Vitals::proves`] has something to do although nothing happens.
+    pub(crate) const fn next_deadline(&self) -> Option<Millis> {
+        self.look_at
+    }
+
+    /// True once: when every critical unit that is to be up has been for long enough. `over`: when
+    /// the boot was over.
+    pub(crate) fn proves(
+        &mut self,
+        now: Millis,
+        over: Option<Millis>,
+        supervisor: &Supervisor,
+    ) -> bool {
+        if self.look_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        let ups = critical(supervisor).map(|id| up_since(supervisor, id));
+        let since = ups.fold(over, |latest, up| Some(latest?.max(up?)));
+        let at = since.map(|since| since.after(self.proof_ms));
+        self.look_at = match at {
+            Some(at) if at <= now => None,
+            at => Some(at.unwrap_or(now.after(LOOK_AGAIN_MS))),
+        };
+        self.look_at.is_none()
+    }
+
+    /// A critical unit for whose sake the machine should be reset.
+    pub(crate) fn hopeless(&mut self, now: Millis, supervisor: &Supervisor) -> Option<Name> {
+        let counts = self.look_at.is_none() && supervisor.phase() == Phase::Running;
+        let mut ill = critical(supervisor).filter(|id| counts && is_ill(supervisor, *id));
+        let Some(id) = ill.next() else {
+            self.ill_since = None;
+            return None;
+        };
+        let since = *self.ill_since.get_or_insert(now);
+        let patience_ms = self.proof_ms.saturating_mul(PATIENCES);
+        let unit = supervisor.unit(id).filter(|_| now.since(since) >= patience_ms)?;
+        Some(unit.name.clone())
+    }
+}
+
+fn proof_of(line: &[u8]) -> u64 {
+    let word = host::value_of(line, WORD).and_then(|value| core::str::from_utf8(value).ok());
+    let seconds = word.and_then(|value| value.parse::<u64>().ok());
+    seconds.map_or(PROOF_MS, |seconds| seconds.min(PROOF_MAX_S).saturating_mul(1_000))
+}
+
+/// The critical units that are to be up: not those that somebody stopped, nor oneshots that did
+/// their work, nor what is not for this machine.
+fn critical(supervisor: &Supervisor) -> impl Iterator<Item = UnitId> {
+    supervisor.units().filter(|id| {
+        supervisor.unit(*id).is_some_and(|unit| unit.critical)
+            && supervisor.view(*id).is_some_and(|view| view.goal == Goal::Up)
+    })
+}
+
+fn up_since(supervisor: &Supervisor, id: UnitId) -> Option<Millis> {
+    let view = supervisor.view(id)?;
+    let State::Up { since, .. } = view.state else { return None };
+    (!view.unwell).then_some(since)
+}
+
+/// Not up, or up for a moment between two short runs.
+fn is_ill(supervisor: &Supervisor, id: UnitId) -> bool {
+    up_since(supervisor, id).is_none() || supervisor.view(id).is_some_and(|view| view.crash_looping)
+}
+
+#[cfg(test)]
+#[path = "vitals_tests.rs"]
+mod tests;

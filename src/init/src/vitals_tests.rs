@@ -1,0 +1,172 @@
+//! Critical units that exist in the test's imagination, under a clock that the test sets.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::testing::{self, Units};
+use ettan_core::{Action, Ask, Event, ExitStatus, Pid, Restart, Unit};
+
+/// It starts at boot, and again whenever it ends.
+fn unit(name: &str, critical: bool) -> Unit {
+    Unit { restart: Restart::Always, autostart: true, critical, ..testing::unit(name) }
+}
+
+/// Units that start at once, on a clock.
+struct World {
+    supervisor: Box<Supervisor>,
+    vitals: Vitals,
+    now: Millis,
+    next_pid: i32,
+}
+
+const START: Millis = Millis(10_000);
+
+impl World {
+    fn new(units: Vec<Unit>) -> Self {
+        let mut supervisor = Box::new(Supervisor::new());
+        supervisor.load(START, &Units(units));
+        let vitals = Vitals::new(&supervisor, false, START);
+        let mut world = Self { supervisor, vitals, now: START, next_pid: 100 };
+        world.settle();
+        world
+    }
+
+    fn settle(&mut self) {
+        while let Some(action) = self.supervisor.next_action() {
+            match action {
+                Action::Spawn { unit, .. } => {
+                    self.next_pid = self.next_pid.saturating_add(1);
+                    let pid = Pid::new(self.next_pid).unwrap();
+                    self.supervisor.handle(self.now, Event::Spawned { unit, pid });
+                }
+                Action::Sweep { unit } => {
+                    self.supervisor.handle(self.now, Event::Emptied { unit });
+                }
+                Action::Signal { .. }
+                | Action::SeekMain { .. }
+                | Action::Forget { .. }
+                | Action::Publish(_)
+                | Action::KillStrays { .. }
+                | Action::Announce { .. }
+                | Action::CloseFilesystems
+                | Action::Power(_) => {}
+            }
+        }
+    }
+
+    /// It ends at once, again and again, until it is no longer started at once.
+    fn crash(&mut self, name: &str) {
+        for _ in 0..5 {
+            let id = self.supervisor.find(name).unwrap();
+            if let Some(pid) = self.supervisor.view(id).unwrap().state.pid() {
+                let status = ExitStatus::Code(1);
+                self.supervisor.handle(self.now, Event::Exited { pid, status });
+                self.settle();
+            }
+        }
+    }
+
+    fn stop(&mut self, name: &str) {
+        let unit = self.supervisor.find(name).unwrap();
+        self.supervisor.handle(self.now, Event::Ask { unit, ask: Ask::Stop });
+        self.settle();
+        if let Some(pid) = self.supervisor.view(unit).unwrap().state.pid() {
+            let status = ExitStatus::Signal { signal: 15, core: false };
+            self.supervisor.handle(self.now, Event::Exited { pid, status });
+            self.settle();
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now = self.now.after(ms);
+        self.supervisor.handle(self.now, Event::Tick);
+        self.settle();
+    }
+
+    fn proves(&mut self) -> bool {
+        self.vitals.proves(self.now, Some(START), &self.supervisor)
+    }
+
+    fn hopeless(&mut self) -> Option<Name> {
+        self.vitals.hopeless(self.now, &self.supervisor)
+    }
+}
+
+#[test]
+fn the_boot_is_a_success_once_all_critical_units_are_up_for_a_minute() {
+    let mut world = World::new(vec![unit("web", true), unit("extra", false)]);
+    world.crash("extra");
+    assert!(!world.vitals.proves(START, None, &world.supervisor), "it is not over yet");
+    assert_eq!(world.vitals.next_deadline(), Some(START.after(1_000)));
+    world.pass(1_000);
+    assert!(!world.proves());
+    assert_eq!(world.vitals.next_deadline(), Some(START.after(60_000)));
+    world.pass(30_000);
+    world.crash("web");
+    world.pass(29_000);
+    assert!(!world.proves(), "it is not time to look");
+    world.pass(1_000);
+    assert!(!world.proves(), "it came up again a while ago");
+    world.pass(60_000);
+    assert!(world.proves());
+    assert!(!world.proves(), "said once");
+    assert_eq!(world.vitals.next_deadline(), None);
+}
+
+#[test]
+fn a_boot_that_was_a_success_stays_one_for_the_next_execution() {
+    let mut world = World::new(vec![unit("web", true)]);
+    world.supervisor.handle(world.now, Event::Condition { name: BOOT_OK, holds: true });
+    world.vitals = Vitals::new(&world.supervisor, false, world.now);
+    assert_eq!(world.vitals.next_deadline(), None);
+}
+
+#[test]
+fn a_reset_may_help_where_a_critical_unit_was_well_and_is_not_for_long() {
+    let mut world = World::new(vec![unit("web", true), unit("extra", false)]);
+    world.pass(60_000);
+    world.crash("web");
+    world.crash("extra");
+    assert_eq!(world.hopeless(), None, "the boot was not called a success yet");
+    world.pass(1_000);
+    world.pass(60_000);
+    assert!(world.proves());
+    assert_eq!(world.hopeless(), None);
+    for _ in 0..24 {
+        world.pass(5_000);
+        world.crash("web");
+        assert_eq!(world.hopeless().as_deref(), None);
+    }
+    world.pass(5_000);
+    world.crash("web");
+    assert_eq!(world.hopeless().as_deref(), Some("web"));
+    // Whoever stops it wants it so.
+    world.stop("web");
+    assert_eq!(world.hopeless(), None);
+}
+
+#[test]
+fn nothing_is_critical_during_shutdown() {
+    let mut world = World::new(vec![unit("web", true)]);
+    world.pass(60_000);
+    assert!(world.proves());
+    world.crash("web");
+    world
+        .supervisor
+        .handle(world.now, Event::Shutdown { power: ettan_core::Power::Reboot, force: false });
+    world.settle();
+    for _ in 0..100 {
+        world.pass(5_000);
+        assert_eq!(world.hopeless(), None);
+    }
+}
+
+#[test]
+fn the_kernels_command_line_sets_the_time() {
+    assert_eq!(proof_of(b"quiet ettan.boot-ok=5 -- ettan.boot-ok=7"), 5_000);
+    assert_eq!(proof_of(b"ettan.boot-ok=1000000"), 3_600_000);
+    for other in ["", "ettan.boot-ok=", "ettan.boot-ok=-1", "xettan.boot-ok=5", "ettan.boot-ok=5s"]
+    {
+        assert_eq!(proof_of(other.as_bytes()), 60_000, "{other}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Does what PID 1 asks for: logs come and go, their notes are written.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use ettan_sys::poll::Interest;
+use ettan_sys::{Errno, clock, pipe, socket};
+
+use super::disks::{Disk, KEEP_EVERY_MS, announce};
+use super::{Log, Logger, MAX_LOGS};
+use crate::ledger::Ledger;
+use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet};
+
+/// Packets taken in one turn.
+const PACKETS_A_TURN: usize = 64;
+
+/// The log of PID 1 itself, which needs no pipe.
+const OWN_NAME: &str = "ettan";
+
+impl Logger<'_> {
+    /// True at the end.
+    pub(super) fn take_packets(&mut self, control: BorrowedFd<'_>) -> bool {
+        let mut buffer = [0; MAX_PACKET];
+        for _ in 0..PACKETS_A_TURN {
+            match socket::recv_fd(control, &mut buffer) {
+                Ok(Some(got)) if got.truncated => complain!("a packet too long; ignored"),
+                Ok(Some(got)) if got.len == 0 && got.fd.is_none() => return true,
+                Ok(Some(got)) => match buffer.get(..got.len).and_then(packet::read) {
+                    Some(packet) => self.obey(packet, &buffer[..got.len], got.fd),
+                    None => complain!("a packet that is no request; ignored"),
+                },
+                Ok(None) => return false,
+                Err(Errno::CONNRESET) => return true,
+                Err(error) => {
+                    complain!("receiving from PID 1: {error}");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    pub(super) fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
+        match packet {
+            Packet::Open { name, limits, keep, routes } => match pipe {
+                Some(pipe) => {
+                    self.open(name, limits, keep, bytes, pipe);
+                    if let Some(slot) = self.find(name) {
+                        self.set_routes(slot, name, limits, keep, routes);
+                    }
+                }
+                None => complain!("{name}: no pipe came along; not logged"),
+            },
+            Packet::Close { name } => {
+                if let Some(slot) = self.find(name) {
+                    self.close(slot);
+                }
+            }
+            Packet::Flush => self.flush(),
+            Packet::Syslog => match pipe {
+                Some(socket) => self.listen_to_syslog(socket),
+                None => complain!("no socket came along; syslog is not read"),
+            },
+            Packet::Kernel => match pipe {
+                Some(source) => self.listen_to_kernel(source),
+                None => complain!("no descriptor came along; the kernel's messages are not read"),
+            },
+            Packet::Mark { after, name, text } => {
+                let found = self.find(name);
+                let slot = if found.is_none() && name == OWN_NAME {
+                    self.insert(OWN_NAME, Limits::default())
+                } else {
+                    found
+                };
+                // What a process said last belongs before the note that it is gone.
+                if let Some(slot) = slot {
+                    if after {
+                        self.empty(slot);
+                    }
+                    self.end_line(slot);
+                    self.with(slot, |log, desk| log.ledger.note(desk, text));
+                    if text.starts_with("ended: ") && !text.ends_with("status 0") {
+                        self.ask_for(slot);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn open(
+        &mut self,
+        name: &str,
+        limits: Limits,
+        keep: Keep<'_>,
+        packet: &[u8],
+        pipe: OwnedFd,
+    ) {
+        if let Some(slot) = self.find(name) {
+            self.empty(slot);
+        }
+        let Some(slot) = self.insert(name, limits) else {
+            complain!("{name}: {MAX_LOGS} logs are open already; not logged");
+            return;
+        };
+        self.forget_pipe(slot);
+        let watched = pipe::set_nonblocking(&pipe, true)
+            .and_then(|()| self.poll.add(&pipe, slot as u64, Interest::Read));
+        if let Err(error) = watched {
+            complain!("{name}: its pipe cannot be waited for: {error}; not logged");
+            return;
+        }
+        if let Some(Some(log)) = self.logs.get_mut(slot) {
+            log.ledger.set_limits(limits);
+            log.packet = packet.to_vec();
+            log.limits = limits;
+            log.disk = Disk::of(keep);
+            if let Some(disk) = &log.disk {
+                log.ledger.count_gone();
+                announce(&self.root.join(name), &disk.directory, disk.budget_bytes, limits.owner);
+                self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
+            }
+            log.pipe = Some(pipe);
+        }
+    }
+
+    /// Reads what is left; the log goes once nobody can write to the pipe any more.
+    pub(super) fn close(&mut self, slot: usize) {
+        self.empty(slot);
+        let without_pipe =
+            self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| l.pipe.is_none()));
+        if without_pipe {
+            self.finish(slot);
+        }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.logs.iter().position(|log| log.as_ref().is_some_and(|log| log.name == name))
+    }
+
+    /// The slot of this name, a new one if need be.
+    pub(super) fn insert(&mut self, name: &str, limits: Limits) -> Option<usize> {
+        if let Some(slot) = self.find(name) {
+            return Some(slot);
+        }
+        let ledger = Ledger::new(self.root.join(name), limits);
+        let log = Some(Log {
+            name: name.to_owned(),
+            unit: name.to_owned(),
+            packet: Vec::new(),
+            pipe: None,
+            ledger,
+            disk: None,
+            limits,
+            routes: None,
+        });
+        if let Some(slot) = self.logs.iter().position(Option::is_none) {
+            self.logs[slot] = log;
+            return Some(slot);
+        }
+        if self.logs.len() >= MAX_LOGS {
+            return None;
+        }
+        self.logs.push(log);
+        Some(self.logs.len() - 1)
+    }
+}

@@ -1,0 +1,156 @@
+//! Takes what is in the pipes, by way of the stage, and hands it to the logs.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd as _;
+
+use ettan_sys::{Errno, pipe};
+
+use super::Logger;
+use crate::packet::{self, Packet};
+use crate::stage::Left;
+
+/// Reads of one pipe when it is emptied: 1 MiB, the largest pipe, so that a service that
+/// floods cannot keep us at it.
+const READS_TO_EMPTY: usize = 16;
+
+impl Logger<'_> {
+    /// One read, one write. False if there was nothing.
+    pub(super) fn read_once(&mut self, slot: usize) -> bool {
+        let Some(Some(log)) = self.logs.get(slot) else { return false };
+        let Some(pipe) = &log.pipe else { return false };
+        let second = self.desk.second;
+        let taken = match self.desk.stage.fill(&log.packet, pipe.as_fd(), self.input, second) {
+            // No room for the stage, or no file system that can: rather at risk than lost.
+            Err(error) if error.raw_os_error() != Some(Errno::AGAIN.raw_os_error()) => {
+                pipe::read(pipe, self.input).map_err(Into::into)
+            }
+            other => other,
+        };
+        match taken {
+            Ok(0) => {
+                self.finish(slot);
+                false
+            }
+            Ok(length) => {
+                self.make_room(slot);
+                let input = std::mem::take(&mut self.input);
+                self.with(slot, |log, desk| log.ledger.take(desk, &input[..length]));
+                self.route(slot, &input[..length], 1, 0);
+                self.desk.stage.clear();
+                self.input = input;
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => {
+                complain!("{}: reading its pipe: {error}; closed", log.name);
+                self.finish(slot);
+                false
+            }
+        }
+    }
+
+    /// Logs what the logger before had taken out of a pipe when it was killed, and not yet
+    /// written.
+    pub(super) fn take_up(&mut self) {
+        let Some(mut left) = self.desk.stage.left() else { return };
+        let owner = left.owner.clone();
+        let slot = match packet::read(&owner) {
+            Some(Packet::Open { name, limits, keep, routes }) => {
+                let slot = self.insert(name, limits);
+                if let Some(slot) = slot {
+                    self.set_routes(slot, name, limits, keep, routes);
+                }
+                slot
+            }
+            Some(
+                Packet::Close { .. }
+                | Packet::Mark { .. }
+                | Packet::Flush
+                | Packet::Syslog
+                | Packet::Kernel,
+            )
+            | None => None,
+        };
+        let Some(slot) = slot else {
+            complain!("the stage says not whose it is; its content is lost");
+            self.desk.stage.clear();
+            return;
+        };
+        let input = std::mem::take(&mut self.input);
+        if let Err(error) = self.go_on_with(slot, &mut left, input) {
+            complain!("last words of a log are lost: {error}");
+        }
+        self.input = input;
+        self.desk.stage.clear();
+    }
+
+    /// Brings what is in the stage to those of this unit's logs that do not have it yet.
+    fn go_on_with(&mut self, slot: usize, left: &mut Left, input: &mut [u8]) -> io::Result<()> {
+        let mut is_done = false;
+        if left.target() > 0 {
+            is_done = self.settle_route(slot, left)?;
+        } else if let Some(Some(log)) = self.logs.get(slot) {
+            log.ledger.settle(left)?;
+        }
+        let length = self.desk.stage.take_up(left, input)?;
+        let output = input.get(..length).unwrap_or_default();
+        if is_done {
+            return Ok(());
+        }
+        match left.target() {
+            0 => {
+                let rest = usize::try_from(left.from()).ok().and_then(|from| output.get(from..));
+                let rest = rest.unwrap_or_default();
+                self.with(slot, |log, desk| log.ledger.take(desk, rest));
+                self.route(slot, output, 1, 0);
+            }
+            target => self.route(slot, output, target, left.from()),
+        }
+        Ok(())
+    }
+
+    /// Out of descriptors, the files of the others are closed: each is opened again when there
+    /// is something to write.
+    pub(super) fn make_room(&mut self, slot: usize) {
+        let second = self.desk.second;
+        let Some(Some(log)) = self.logs.get_mut(slot) else { return };
+        let Err(error) = log.ledger.prepare(second) else { return };
+        if is_out_of_descriptors(&error) {
+            for log in self.logs.iter_mut().flatten() {
+                log.ledger.shed();
+            }
+        }
+    }
+
+    pub(super) fn empty(&mut self, slot: usize) {
+        for _ in 0..READS_TO_EMPTY {
+            if !self.read_once(slot) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, slot: usize) {
+        self.finish_routes(slot);
+        self.with(slot, |log, desk| log.ledger.finish(desk));
+        self.ask_for(slot);
+        self.keep(false);
+        self.forget_pipe(slot);
+        if let Some(log) = self.logs.get_mut(slot) {
+            *log = None;
+        }
+    }
+
+    /// PID 1 has the same pipe open, so closing ours alone would not end the waiting for it.
+    pub(super) fn forget_pipe(&mut self, slot: usize) {
+        let pipe = self.logs.get_mut(slot).and_then(|log| log.as_mut()?.pipe.take());
+        if let Some(Err(error)) = pipe.map(|pipe| self.poll.remove(pipe)) {
+            complain!("a pipe cannot be left alone: {error}");
+        }
+    }
+}
+
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()))
+}

@@ -1,0 +1,361 @@
+//! Duties of boot, as the vendor units of `units/system` do them: what of it one machine among
+//! others can show.
+
+use ettan_tests::binaries::workspace;
+use ettan_tests::units::{idle, shipped};
+use ettan_tests::{Builder, Machine, Namespace, Operate};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+/// A folder with all vendor units and another `getty@`, removed at the end.
+struct Layer(PathBuf);
+
+impl Layer {
+    fn new(test: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ettan-{test}-{}", std::process::id()));
+        let units = folder.join("usr/lib/units");
+        fs::create_dir_all(&units).expect("a folder");
+        for entry in fs::read_dir(workspace().join("units/system")).expect("vendor units") {
+            let entry = entry.expect("a vendor unit");
+            fs::copy(entry.path(), units.join(entry.file_name())).expect("a copy");
+        }
+        fs::write(units.join("getty@.toml"), idle()).expect("a file");
+        Self(folder)
+    }
+
+    /// A program below `usr`.
+    fn program(&self, path: &str, script: &str) {
+        let program = self.0.join("usr").join(path);
+        let folder = program.parent().expect("a path of a file");
+        fs::create_dir_all(folder).expect("a folder");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+
+    /// A modprobe that writes down what it is asked for, and modules of this kernel.
+    fn modprobe(&self) {
+        self.program("sbin/modprobe", "shift 2; printf '%s\\n' \"$@\" >>/tmp/asked");
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
+        let modules = self.0.join("usr/lib/modules").join(release.trim_end());
+        fs::create_dir_all(modules).expect("a folder");
+    }
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_machine_gets_an_id_and_keeps_it() {
+    let mut machine = Namespace::usual();
+    machine.unit("machine-id", &shipped("machine-id"));
+    machine.boot();
+    machine.expect(&["machine-id up"]);
+    let id = machine.sh("cat /etc/machine-id").ok();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let _ = machine.ettan("restart machine-id").ok();
+    assert_eq!(machine.sh("cat /etc/machine-id").ok(), id);
+}
+
+#[test]
+fn a_machine_with_a_read_only_root_gets_an_id_all_the_same() {
+    let mut machine = Namespace::usual();
+    machine.unit("free", &idle());
+    let _ = machine
+        .sh(": >/etc/machine-id && mount --bind /etc /etc && mount -o remount,bind,ro /etc")
+        .ok();
+    machine.boot();
+    machine.expect(&["free up"]);
+    let _ = machine.sh("mkdir -p /run/units").ok();
+    machine.write("/run/units/machine-id.toml", shipped("machine-id").as_bytes());
+    let _ = machine.ettan("reload-units").ok();
+    machine.until("it is up", |machine| machine.ettan("is-active machine-id").code == 0);
+    assert_eq!(machine.sh("cat /etc/machine-id").ok().len(), 32);
+    let _ = machine.sh("umount /etc/machine-id").ok();
+}
+
+#[test]
+fn each_console_of_the_kernel_gets_a_login() {
+    let layer = Layer::new("consoles");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    let _ = machine
+        .sh("echo 'ttyS7 tty0 ttyS8' >/tmp/active && ln -s /dev/null /etc/units/getty@ttyS8.toml && \
+             mount --bind /tmp/active /sys/class/tty/console/active")
+        .ok();
+    assert_eq!(machine.ettan("start consoles").code, 0);
+    for unit in ["getty@ttyS7", "getty@tty1"] {
+        machine.until(unit, |machine| machine.ettan(&format!("is-active {unit}")).code == 0);
+    }
+    assert_eq!(machine.ettan("is-active getty@ttyS8").code, 4, "it is masked");
+    // Again changes nothing.
+    let pid = machine.main_pid("getty@ttyS7");
+    assert_eq!(machine.ettan("restart consoles").code, 0);
+    assert_eq!(machine.main_pid("getty@ttyS7"), pid);
+}
+
+#[test]
+fn the_clock_is_to_go_on_where_it_was_and_is_saved_at_the_end() {
+    let mut machine = Namespace::usual();
+    // The clock in here is the host's, so it may not be set: the refusal shows what was wanted.
+    let unit = shipped("clock") + "capability-bounding-set = \"~CAP_SYS_TIME\"\n";
+    machine.unit("clock", &unit);
+    let _ = machine
+        .sh("mkdir -p /var/lib/ettan && touch -d '2037-01-01 12:00:00' /var/lib/ettan/clock")
+        .ok();
+    machine.boot();
+    machine.expect(&["clock up"]);
+    machine.until("it says that it wants to", |machine| {
+        machine.ettan("logs clock").out.contains("clock: cannot be set: Operation not permitted")
+    });
+    let saved = |machine: &mut Namespace| machine.sh("stat -c %y /var/lib/ettan/clock").ok();
+    assert!(saved(&mut machine).starts_with("2037-01-01"));
+    assert_eq!(machine.ettan("stop clock").code, 0);
+    let now = saved(&mut machine);
+    assert!(!now.starts_with("2037"), "{now}");
+}
+
+#[test]
+fn an_address_is_asked_for_by_what_is_installed() {
+    let layer = Layer::new("dhcp");
+    layer.program("bin/dhcpcd", "echo \"asked with $*\"\nexec sleep 100000");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    assert_eq!(machine.ettan("enable --now dhcp@eth7").code, 0);
+    machine.until("it is asked", |machine| {
+        machine.ettan("logs dhcp@eth7").out.contains("asked with --nobackground eth7")
+    });
+    assert_eq!(machine.ettan("is-active dhcp@eth7").code, 0);
+}
+
+#[test]
+fn the_pulse_of_a_machine_that_is_well_is_felt() {
+    let mut machine = Namespace::usual();
+    machine.unit("pulse", &shipped("pulse"));
+    machine.boot();
+    machine.expect(&["pulse up"]);
+    let _ = machine.sh("mount --bind /dev/null /proc/meminfo").ok();
+    assert_eq!(machine.ettan("restart pulse").code, 0, "it does not say, so nothing is short");
+    let low = "echo 'MemAvailable: 5 kB' >/tmp/low && mount --bind /tmp/low /proc/meminfo";
+    let _ = machine.sh(low).ok();
+    assert_eq!(machine.ettan("restart pulse").code, 1);
+    let said = machine.ettan("logs pulse").out;
+    assert!(said.contains("5 KiB of memory are left, less than 8192"), "{said}");
+}
+
+#[test]
+fn an_update_is_committed_once_the_boot_is_a_success() {
+    let mut machine = Namespace::usual();
+    machine.write("/tmp/rauc", b"#!/bin/sh\necho rauc \"$@\" >/tmp/told\n");
+    let _ = machine.sh("chmod +x /tmp/rauc").ok();
+    machine.unit("commit-rauc", &shipped("commit-rauc").replace("exec rauc", "exec /tmp/rauc"));
+    machine.unit("web", &format!("[unit]\ncritical = true\n{}", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    let why = machine.ettan("why commit-rauc").out;
+    assert!(why.contains("waiting for condition boot-ok"), "{why}");
+    let _ = machine.ettan("condition boot-ok set").ok();
+    machine.expect(&["commit-rauc starting", "commit-rauc down"]);
+    assert_eq!(machine.sh("cat /tmp/told").ok(), "rauc status mark-good");
+}
+
+/// The script of the units `trial` and `commit-tryboot`, on a made-up card and firmware.
+fn tryboot(on_trial: u8, autoboot: &str, words: &[&str]) -> (String, String) {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let name = format!("ettan-tryboot-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("tryboot"), [0, 0, 0, on_trial]).expect("a property");
+    fs::write(folder.join("partition"), [0, 0, 0, 3]).expect("a property");
+    fs::write(folder.join("autoboot.txt"), autoboot).expect("a file");
+    fs::write(folder.join("ettan"), "#!/bin/sh\necho ettan \"$@\"\n").expect("a file");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.join("ettan"), executable).expect("its mode");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
+    let out = std::process::Command::new("sh")
+        .arg(workspace().join("units/lib/tryboot"))
+        .args(words)
+        .env("PATH", path)
+        .env("ETTAN_BOOTLOADER", &folder)
+        .env("ETTAN_AUTOBOOT", &folder)
+        .output()
+        .expect("a shell");
+    let now = fs::read_to_string(folder.join("autoboot.txt")).expect("it is still there");
+    let _ = fs::remove_dir_all(&folder);
+    assert!(out.status.success(), "{out:?}");
+    (String::from_utf8_lossy(&out.stdout).into_owned(), now)
+}
+
+#[test]
+fn a_system_that_was_tried_becomes_the_usual_one() {
+    let card = |usual: u8, next: u8| {
+        format!("[all]\ntryboot_a_b=1\nboot_partition={usual}\n[tryboot]\nboot_partition={next}\n")
+    };
+    let (said, now) = tryboot(1, &card(2, 3), &["commit"]);
+    assert_eq!(now, card(3, 2));
+    assert!(said.ends_with("ettan stop trial\n"), "{said}");
+    // Once more, after a commit that nobody heard of; and where nothing is tried.
+    assert_eq!(tryboot(1, &card(3, 2), &["commit"]).1, card(3, 2));
+    assert_eq!(tryboot(0, &card(2, 3), &["commit"]), ("not on trial\n".into(), card(2, 3)));
+}
+
+#[test]
+fn a_system_that_is_tried_and_not_well_goes_back() {
+    let (said, card) = tryboot(1, "as it is", &["await", "0"]);
+    assert!(said.ends_with("ettan reboot\n"), "{said}");
+    assert_eq!(card, "as it is");
+    assert_eq!(tryboot(0, "as it is", &["await", "100000"]).0, "not on trial\n");
+}
+
+#[test]
+fn devices_get_the_modules_that_they_ask_for() {
+    let layer = Layer::new("hotplug");
+    layer.modprobe();
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("hotplug", &shipped("hotplug"));
+    machine.boot();
+    machine.expect(&["hotplug up"]);
+    let device = machine.sh("ls -d /sys/bus/platform/devices/*/modalias | head -n 1").ok();
+    let device = device.strip_suffix("/modalias").expect("this machine has some device");
+    let asked = |machine: &mut Namespace| {
+        let count = machine.sh(&format!("grep -cxFf {device}/modalias /tmp/asked")).out;
+        count.trim().parse::<u32>().unwrap_or(0)
+    };
+    // By the time that it is up what was there has been asked for.
+    let cold = asked(&mut machine);
+    assert!(cold > 0, "{}", machine.sh("cat /tmp/asked").out);
+    let _ = machine.sh(&format!("echo add >{device}/uevent")).ok();
+    machine.until("it is asked for again", |machine| asked(machine) > cold);
+}
+
+#[test]
+fn modules_for_devices_are_left_to_a_udev() {
+    let layer = Layer::new("udev");
+    layer.modprobe();
+    layer.program("sbin/udevd", "sleep 100000");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("udev", "[service]\nexec-start = \"/usr/sbin/udevd\"\n");
+    machine.unit("hotplug", &shipped("hotplug").replace("\"devices\"", "\"udev\""));
+    machine.boot();
+    machine.expect(&["udev up", "hotplug up"]);
+    machine.until("it says so", |machine| {
+        machine.ettan("logs hotplug").out.contains("udevd runs, and does it")
+    });
+    assert_eq!(machine.sh("cat /tmp/asked").out, "");
+}
+
+#[test]
+fn file_systems_are_checked_before_they_are_mounted() {
+    let layer = Layer::new("mounts");
+    layer.program(
+        "sbin/fsck",
+        "echo \"$@\" >>/tmp/checked; case $3 in */bad) exit 4 ;; esac; exit 1",
+    );
+    layer.program("sbin/fsck.tmpfs", "exit 16");
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    let fstab = "# what where\n/dev/root / ext4 rw 0 1\nproc /proc proc defaults 0 0\n\
+        one /mnt/good tmpfs defaults 0 2\ntwo /mnt/bad tmpfs nofail 0 2\n\
+        three /mnt/plain tmpfs defaults 0 0\nfour /mnt/late tmpfs noauto 0 2\n";
+    fs::write(layer.0.join("etc/fstab"), fstab).expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let _ = machine.sh("cd /mnt && mkdir good bad plain late").ok();
+    machine.unit("mounts", &shipped("mounts").replace("requires = [\"root\"]", ""));
+    machine.boot();
+    machine.expect(&["mounts up"]);
+    let checked = ["-T -p /mnt/good", "-T -p /mnt/bad", "-T -p /mnt/late"];
+    assert_eq!(machine.sh("cat /tmp/checked").ok(), checked.join("\n"));
+    let mounted = "grep -o '/mnt/[a-z]*' /proc/mounts | sort | xargs";
+    assert_eq!(machine.sh(mounted).ok(), "/mnt/bad /mnt/good /mnt/plain");
+    // What is mounted is not checked again; what is bad and not marked is mounted, and told.
+    let _ =
+        machine.sh(": >/tmp/checked; umount /mnt/bad; sed -i s/nofail/defaults/ /etc/fstab").ok();
+    assert_eq!(machine.ettan("restart mounts").code, 1);
+    assert_eq!(machine.sh("cat /tmp/checked").ok(), checked[1..].join("\n"));
+    assert_eq!(machine.sh(mounted).ok(), "/mnt/bad /mnt/good /mnt/plain");
+}
+
+#[test]
+fn swap_is_on_until_the_end() {
+    let layer = Layer::new("swap");
+    for name in ["swapon", "swapoff"] {
+        layer.program(&format!("sbin/{name}"), &format!("echo {name} \"$@\" >>/tmp/swap"));
+    }
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("swap", &shipped("swap"));
+    machine.boot();
+    machine.expect(&["swap up"]);
+    assert_eq!(machine.sh("cat /tmp/swap").ok(), "swapon -a");
+    assert_eq!(machine.ettan("stop swap").code, 0);
+    assert_eq!(machine.sh("cat /tmp/swap").ok(), "swapon -a\nswapoff -a");
+}
+
+#[test]
+fn directories_of_tmpfiles_are_made() {
+    let layer = Layer::new("tmpfiles");
+    // Not executable, so it is not there.
+    fs::create_dir_all(layer.0.join("usr/bin")).expect("a folder");
+    fs::write(layer.0.join("usr/bin/systemd-tmpfiles"), "").expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let _ = machine.sh("mkdir -p /etc/tmpfiles.d /run/tmpfiles.d").ok();
+    let lines = "# a line\nd /run/first 1777 telldus plugdev -\nD! /run/second/deep - - - 10d\n\
+        L+ /run/link - - - - ../target\nr /run/first\nd /run/%b 0755\nz /run 0700\n";
+    machine.write("/etc/tmpfiles.d/ours.conf", lines.as_bytes());
+    machine.write("/run/tmpfiles.d/ours.conf", b"d /run/hidden\n");
+    machine.unit("tmpfiles", &shipped("tmpfiles"));
+    machine.boot();
+    machine.expect(&["tmpfiles up"]);
+    let what = |path: &str| format!("stat -c '%A %U:%G' {path}");
+    assert_eq!(machine.sh(&what("/run/first")).ok(), "drwxrwxrwt telldus:plugdev");
+    assert_eq!(machine.sh(&what("/run/second/deep")).ok(), "drwxr-xr-x root:root");
+    assert_eq!(machine.sh("readlink /run/link").ok(), "../target");
+    assert_eq!(machine.sh(&what("/run")).ok(), "drwxr-xr-x root:root");
+    assert_eq!(machine.sh("ls -d /run/hidden /run/*%*").out, "");
+    assert_eq!(machine.ettan("restart tmpfiles").code, 0);
+}
+
+#[test]
+fn randomness_is_saved_for_the_next_boot() {
+    let mut machine = Namespace::usual();
+    machine.unit("seed", &shipped("seed").replace("command -v seedrng", "false"));
+    machine.boot();
+    machine.expect(&["seed up"]);
+    let seed = "/var/lib/ettan/seed";
+    assert_eq!(machine.sh(&format!("stat -c '%a %s' {seed}")).ok(), "600 512");
+    let before = machine.sh(&format!("md5sum {seed}")).ok();
+    assert_eq!(machine.ettan("restart seed").code, 0);
+    assert_ne!(machine.sh(&format!("md5sum {seed}")).ok(), before);
+}
+
+/// What becomes of a root that the kernel mounted read-only: whether it was checked, and whether it
+/// can be written to.
+fn root_is_checked(test: &str, checkers: &[&str], code: u8) -> (bool, bool) {
+    let layer = Layer::new(test);
+    layer.program("sbin/fsck", &format!("echo \"$@\" >/run/checked; exit {code}"));
+    checkers.iter().for_each(|name| layer.program(&format!("sbin/{name}"), "exit 16"));
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    fs::write(layer.0.join("etc/fstab"), "root / tmpfs rw 0 1\n").expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    let _ = machine.sh("mount -o remount,ro /").ok();
+    let started = machine.ettan("start root").code == 0;
+    let written = machine.sh("touch /here").code == 0;
+    assert_eq!(started, written);
+    (machine.sh("cat /run/checked").out == "-T -p /\n", written)
+}
+
+#[test]
+fn a_root_is_checked_where_it_can_be() {
+    assert_eq!(root_is_checked("root", &["fsck.tmpfs"], 1), (true, true), "mended");
+    assert_eq!(root_is_checked("root-bad", &["fsck.tmpfs"], 4), (true, false));
+    assert_eq!(root_is_checked("root-unknown", &[], 8), (false, true));
+}
