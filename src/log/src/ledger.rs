@@ -148,8 +148,9 @@ impl Ledger {
         let opened = self.store.prepare(self.limits, second)?;
         if opened {
             // Whoever wrote before was interrupted in a line, and its rest is still to come.
+            let is_in_line = self.column > 0 || self.is_in_line() || self.store.mid_line();
             self.column = 0;
-            self.next = if self.store.mid_line() { Lead::Rest } else { Lead::Line };
+            self.next = if is_in_line { Lead::Rest } else { Lead::Line };
             if self.store.size() == 0 {
                 self.told = Told::default();
             }
@@ -158,8 +159,17 @@ impl Ledger {
     }
 
     /// Settles what became of the write that a logger was killed in.
-    pub(crate) fn settle(&self, left: &mut Left) -> io::Result<()> {
-        self.store.settle(left)
+    pub(crate) fn settle(&mut self, left: &mut Left) -> io::Result<()> {
+        self.store.settle(left)?;
+        if left.is_in_line() {
+            self.next = Lead::Rest;
+        }
+        Ok(())
+    }
+
+    /// What comes next goes on in a line that had to be ended before its end.
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.column == 0 && self.next == Lead::Rest
     }
 
     /// Logs what a service wrote. Never fails and never waits: what cannot be written is
@@ -205,7 +215,7 @@ impl Ledger {
                 return;
             }
         }
-        let mid_line = self.column > 0 || self.next == Lead::Rest;
+        let mid_line = self.column > 0 || self.is_in_line();
         let written = self.start(desk).and_then(|()| {
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 for piece in line.chunks(MAX_LINE) {
@@ -388,7 +398,8 @@ impl Ledger {
             return Ok(());
         }
         let (length, of_service) = (desk.page.text().len() as u64, desk.page.of_service());
-        desk.stage.intend(self.store.inode(), self.store.size(), length, of_service.bytes);
+        let (inode, size) = (self.store.inode(), self.store.size());
+        desk.stage.intend(inode, size, length, of_service.bytes, self.is_in_line());
         loop {
             match self.store.append(desk.page.text()) {
                 Err(error) if crate::store::is_full(&error) && self.store.remove_oldest() => {}

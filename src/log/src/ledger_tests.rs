@@ -253,3 +253,19 @@ fn an_old_file_is_put_aside() {
     }
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
 }
+
+#[test]
+fn a_line_that_a_message_came_into_goes_on_in_the_file_opened_again() {
+    let folder = Folder::new("into");
+    let mut memory = [0; 1024];
+    let mut desk = desk(&mut memory);
+    let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
+    ledger.take(&mut desk, b"half ");
+    ledger.message(&mut desk, 14, b"meanwhile");
+    ledger.shed();
+    ledger.take(&mut desk, b"a line\n");
+    let log = whole_log(&folder.0);
+    let kinds: Vec<_> = log.split(|byte| *byte == b'\n').map(|line| Line::of(line).kind).collect();
+    let end = [Kind::Line, Kind::Message(14), Kind::Rest, Kind::Line];
+    assert_eq!(kinds, end);
+}

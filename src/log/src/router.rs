@@ -76,7 +76,7 @@ impl Router {
         if self.head.is_empty() && tail == output.len() {
             return;
         }
-        stage.turn_to(target);
+        stage.turn_to(target, false);
         if tail > 0 {
             self.forget_line();
         }
@@ -89,7 +89,8 @@ impl Router {
             return;
         }
         let kept = self.open().and_then(|mut file| {
-            stage.intend(file.metadata()?.ino(), before, more.len() as u64, output.len() as u64);
+            let (length, taken) = (more.len() as u64, output.len() as u64);
+            stage.intend(file.metadata()?.ino(), before, length, taken, false);
             file.write_all(more)
         });
         if let Err(error) = kept {

@@ -33,6 +33,9 @@ const DATA_AT: u64 = 4096;
 /// Where the owner's packet is.
 const OWNER_AT: u64 = 64;
 
+/// Where the intent is: one byte, and numbers that a file of six of them has at the same place.
+const INTENT_AT: u64 = 15;
+
 /// A write to a log that was about to happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Intent {
@@ -40,6 +43,10 @@ struct Intent {
     from: u64,
     /// Bytes of the stage that are in the log after.
     to: u64,
+    /// The line before is not whole, whatever the log ends with: so it was before the write.
+    in_line_from: bool,
+    /// And so it is after.
+    in_line_to: bool,
     /// The log's file; 0: nothing was about to be written.
     inode: u64,
     /// Its length before.
@@ -82,6 +89,11 @@ impl Left {
         self.write.to > 0 && self.write.from == self.write.to
     }
 
+    /// What comes next goes on in the line before, even where the log ends with a line end.
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.write.in_line_from
+    }
+
     /// How much of what was for this log is in it.
     pub(crate) fn from(&self) -> u64 {
         self.write.from
@@ -95,7 +107,7 @@ impl Left {
             return Ok(None);
         }
         if found.len() >= self.write.new_size {
-            self.write.from = self.write.to;
+            self.write = self.write.done();
         } else {
             file.set_len(self.write.size.min(found.len()))?;
         }
@@ -135,23 +147,23 @@ impl Stage {
     /// Puts what was left into the buffer, all of it, and goes on where the other logger was.
     pub(crate) fn take_up(&mut self, left: &Left, into: &mut [u8]) -> io::Result<usize> {
         let Some(file) = &self.file else { return Ok(0) };
-        let Intent { from, target, .. } = left.write;
-        self.intent = Intent { from, to: from, target, ..Intent::default() };
+        let Intent { from, target, in_line_from, .. } = left.write;
+        self.intent = Intent { from, to: from, target, ..Intent::start(in_line_from) };
         let length = usize::try_from(self.filled).unwrap_or(usize::MAX).min(into.len());
         file.read_exact_at(&mut into[..length], DATA_AT)?;
         Ok(length)
     }
 
     /// What is in the stage goes to the log of this number now; those before have it.
-    pub(crate) fn turn_to(&mut self, target: u64) {
+    pub(crate) fn turn_to(&mut self, target: u64, is_in_line: bool) {
         if self.filled > 0 {
-            self.intent = Intent { target, ..Intent::default() };
+            self.intent = Intent { target, ..Intent::start(is_in_line) };
             self.note();
         }
     }
 
     /// Takes from the pipe what is there, at most a buffer, and gives it out as well; 0 at its end.
-    /// The owner is the packet that opened its log.
+    /// The owner is the packet that opened its log, which may be within a line.
     ///
     /// # Errors
     /// EAGAIN when the pipe is empty. Anything else: nothing was taken, and a caller who reads the
@@ -159,10 +171,12 @@ impl Stage {
     pub(crate) fn fill(
         &mut self,
         owner: &[u8],
+        is_in_line: bool,
         pipe: BorrowedFd<'_>,
         into: &mut [u8],
         second: u64,
     ) -> io::Result<usize> {
+        self.intent = Intent::start(is_in_line);
         self.prepare(owner, second)?;
         let Some(file) = &self.file else { return Err(Errno::NOENT.into()) };
         let taken = pipe::move_to_file(pipe, file, DATA_AT, into.len())?;
@@ -173,23 +187,28 @@ impl Stage {
     }
 
     /// Notes that a file of this number and size is about to get longer by `length`, of which the
-    /// next `bytes` of what the stage has for it are part.
-    pub(crate) fn intend(&mut self, inode: u64, size: u64, length: u64, bytes: u64) {
+    /// next `bytes` of what the stage has for it are part. Then what follows `is_in_line` or not.
+    pub(crate) fn intend(
+        &mut self,
+        inode: u64,
+        size: u64,
+        length: u64,
+        bytes: u64,
+        is_in_line: bool,
+    ) {
         if self.filled == 0 {
             return;
         }
-        let Intent { to: from, target, .. } = self.intent;
-        let (to, new_size) = (from + bytes, size + length);
-        self.intent = Intent { from, to, inode, size, new_size, target };
+        let before = self.intent.done();
+        let (to, new_size) = (before.to + bytes, size + length);
+        self.intent = Intent { to, in_line_to: is_in_line, inode, size, new_size, ..before };
         self.note();
     }
 
     /// The next bytes of the stage will never be in a log.
     pub(crate) fn skip(&mut self, bytes: u64) {
         if self.filled > 0 && bytes > 0 {
-            let to = self.intent.to + bytes;
-            let target = self.intent.target;
-            self.intent = Intent { from: to, to, target, ..Intent::default() };
+            self.intent = Intent { to: self.intent.to + bytes, ..self.intent }.done();
             self.note();
         }
     }
@@ -197,8 +216,7 @@ impl Stage {
     /// The write that was intended has been done.
     pub(crate) fn settle(&mut self) {
         if self.intent.inode != 0 {
-            let Intent { to, target, .. } = self.intent;
-            self.intent = Intent { from: to, to, target, ..Intent::default() };
+            self.intent = self.intent.done();
             self.note();
         }
     }
@@ -226,10 +244,9 @@ impl Stage {
                 self.file = None;
             }
         }
-        self.intent = Intent::default();
         let file = match &mut self.file {
             Some(file) if self.owner == owner => {
-                return file.write_all_at(&self.intent.bytes(), 16);
+                return file.write_all_at(&self.intent.bytes(), INTENT_AT);
             }
             Some(file) => file,
             none => none.insert(create(&self.path)?),
@@ -237,7 +254,7 @@ impl Stage {
         let mut head = Vec::with_capacity(OWNER_AT as usize + MAX_PACKET);
         head.extend_from_slice(&MAGIC);
         head.extend_from_slice(&u16::try_from(owner.len()).unwrap_or(0).to_le_bytes());
-        head.resize(16, 0);
+        head.resize(INTENT_AT as usize, 0);
         head.extend_from_slice(&self.intent.bytes());
         head.resize(OWNER_AT as usize, 0);
         head.extend_from_slice(owner);
@@ -250,7 +267,7 @@ impl Stage {
 
     fn note(&self) {
         if let Some(file) = &self.file
-            && let Err(error) = file.write_all_at(&self.intent.bytes(), 16)
+            && let Err(error) = file.write_all_at(&self.intent.bytes(), INTENT_AT)
         {
             complain!("the stage cannot be written: {error}");
         }
@@ -258,13 +275,25 @@ impl Stage {
 }
 
 impl Intent {
-    const BYTES: usize = 48;
+    const BYTES: usize = 1 + 6 * 8;
+
+    /// Nothing is in the log, which is within a line or not.
+    fn start(is_in_line: bool) -> Self {
+        Intent { in_line_from: is_in_line, in_line_to: is_in_line, ..Intent::default() }
+    }
+
+    /// Nothing is about to be written any more: it has been.
+    fn done(self) -> Self {
+        let Intent { to, in_line_to, target, .. } = self;
+        Intent { from: to, to, target, ..Intent::start(in_line_to) }
+    }
 
     fn bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
-        let Intent { from, to, inode, size, new_size, target } = self;
+        let Intent { from, to, in_line_from, in_line_to, inode, size, new_size, target } = self;
         let numbers = [from, to, inode, size, new_size, target];
-        for (to, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
+        bytes[0] = u8::from(in_line_from) | u8::from(in_line_to) << 1;
+        for (to, number) in bytes[1..].as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
             *to = number.to_le_bytes();
         }
         bytes
@@ -274,12 +303,14 @@ impl Intent {
         if ![&MAGIC[..], &FORMER_MAGIC].contains(&head.get(..8)?) {
             return None;
         }
-        let mut numbers =
-            head.get(16..)?.as_chunks::<8>().0.iter().copied().map(u64::from_le_bytes);
+        let (in_line, numbers) = head.get(INTENT_AT as usize..)?.split_first()?;
+        let mut numbers = numbers.as_chunks::<8>().0.iter().copied().map(u64::from_le_bytes);
         let mut next = || numbers.next();
         Some(Intent {
             from: next()?,
             to: next()?,
+            in_line_from: in_line & 1 != 0,
+            in_line_to: in_line & 2 != 0,
             inode: next()?,
             size: next()?,
             new_size: next()?,

@@ -236,7 +236,9 @@ fn survives_a_kill_before(call: &str, number: usize) -> bool {
     }
     let mut world = World::process_over(folder, &before, ROLE);
     let web = pipe::pipe().unwrap();
-    let said = [numbered(0..70), "and a line ".to_owned(), "of two parts\n".to_owned()];
+    // The long one is in lines of 8 KiB, each of which a file of 3000 bytes ends with.
+    let long = "long ".repeat(4000);
+    let said = [numbered(0..70) + &long, "and a line ".to_owned(), "of two parts\n".to_owned()];
     say(&web, &said[0]);
     let opened = world.try_reopen("web", 3000, 100, &web);
     say(&web, &said[1]);

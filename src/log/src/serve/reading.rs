@@ -19,7 +19,8 @@ impl Logger<'_> {
         let Some(Some(log)) = self.logs.get(slot) else { return false };
         let Some(pipe) = &log.pipe else { return false };
         let second = self.desk.second;
-        let taken = match self.desk.stage.fill(&log.packet, pipe.as_fd(), self.input, second) {
+        let (stage, in_line) = (&mut self.desk.stage, log.ledger.is_in_line());
+        let taken = match stage.fill(&log.packet, in_line, pipe.as_fd(), self.input, second) {
             // No room for the stage, or no file system that can: rather at risk than lost.
             Err(error) if error.raw_os_error() != Some(Errno::AGAIN.raw_os_error()) => {
                 pipe::read(pipe, self.input).map_err(Into::into)
@@ -89,7 +90,7 @@ impl Logger<'_> {
         let mut is_done = false;
         if left.target() > 0 {
             is_done = self.settle_route(slot, left)?;
-        } else if let Some(Some(log)) = self.logs.get(slot) {
+        } else if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.settle(left)?;
         }
         let length = self.desk.stage.take_up(left, input)?;

@@ -114,7 +114,9 @@ impl Logger<'_> {
             }
             let from = if target == first { from } else { 0 };
             if from == 0 {
-                self.desk.stage.turn_to(target);
+                let log = self.logs.get(*to).and_then(Option::as_ref);
+                let is_in_line = log.is_some_and(|log| log.ledger.is_in_line());
+                self.desk.stage.turn_to(target, is_in_line);
             }
             let rest = usize::try_from(from).ok().and_then(|from| chosen.get(from..));
             let rest = rest.unwrap_or_default();
@@ -178,7 +180,7 @@ impl Logger<'_> {
         let Some(mut routes) = self.take_routes(slot) else { return Ok(true) };
         let target = left.target();
         let to = usize::try_from(target).ok().and_then(|at| routes.slots.get(at.checked_sub(1)?));
-        let settled = match to.and_then(|to| self.logs.get(*to)?.as_ref()) {
+        let settled = match to.and_then(|to| self.logs.get_mut(*to)?.as_mut()) {
             Some(log) => log.ledger.settle(left).map(|()| false),
             None => routes.router.settle(left),
         };
