@@ -3,7 +3,7 @@ BOARD ?= pi-zero
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo "BOARD is pi-zero (the default), pi-1, pi-2 or virt."
+	@echo "BOARD is pi-zero (the default), pi-1, pi-2, pi-3 or virt."
 
 run:            ## boot BOARD, kill its daemons, see them come back, power off
 	qemu/run.sh run $(BOARD)
@@ -12,8 +12,7 @@ shell:          ## boot BOARD and leave its console here
 	qemu/run.sh shell $(BOARD)
 
 image:          ## an SD-card image for BOARD, in target/image/BOARD
-	qemu/cross.sh armv6 ettan-init ettan ettan-fakes
-	qemu/image.sh $(BOARD)
+	qemu/run.sh image $(BOARD)
 
 cross:          ## static programs for ARMv6 and aarch64, in target/musl
 	qemu/cross.sh armv6
@@ -37,7 +36,7 @@ test-units:     ## simulation and kernel wrappers
 test-namespace: ## the real init as PID 1 of a namespace
 	tests/run namespace
 
-test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
+test-qemu:      ## the story of `make run` and scenarios on a Pi Zero, a Pi 2, a Pi 3
 	tests/run qemu
 
 fuzz:           ## ten million hostile inputs for each reader of bytes from outside

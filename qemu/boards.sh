@@ -1,14 +1,14 @@
 # The boards that QEMU emulates, one function each. Sourced after lib.sh.
-# board NAME sets: machine (QEMU options), arch (Debian's), cross (ours), kernel
+# board NAME sets: qemu (the program), machine (its options), arch (Debian's), cross (ours), kernel
 # (package), dtb (file of the kernel package, or empty), modules (loaded before
 # the root can be mounted), carried (modules on the card, with all that modprobe
 # wants), disk (the root's device), append (kernel command line), net (QEMU
 # options of the network card).
 
-boards="pi-zero pi-1 pi-2 virt"
+boards="pi-zero pi-1 pi-2 pi-3 virt"
 
 board() {
-    name=$1 dtb="" cross=armv6 carried=""
+    name=$1 qemu=qemu-system-arm dtb="" cross=armv6 carried=""
     # What reaches card and net, where Debian's kernels have it as modules.
     modules="usbnet cdc_ether"
     disk=/dev/mmcblk0
@@ -26,6 +26,14 @@ board() {
         machine="-M raspi2b"
         modules="ext4 bcm2835 sdhci_iproc phy_generic dwc2 bcm2835_wdt $modules"
         arch=armhf kernel=linux-image-armmp dtb=bcm2836-rpi-2-b.dtb
+        ;;
+    pi-3)
+        # 64 bits. The device tree of the compute module: that of the board gives the one UART
+        # that QEMU shows on stdio to a Bluetooth chip.
+        qemu=qemu-system-aarch64 cross=aarch64
+        machine="-M raspi3b"
+        modules="ext4 sdhci_iproc bcm2835 phy_generic dwc2 bcm2835_wdt $modules"
+        arch=arm64 kernel=linux-image-arm64 dtb=broadcom/bcm2837-rpi-cm3-io3.dtb
         ;;
     virt)
         # This kernel reaches no PCI above 4 GiB.

@@ -21,6 +21,6 @@ serial="-serial stdio"
 case ${ETTAN_QEMU:-} in *-monitor*) ;; *) serial+=" -monitor none" ;; esac
 [ ! -t 0 ] || serial="-serial mon:stdio"
 # shellcheck disable=SC2086 # the board's options are words
-exec qemu-system-arm $machine -kernel "$image/vmlinuz" -initrd "$image/initramfs" \
+exec "$qemu" $machine -kernel "$image/vmlinuz" -initrd "$image/initramfs" \
     ${dtb:+-dtb "$image/board.dtb"} -append "$append${ETTAN_APPEND:+ $ETTAN_APPEND}" $card \
     -netdev "user,id=n0$forward" $net -display none $serial ${ETTAN_QEMU:-} -no-reboot

@@ -1,7 +1,7 @@
 """The story of `make run`: build, boot a board, see its units come up, fetch the
 web page, kill the daemons, see them come back, power off, check the card.
 
-drive.py BOARD. Ends in a table and exit code 0 or 1.
+drive.py BOARD ARCH, as boards.sh has them. Ends in a table and exit code 0 or 1.
 """
 
 import json
@@ -47,8 +47,9 @@ class Table:
 
 
 class Story:
-    def __init__(self, board_name):
+    def __init__(self, board_name, arch):
         self.name = board_name
+        self.arch = arch
         self.image = TARGET / "image" / board_name
         self.units = sorted(file.stem for file in (HERE.parent / "units").glob("*.toml"))
         self.table = Table()
@@ -58,10 +59,10 @@ class Story:
         self.board = None
 
     def build(self):
-        self.step("build", ["qemu/cross.sh", "armv6", "ettan-init", "ettan", "ettan-fakes"])
+        self.step("build", ["qemu/cross.sh", self.arch, "ettan-init", "ettan", "ettan-fakes"])
         for program in ("ettan-init", "ettan"):
-            size = (TARGET / "musl" / "armv6" / program).stat().st_size
-            self.table.add(f"  {program}", "", f"{size} bytes ({size / 1024:.0f} KiB), ARMv6")
+            size = (TARGET / "musl" / self.arch / program).stat().st_size
+            self.table.add(f"  {program}", "", f"{size} bytes ({size / 1024:.0f} KiB), {self.arch}")
         self.step("image", ["qemu/image.sh", self.name])
 
     def step(self, name, command):
@@ -234,7 +235,7 @@ def free_port():
 def main():
     # However it ends, QEMU must not be left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    story = Story(sys.argv[1])
+    story = Story(*sys.argv[1:])
     good = False
     try:
         story.tell()

@@ -78,14 +78,14 @@ impl Qemu {
         machine
     }
 
-    /// Has the build that fails when asked to as process 1.
+    /// Has the build for `cross`, as qemu/cross.sh calls it, that fails when asked to as process 1.
     ///
     /// # Panics
     /// When it is not built.
     #[must_use]
-    pub fn failing(mut self) -> Self {
-        let init = target().join("musl/armv6-fault-injection/ettan-init");
-        let init = fs::read(init).expect("FEATURES=fault-injection qemu/cross.sh armv6 ettan-init");
+    pub fn failing(mut self, cross: &str) -> Self {
+        let init = target().join(format!("musl/{cross}-fault-injection/ettan-init"));
+        let init = fs::read(init).expect("FEATURES=fault-injection qemu/cross.sh ARCH ettan-init");
         self.write("/sbin/init", &init);
         self
     }

@@ -1,32 +1,29 @@
-//! The scenarios on emulated boards: a Pi Zero (ARMv6) and a Pi 2. They want images and take
+//! The scenarios on emulated boards: a Pi Zero (ARMv6), a Pi 2, a Pi 3 (64 bits). They want images and take
 //! minutes, so they run only when asked for: `make test-qemu`.
 
 use ettan_tests::{End, Machine, Operate, Qemu, scenarios};
 
-macro_rules! on_boards {
-    ($($scenario:ident),+) => {
-        mod pi_zero {
+macro_rules! on_board {
+    ($module:ident, $board:literal, $cross:literal: $($scenario:ident),+) => {
+        mod $module {
             $(#[test]
             #[ignore = "make test-qemu"]
             fn $scenario() {
-                super::$scenario(&mut super::board("pi-zero", stringify!($scenario)));
-            })+
-        }
-        mod pi_2 {
-            $(#[test]
-            #[ignore = "make test-qemu"]
-            fn $scenario() {
-                super::$scenario(&mut super::board("pi-2", stringify!($scenario)));
+                super::$scenario(&mut super::board($board, $cross, stringify!($scenario)));
             })+
         }
     };
 }
 
-on_boards!(boot_to_power_off, f7_6_clock_jumps, f3_5_every_fault_costs_nothing, reboot);
+on_board!(pi_zero, "pi-zero", "armv6":
+    boot_to_power_off, f7_6_clock_jumps, f3_5_every_fault_costs_nothing, reboot);
+on_board!(pi_2, "pi-2", "armv6":
+    boot_to_power_off, f7_6_clock_jumps, f3_5_every_fault_costs_nothing, reboot);
+on_board!(pi_3, "pi-3", "aarch64": boot_to_power_off, f3_5_every_fault_costs_nothing, reboot);
 
-fn board(name: &str, test: &str) -> Qemu {
+fn board(name: &str, cross: &str, test: &str) -> Qemu {
     let board = Qemu::new(name, test);
-    if test.starts_with("f3_5_") { board.failing() } else { board }
+    if test.starts_with("f3_5_") { board.failing(cross) } else { board }
 }
 
 /// From the boot to a card that can be pulled out. A boot costs more than a story, so the board
