@@ -19,7 +19,7 @@ cross:          ## static programs for ARMv6 and aarch64, in target/musl
 	qemu/cross.sh aarch64
 
 host-musl:      ## static programs for this machine, in target/musl/x86_64
-	qemu/cross.sh x86_64 ettan-init ettan ettan-fakes
+	qemu/cross.sh x86_64 ettan-init ettan ettan-web ettan-fakes
 
 man:            ## manual pages, in target/man
 	docs/man.sh

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds static musl programs: cross.sh ARCH [PACKAGE…]
-# ARCH is armv6, aarch64 or x86_64; the packages default to ettan-init and ettan.
+# ARCH is armv6, aarch64 or x86_64; the packages default to ettan-init, ettan and ettan-web.
 # FEATURES names a feature to build them with.
 # The programs land in target/musl/ARCH, or target/musl/ARCH-FEATURES, after the gate below has looked at them.
 . "$(dirname "$0")/lib.sh"
@@ -8,7 +8,7 @@
 arch=${1:?usage: cross.sh armv6|aarch64|x86_64 [PACKAGE…]}
 shift
 packages=("${@:-ettan-init}")
-[ $# = 0 ] && packages+=(ettan)
+[ $# = 0 ] && packages+=(ettan ettan-web)
 
 flags="-C link-self-contained=no"
 case $arch in

@@ -8,7 +8,7 @@ need python3 qemu-system-arm e2fsprogs
 cd "$root"
 
 make_image() {
-    qemu/cross.sh "$cross" ettan-init ettan ettan-fakes
+    qemu/cross.sh "$cross" ettan-init ettan ettan-web ettan-fakes
     qemu/image.sh "$name"
 }
 

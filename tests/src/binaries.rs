@@ -13,6 +13,8 @@ pub enum Program {
     NextInit,
     /// `/usr/bin/ettan`.
     Cli,
+    /// `/usr/bin/ettan-web`.
+    Web,
     /// The daemon with every bad habit.
     FakeDaemon,
     /// A stand-in for telldusd.
@@ -72,6 +74,7 @@ fn file_name(program: Program) -> &'static str {
     match program {
         Program::Init | Program::FailingInit | Program::NextInit => "ettan-init",
         Program::Cli => "ettan",
+        Program::Web => "ettan-web",
         Program::FakeDaemon => "fake-daemon",
         Program::Telldusd => "telldusd",
         Program::SoakWorker => "soak-worker",

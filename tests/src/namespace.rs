@@ -509,11 +509,12 @@ fn sweep() {
 const FAILING_INIT: &str = "usr/sbin/init-failing";
 
 /// Where the programs under test go.
-const PROGRAMS: [(Program, &str); 8] = [
+const PROGRAMS: [(Program, &str); 9] = [
     (Program::Init, "usr/sbin/init"),
     (Program::FailingInit, FAILING_INIT),
     (Program::NextInit, "usr/sbin/init-next"),
     (Program::Cli, "usr/bin/ettan"),
+    (Program::Web, "usr/bin/ettan-web"),
     (Program::FakeDaemon, "usr/bin/fake-daemon"),
     (Program::Telldusd, "usr/sbin/telldusd"),
     (Program::SoakWorker, "usr/bin/soak-worker"),
@@ -521,12 +522,13 @@ const PROGRAMS: [(Program, &str); 8] = [
 ];
 
 /// What only some tests need, and look for themselves.
-const OPTIONAL: [Program; 5] = [
+const OPTIONAL: [Program; 6] = [
     Program::FailingInit,
     Program::NextInit,
     Program::Lacking,
     Program::SoakWorker,
     Program::Telldusd,
+    Program::Web,
 ];
 
 /// The machine's own /etc.
@@ -536,11 +538,13 @@ const ETC: [(&str, &str); 4] = [
         "root:x:0:0:root:/root:/bin/sh\n\
          daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
          telldus:x:990:990:telldus:/home/telldus:/bin/sh\n\
+         ettan-web:x:992:992:status page:/nonexistent:/usr/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     ),
     (
         "group",
-        "root:x:0:\ndaemon:x:1:\nplugdev:x:46:telldus\ntelldus:x:990:\nettan:x:991:\nnogroup:x:65534:\n",
+        "root:x:0:\ndaemon:x:1:\nplugdev:x:46:telldus\ntelldus:x:990:\nettan:x:991:\n\
+         ettan-operator:x:992:\nnogroup:x:65534:\n",
     ),
     ("hostname", "machine\n"),
     ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),

@@ -36,10 +36,12 @@ define ETTAN_VENDOR
 endef
 ETTAN_PRE_BUILD_HOOKS += ETTAN_VENDOR
 
+ETTAN_PROGRAMS = ettan-init ettan $(if $(BR2_PACKAGE_ETTAN_WEB),ettan-web)
+
 # One package at a time: built together, PID 1 would get the features that the
 # command wants of a library.
 define ETTAN_BUILD_CMDS
-	cd $(@D) && for package in ettan-init ettan; do \
+	cd $(@D) && for package in $(ETTAN_PROGRAMS); do \
 		$(TARGET_MAKE_ENV) $(TARGET_CONFIGURE_OPTS) \
 			$(PKG_CARGO_ENV) $(ETTAN_CARGO_ENV) \
 			cargo build --offline --locked \
@@ -71,6 +73,31 @@ define ETTAN_INSTALL_TARGET_CMDS
 	$(INSTALL) -D -m 0755 $(@D)/units/lib/tryboot \
 		$(TARGET_DIR)/usr/lib/ettan/tryboot
 endef
+
+# The user is made here and not by ETTAN_USERS: those are made for each file
+# system, after the check below, which wants to know everybody.
+ifeq ($(BR2_PACKAGE_ETTAN_WEB),y)
+define ETTAN_INSTALL_WEB
+	$(INSTALL) -D -m 0755 $(@D)/$(ETTAN_OUTPUT)/ettan-web \
+		$(TARGET_DIR)/usr/bin/ettan-web
+	$(INSTALL) -D -m 0644 $(@D)/units/web/ettan-web.toml \
+		$(TARGET_DIR)/usr/lib/units/ettan-web.toml
+endef
+ETTAN_POST_INSTALL_TARGET_HOOKS += ETTAN_INSTALL_WEB
+
+define ETTAN_SET_WEB_USER
+	grep -q '^ettan:' $(TARGET_DIR)/etc/group || \
+		echo 'ettan:x:991:' \
+			>> $(TARGET_DIR)/etc/group
+	grep -q '^ettan-operator:' $(TARGET_DIR)/etc/group || \
+		echo 'ettan-operator:x:992:' \
+			>> $(TARGET_DIR)/etc/group
+	grep -q '^ettan-web:' $(TARGET_DIR)/etc/passwd || \
+		echo 'ettan-web:x:992:992:status page:/nonexistent:/bin/false' \
+			>> $(TARGET_DIR)/etc/passwd
+endef
+ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_SET_WEB_USER
+endif
 
 ifeq ($(BR2_PACKAGE_ETTAN_DAEMONTOOLS),y)
 define ETTAN_INSTALL_DAEMONTOOLS

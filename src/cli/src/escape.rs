@@ -83,15 +83,7 @@ impl Screen {
 
     /// Prints a packet as it came.
     pub(crate) fn packet(&self, json: &str) {
-        // DEL and C1 are legal in JSON, and as legal as escapes.
-        let mut text = String::with_capacity(json.len());
-        for character in json.chars() {
-            match character {
-                '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(character))),
-                other => text.push(other),
-            }
-        }
-        self.say(&text);
+        self.say(&packet(json));
     }
 
     /// The width of a line that may be rewritten in place; None where nobody looks at it.
@@ -165,8 +157,20 @@ pub(crate) fn json_string(text: &str) -> String {
     json
 }
 
+/// A packet as it came; DEL and C1, which are legal in JSON, as escapes, which are as legal.
+pub(crate) fn packet(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(character))),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
 /// Text for a terminal: C0 (but tab and newline), DEL, C1 and what is no UTF-8 as `\x1b`.
-fn terminal(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn terminal(bytes: &[u8]) -> Cow<'_, [u8]> {
     let harmless = |character: char| matches!(character, '\t' | '\n') || !character.is_control();
     match std::str::from_utf8(bytes) {
         Ok(text) if text.chars().all(harmless) => return Cow::Borrowed(bytes),

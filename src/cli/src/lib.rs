@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `arguments` | what people may type |
+//! | `client` | what the status page shares with the command |
 //! | `code` | exit codes |
 //! | `link` | the connection to PID 1 |
 //! | `boot` | the chart of the boot |
@@ -35,6 +36,7 @@ mod arguments;
 mod boot;
 mod change;
 mod check;
+pub mod client;
 mod code;
 mod completion;
 mod disks;

@@ -7,6 +7,15 @@ use ettan_sys::{Errno, OwnedFd, socket};
 use ettan_wire::{
     MAX_PACKET, Refusal, Reply, Request, SOCKET, decode_reply, encode_request, error_text,
 };
+use std::sync::OnceLock;
+
+/// How long an answer of PID 1 is awaited; without, for ever.
+static PATIENCE_MS: OnceLock<u64> = OnceLock::new();
+
+/// From now on no answer of PID 1 is awaited for longer.
+pub(crate) fn be_patient_for(limit_ms: u64) {
+    let _ = PATIENCE_MS.set(limit_ms);
+}
 
 /// A connection, good for one request after the other.
 pub(crate) struct Link(OwnedFd);
@@ -80,6 +89,9 @@ impl Link {
 
     /// Waits for the next packet.
     pub(crate) fn next(&self) -> Result<Answer, Trouble> {
+        if PATIENCE_MS.get().is_some_and(|limit_ms| !self.is_ready_within(*limit_ms)) {
+            return Err(Trouble::new(Code::Failed, "PID 1 does not answer"));
+        }
         let mut packet = [0; MAX_PACKET];
         let received = match socket::recv_waiting(&self.0, &mut packet) {
             // It closed without reading all of ours; what it said before is still there.

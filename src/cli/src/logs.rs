@@ -6,7 +6,7 @@ mod reader;
 mod wish;
 
 use crate::code::Code;
-use crate::escape::{Screen, json_string};
+use crate::escape::{Screen, json_string, packet, terminal};
 use crate::link::{Link, Trouble};
 use clocks::{Clocks, Spell, When};
 use ettan_log::iso;
@@ -94,6 +94,47 @@ pub(crate) fn last_lines(unit: &str, count: usize) -> Vec<Vec<u8>> {
         Journal { sources: vec![source], clocks: Clocks::new(), wish: Wish::default() };
     let entries = journal.read(Some(count), false).unwrap_or_default();
     entries.iter().map(|entry| journal.text(entry, false)).collect()
+}
+
+/// How a line is to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As `logs` does on a terminal.
+    Text,
+    /// As `logs --json` does.
+    Json,
+}
+
+/// The last lines of one unit, at most `count` of them and, shown, `most` bytes; or why they cannot
+/// be read.
+pub(crate) fn last(
+    unit: &str,
+    count: usize,
+    most: usize,
+    form: Form,
+) -> Result<Vec<String>, Trouble> {
+    let source = source(unit, false)?;
+    let mut journal =
+        Journal { sources: vec![source], clocks: Clocks::new(), wish: Wish::default() };
+    let entries = journal.read(Some(count), false).map_err(|error| Trouble {
+        code: match error.kind() {
+            io::ErrorKind::PermissionDenied => Code::NotPermitted,
+            _ => Code::Failed,
+        },
+        text: format!("the log of {unit}: {error}"),
+    })?;
+    let shown = entries.iter().rev().map(|entry| match form {
+        Form::Json => packet(&journal.json(entry)),
+        Form::Text => String::from_utf8_lossy(&terminal(&journal.text(entry, false))).into_owned(),
+    });
+    let mut left = most;
+    let fit = shown.map_while(|line| {
+        left = left.checked_sub(line.len())?;
+        Some(line)
+    });
+    let mut lines: Vec<String> = fit.collect();
+    lines.reverse();
+    Ok(lines)
 }
 
 /// The last lines of all logs that tell of errors, each with the name of its unit.
@@ -185,6 +226,8 @@ impl Journal {
     /// end waits for it when there is somebody to wait.
     fn read(&mut self, lines: Option<usize>, follow: bool) -> io::Result<Vec<Entry>> {
         let mut logs = Vec::new();
+        // No more is kept than is wanted, as far as that is known before all is read.
+        let most = lines.filter(|_| self.wish == Wish::default()).unwrap_or(usize::MAX);
         for (source, from) in self.sources.iter_mut().enumerate() {
             let mut log = VecDeque::new();
             let Source { disk, reader, spell, foreign, .. } = from;
@@ -197,6 +240,9 @@ impl Journal {
                 let line = Line::of(bytes);
                 let when = self.clocks.note(spell, &line);
                 if line.kind != Kind::Clock && self.wish.has_severity(&line) {
+                    if log.len() >= most {
+                        log.pop_front();
+                    }
                     log.push_back(Entry { source, bytes: bytes.to_vec(), when });
                 }
             };

@@ -46,7 +46,7 @@ pub(crate) fn unit(status: &UnitStatus, usage: Usage, wall_ms: Option<i64>) -> S
 }
 
 /// `, since 19:31:02` of today, with the date of another day.
-fn since(status: &UnitStatus, wall_ms: Option<i64>) -> String {
+pub(crate) fn since(status: &UnitStatus, wall_ms: Option<i64>) -> String {
     let age = status.since_ms.map(|since| status.now_ms.saturating_sub(since));
     let Some((age, now)) = age.zip(wall_ms) else { return String::new() };
     let moment = |ms: i64| ettan_sys::clock::local(ms.div_euclid(1000));
@@ -62,7 +62,7 @@ fn since(status: &UnitStatus, wall_ms: Option<i64>) -> String {
 }
 
 /// How many, why the last one, and whether it goes on like that.
-fn restarts(status: &UnitStatus) -> String {
+pub(crate) fn restarts(status: &UnitStatus) -> String {
     let mut text = status.restarts.to_string();
     if let Some(exit) = status.last_exit.as_deref().filter(|_| status.restarts > 0) {
         let _ = write!(text, ", the last because it {exit}");
@@ -84,8 +84,17 @@ fn policy(status: &UnitStatus) -> String {
     }
 }
 
-/// `up for 2 min 5 s`, `waiting`, `backoff, next start in 250 ms (ettan start web: now)`.
+/// As `standing`, and what to type: `backoff, next start in 250 ms (ettan start web: now)`.
 fn state(status: &UnitStatus) -> String {
+    let mut text = standing(status);
+    if status.state == StateWord::Backoff && status.deadline_ms.is_some() {
+        let _ = write!(text, " (ettan start {}: now)", status.unit);
+    }
+    text
+}
+
+/// `up for 2 min 5 s`, `waiting`, `backoff, next start in 250 ms`.
+pub(crate) fn standing(status: &UnitStatus) -> String {
     let mut text = word(status).to_owned();
     if let Some(since) = status.since_ms {
         let _ = write!(text, " for {}", Span(status.now_ms.saturating_sub(since)));
@@ -93,7 +102,7 @@ fn state(status: &UnitStatus) -> String {
     let left = status.deadline_ms.map(|at| Span(at.saturating_sub(status.now_ms)));
     match (status.state, left) {
         (StateWord::Backoff, Some(left)) => {
-            let _ = write!(text, ", next start in {left} (ettan start {}: now)", status.unit);
+            let _ = write!(text, ", next start in {left}");
         }
         (StateWord::Stopping, Some(left)) => {
             let _ = write!(text, ", KILL in {left}");

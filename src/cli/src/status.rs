@@ -11,7 +11,9 @@ use crate::show::{INDENT, fold, row};
 use crate::summary::summary as machine;
 use crate::{logs, show};
 use ettan_sys::clock::{self, Local};
-use ettan_wire::{Active, Conditions, Known, Reply, Request, StateWord, UnitStatus, Which};
+use ettan_wire::{
+    Active, Conditions, Diagnostic, Known, Reply, Request, StateWord, Stats, UnitStatus, Which,
+};
 
 /// Log lines under the status of one unit.
 const LOG_LINES: usize = 10;
@@ -35,22 +37,37 @@ pub(crate) fn status(units: &[String], screen: &Screen) -> Code {
     code
 }
 
-fn one(unit: &str, screen: &Screen) -> Result<Code, Trouble> {
+/// What there is to know of one unit.
+pub(crate) struct Look {
+    pub(crate) status: UnitStatus,
+    /// The packet, with what only this side knows.
+    pub(crate) json: String,
+    /// In lines.
+    pub(crate) page: String,
+}
+
+/// Looks at one unit.
+pub(crate) fn look(unit: &str) -> Result<Look, Trouble> {
     let request = Request::Status(Which { unit: name(unit)? });
     let Answer { reply, json } = Link::ask(&request)?.expect()?;
     let Reply::Unit(status) = reply else { return Err(unexpected()) };
     let usage = group::usage(status.main_pid);
-    let note = disks::of(unit);
+    let standing = disks::of(unit).map(|note| Standing::of(&note));
+    let json = with_usage(&json, usage);
+    let flash = match &standing {
+        Some(standing) => standing.to_string(),
+        None => "0 B written today, its log is in memory".to_owned(),
+    };
+    let page = format!("{}\n{}", show::unit(&status, usage, right_wall()), row("flash", &flash));
+    let json = standing.map_or(json.clone(), |standing| with_disk(&json, &standing));
+    Ok(Look { status, json, page })
+}
+
+fn one(unit: &str, screen: &Screen) -> Result<Code, Trouble> {
+    let Look { status, json, page } = look(unit)?;
     if screen.json {
-        let json = with_usage(&json, usage);
-        screen.packet(&note.map_or(json.clone(), |note| with_disk(&json, &Standing::of(&note))));
+        screen.packet(&json);
     } else {
-        let wall_ms = is_right().then(clock::wall);
-        let flash = match note {
-            Some(note) => Standing::of(&note).to_string(),
-            None => "0 B written today, its log is in memory".to_owned(),
-        };
-        let page = format!("{}\n{}", show::unit(&status, usage, wall_ms), row("flash", &flash));
         page_of(&page, &status, screen);
         let lines = logs::last_lines(unit, LOG_LINES);
         if !lines.is_empty() {
@@ -93,9 +110,10 @@ fn shortened(line: Vec<u8>, screen: &Screen) -> Vec<u8> {
     }
 }
 
-/// Whether the wall clock has been set.
-fn is_right() -> bool {
-    clock::is_synchronised() == Some(true) || clock::wall() > BUILT_MS
+/// The wall clock, if it has been set.
+pub(crate) fn right_wall() -> Option<i64> {
+    let is_right = clock::is_synchronised() == Some(true) || clock::wall() > BUILT_MS;
+    is_right.then(clock::wall)
 }
 
 /// What the clock says, to the second.
@@ -133,30 +151,42 @@ fn with_disk(json: &str, standing: &Standing) -> String {
 /// `status` without a unit: a line for each, what the loader said, and how it stands with PID 1.
 pub(crate) fn summary(screen: &Screen) -> Code {
     let shown = table(false, screen).and_then(|()| {
-        let Answer { reply, json } = Link::ask(&Request::Stats)?.expect()?;
-        match reply {
-            _ if screen.json => {
-                let json = with_disk(&json, &Standing::of_all());
-                screen.packet(&with_clock(&json, clock::is_synchronised()));
-            }
-            Reply::Stats(stats) => {
-                screen.say("");
-                let standing = Standing::of_all();
-                let flash = match standing.logs {
-                    0 => "0 B written today, no log is kept on a disk".to_owned(),
-                    logs => format!("{} {standing}", show::many(logs, "log")),
-                };
-                let text = machine(&stats, clock::is_synchronised(), &wall());
-                for line in text.lines().chain([row("flash", &flash).as_str()]) {
-                    screen.say(&fold(line, screen.columns(), INDENT));
-                }
-                last_errors(screen);
-            }
-            _ => return Err(unexpected()),
+        let Whole { json, page, .. } = whole()?;
+        if screen.json {
+            screen.packet(&json);
+            return Ok(Code::Done);
         }
+        screen.say("");
+        for line in page.lines() {
+            screen.say(&fold(line, screen.columns(), INDENT));
+        }
+        last_errors(screen);
         Ok(Code::Done)
     });
     shown.unwrap_or_else(|trouble| trouble.tell(screen))
+}
+
+/// What there is to know of the machine.
+pub(crate) struct Whole {
+    pub(crate) stats: Stats,
+    /// The packet, with what only this side knows.
+    pub(crate) json: String,
+    /// In lines.
+    pub(crate) page: String,
+}
+
+/// Looks at the machine.
+pub(crate) fn whole() -> Result<Whole, Trouble> {
+    let Answer { reply, json } = Link::ask(&Request::Stats)?.expect()?;
+    let Reply::Stats(stats) = reply else { return Err(unexpected()) };
+    let standing = Standing::of_all();
+    let json = with_clock(&with_disk(&json, &standing), clock::is_synchronised());
+    let flash = match standing.logs {
+        0 => "0 B written today, no log is kept on a disk".to_owned(),
+        logs => format!("{} {standing}", show::many(logs, "log")),
+    };
+    let text = machine(&stats, clock::is_synchronised(), &wall());
+    Ok(Whole { stats, json, page: format!("{text}\n{}", row("flash", &flash)) })
 }
 
 /// What went wrong last, in whatever log it is.
@@ -178,23 +208,35 @@ pub(crate) fn list(all: bool, screen: &Screen) -> Code {
     }
 }
 
-/// Ettan's own helpers are left out unless asked for, or in need of attention.
-fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
+/// All units by name, and what the loader said, each with its packet. Ettan's own helpers are left
+/// out unless asked for, or in need of attention.
+pub(crate) fn listing(all: bool) -> Result<Listing, Trouble> {
     let link = Link::ask(&Request::List)?;
-    let mut units: Vec<(UnitStatus, String)> = Vec::new();
-    let mut diagnostics = Vec::new();
+    let mut found = Listing::default();
     loop {
         let Answer { reply, json } = link.expect()?;
         match reply {
             Reply::Unit(status) if all || !status.builtin || needs_attention(&status) => {
-                units.push((status, json));
+                found.units.push((status, json));
             }
-            Reply::Diagnostic(diagnostic) => diagnostics.push((diagnostic, json)),
+            Reply::Diagnostic(diagnostic) => found.diagnostics.push((diagnostic, json)),
             Reply::End(_) => break,
             _ => {}
         }
     }
-    units.sort_by(|(a, _), (b, _)| a.unit.cmp(&b.unit));
+    found.units.sort_by(|(a, _), (b, _)| a.unit.cmp(&b.unit));
+    Ok(found)
+}
+
+/// What PID 1 has.
+#[derive(Default)]
+pub(crate) struct Listing {
+    pub(crate) units: Vec<(UnitStatus, String)>,
+    pub(crate) diagnostics: Vec<(Diagnostic, String)>,
+}
+
+fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
+    let Listing { units, diagnostics } = listing(all)?;
     if screen.json {
         let packets = units.iter().map(|(_, json)| json);
         packets

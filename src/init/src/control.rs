@@ -11,7 +11,7 @@
 //! | `ring` | the last notices |
 //! | `boot` | when the boot was over |
 //! | `describe` | core values → words, for the log too |
-//! | `viewers` | lets the group ettan connect; runs in the loader |
+//! | `viewers` | lets the groups ettan and ettan-operator in; runs in the loader |
 //! | `facts` | what the answers need beyond the supervisor |
 
 mod answer;
@@ -356,7 +356,7 @@ impl Control {
     fn admit(&mut self, socket: OwnedFd, peer: Peer, context: &Context<'_>) {
         let most = match peer {
             Peer::Root => CLIENTS,
-            Peer::Viewer => CLIENTS.saturating_sub(FOR_ROOT),
+            Peer::Operator | Peer::Viewer => CLIENTS.saturating_sub(FOR_ROOT),
         };
         if self.count() >= most
             && let Some(slot) = self.idle_longest(peer)
@@ -390,11 +390,11 @@ impl Control {
         }
     }
 
-    /// A viewer never makes root leave.
+    /// Nobody else makes root leave.
     fn idle_longest(&self, newcomer: Peer) -> Option<usize> {
         let idle = self.clients.iter().enumerate().filter_map(|(slot, client)| {
             let client = client.as_ref()?;
-            let may_go = client.peer == Peer::Viewer || newcomer == Peer::Root;
+            let may_go = client.peer != Peer::Root || newcomer == Peer::Root;
             (matches!(client.job, Job::Idle) && may_go).then_some((client.active, slot))
         });
         idle.min().map(|(_, slot)| slot)

@@ -40,3 +40,6 @@ pub const MAX_PACKET: usize = 4096;
 
 /// Where PID 1 listens.
 pub const SOCKET: &str = "/run/ettan/control.sock";
+
+/// Its group may start and stop units. Empty: what counts is whose it is.
+pub const OPERATORS: &str = "/run/ettan/operators";

@@ -56,6 +56,35 @@ pub enum Request {
 }
 
 impl Request {
+    /// True for the verbs that change what one unit shall be: all that an operator may say beyond
+    /// looking.
+    #[must_use]
+    pub const fn only_operates(&self) -> bool {
+        match self {
+            Self::Start(_)
+            | Self::Once(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Reload(_)
+            | Self::Reset(_) => true,
+            Self::Hello(_)
+            | Self::List
+            | Self::Status(_)
+            | Self::IsActive(_)
+            | Self::Events(_)
+            | Self::Needs
+            | Self::Conditions(_)
+            | Self::Stats
+            | Self::Kill(_)
+            | Self::ReloadUnits(_)
+            | Self::Condition(_)
+            | Self::Reexec
+            | Self::Flush
+            | Self::Fail(_)
+            | Self::Power(_) => false,
+        }
+    }
+
     /// True for the verbs that change nothing: all that a viewer may say.
     #[must_use]
     pub const fn only_looks(&self) -> bool {

@@ -187,6 +187,11 @@ fn f4_7_who_may_ask_what() {
     let stranger = "setpriv --reuid 990 --regid 990 --clear-groups";
     assert_eq!(machine.sh(&format!("{viewer} ettan is-active web")).code, 0);
     assert_eq!(machine.sh(&format!("{viewer} ettan stop web")).code, 4);
+    let operator = "setpriv --reuid 990 --regid 992 --groups 991";
+    assert_eq!(machine.sh(&format!("{operator} ettan start web")).code, 0);
+    assert_eq!(machine.sh(&format!("{operator} ettan kill -s TERM web")).code, 4);
+    assert_eq!(machine.sh(&format!("{operator} ettan reload-units")).code, 4);
+    assert_eq!(machine.sh(&format!("{operator} ettan reboot")).code, 4);
     assert_ne!(machine.sh(&format!("{stranger} ettan is-active web")).code, 0);
     assert_ne!(machine.sh(&format!("{stranger} ettan reboot")).code, 0);
     assert_eq!(machine.ettan("is-active web").code, 0);

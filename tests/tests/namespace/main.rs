@@ -33,3 +33,4 @@ mod syslog;
 mod units;
 mod upgrade;
 mod verbs;
+mod web;

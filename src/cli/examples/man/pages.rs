@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Pages written by people, each with its section.
-const WRITTEN: [(&str, u8); 3] = [("ettan", 1), ("ettan-unit", 5), ("ettan-init", 8)];
+const WRITTEN: [(&str, u8); 4] =
+    [("ettan", 1), ("ettan-unit", 5), ("ettan-init", 8), ("ettan-web", 8)];
 
 /// Links to `ettan`, by which a verb can be called too.
 const LINKS: [&str; 11] = [

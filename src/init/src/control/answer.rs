@@ -42,8 +42,19 @@ const SIGNAL_MAX: u8 = 64;
 
 /// Decides how a request of `peer` is answered.
 pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Context<'_>) -> Answer {
-    if peer == Peer::Viewer && !request.only_looks() {
-        return refuse(ErrorCode::NotPermitted, "only root may do that; you may look");
+    let (may, permitted) = match peer {
+        Peer::Root => (true, ""),
+        Peer::Operator => (
+            request.only_looks() || request.only_operates(),
+            "only root may do that; you may look, start and stop",
+        ),
+        Peer::Viewer => (
+            request.only_looks(),
+            "only root and the group ettan-operator may do that; you may look",
+        ),
+    };
+    if !may {
+        return refuse(ErrorCode::NotPermitted, permitted);
     }
     match request {
         Request::Hello(hello) if hello.version == VERSION => Answer::Packet(welcome()),

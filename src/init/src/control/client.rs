@@ -16,7 +16,9 @@ pub(crate) type Packet = [u8; MAX_PACKET + 1];
 pub(crate) enum Peer {
     /// User 0: may do everything.
     Root,
-    /// The configured group: may look.
+    /// The group `ettan-operator`: may look, and say of each unit what it shall be.
+    Operator,
+    /// The group `ettan`: may look.
     Viewer,
 }
 

@@ -202,10 +202,15 @@ impl World {
 
     /// A client that may only look.
     fn viewer(&mut self) -> Client {
+        self.guest(Peer::Viewer)
+    }
+
+    /// A client of this kind.
+    fn guest(&mut self, peer: Peer) -> Client {
         let (ours, theirs) = socket::seqpacket_pair().unwrap();
         let Self { control, supervisor, epoll, now, .. } = self;
         let context = Context { now: *now, supervisor, facts: &Known, epoll };
-        control.admit(ours, Peer::Viewer, &context);
+        control.admit(ours, peer, &context);
         Client(theirs)
     }
 

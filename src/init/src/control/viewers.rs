@@ -1,33 +1,63 @@
-//! Lets the group `ettan` connect. Runs in the loader, because PID 1 looks up no names: there the
-//! group's number is read from /etc/group and given to the socket's file, and PID 1 goes by that.
+//! Lets the groups `ettan` and `ettan-operator` in. Runs in the loader, because PID 1 looks up no
+//! names: there the groups' numbers are read from /etc/group. The first is given to the socket's file,
+//! the second to a file beside it, and PID 1 goes by those.
 
-use std::fs::{self, Permissions};
-use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 
-const GROUP: &str = "ettan";
+use ettan_wire::{OPERATORS, SOCKET};
+
+/// May look.
+const VIEWERS: &str = "ettan";
+
+/// May also say of each unit what it shall be.
+const OPERATE: &str = "ettan-operator";
+
 const GROUPS: &str = "/etc/group";
 
 /// More of /etc/group is not read.
 const GROUPS_MAX: u64 = 1 << 20;
 
-/// Gives the control socket to the group, if there is one. Without it, root alone connects.
+/// Gives the control socket to the group that may look, and the file beside it to the one that may
+/// operate, where there are such groups. Without them, root alone connects.
 pub(crate) fn admit() {
     let mut text = String::new();
     let read =
         fs::File::open(GROUPS).and_then(|file| file.take(GROUPS_MAX).read_to_string(&mut text));
-    let Some(group) = read.ok().and_then(|_| number_of(&text)) else { return };
-    let socket = ettan_wire::SOCKET;
-    let done = chown(socket, None, Some(group))
-        .and_then(|()| fs::set_permissions(socket, Permissions::from_mode(0o660)));
-    if let Err(error) = done {
-        eprintln!("group {GROUP} cannot use {socket}: {error}");
+    if read.is_err() {
+        return;
+    }
+    for (group, done) in [
+        (VIEWERS, number_of(VIEWERS, &text).map_or(Ok(()), let_look)),
+        (OPERATE, number_of(OPERATE, &text).map_or_else(none_operates, let_operate)),
+    ] {
+        if let Err(error) = done {
+            eprintln!("group {group} cannot use {SOCKET}: {error}");
+        }
+    }
+}
+
+fn let_look(group: u32) -> io::Result<()> {
+    chown(SOCKET, None, Some(group))?;
+    fs::set_permissions(SOCKET, Permissions::from_mode(0o660))
+}
+
+fn let_operate(group: u32) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o400).open(OPERATORS)?;
+    chown(OPERATORS, None, Some(group))
+}
+
+fn none_operates() -> io::Result<()> {
+    match fs::remove_file(OPERATORS) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
 /// The group's number: base 10, no sign, no leading zero, not root's.
-fn number_of(text: &str) -> Option<u32> {
-    let line = text.lines().find(|line| line.split(':').next() == Some(GROUP))?;
+fn number_of(group: &str, text: &str) -> Option<u32> {
+    let line = text.lines().find(|line| line.split(':').next() == Some(group))?;
     let digits = line.split(':').nth(2)?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     if plain { digits.parse().ok() } else { None }
@@ -39,11 +69,13 @@ mod tests {
 
     #[test]
     fn only_a_plain_number_counts() {
-        assert_eq!(number_of("root:x:0:\nettan:x:991:web\n"), Some(991));
+        let groups = "root:x:0:\nettan-operator:x:992:\nettan:x:991:web\n";
+        assert_eq!(number_of("ettan", groups), Some(991));
+        assert_eq!(number_of("ettan-operator", groups), Some(992));
         for text in
             ["", "ettan", "ettan:x:0:", "ettan:x:+1:", "ettan:x:0x1:", "ettan:x::", "my-ettan:x:5:"]
         {
-            assert_eq!(number_of(text), None, "{text}");
+            assert_eq!(number_of("ettan", text), None, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -65,9 +65,27 @@ pub(crate) fn create_directory(directory: &Path, owner: Option<(u32, u32)>) -> i
     }
 }
 
-/// By descriptor: by name it could be another file by now.
+/// By descriptor: by name it could be another file by now. What is nobody's is root's, and whoever
+/// may look at units may read it.
 pub(super) fn give(what: impl AsFd, owner: Option<(u32, u32)>) -> io::Result<()> {
-    owner.map_or(Ok(()), |(user, group)| std::os::unix::fs::fchown(what, Some(user), Some(group)))
+    match owner {
+        Some((user, group)) => fchown(what, Some(user), Some(group)),
+        None => {
+            if let Some(group) = viewers(Path::new(ettan_wire::SOCKET)) {
+                // Where it cannot be given away, root has it still.
+                let _ = fchown(what, None, Some(group));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The group that PID 1's control socket was given to.
+fn viewers(socket: &Path) -> Option<u32> {
+    const GROUP_WRITES: u32 = 0o020;
+    let file = fs::symlink_metadata(socket).ok()?;
+    let is_given = file.uid() == 0 && file.gid() != 0 && file.mode() & GROUP_WRITES != 0;
+    is_given.then(|| file.gid())
 }
 
 pub(super) fn seconds(time: SystemTime) -> u64 {

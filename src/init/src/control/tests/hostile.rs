@@ -213,6 +213,28 @@ fn f4_7_a_viewer_may_look_and_nothing_else() {
 }
 
 #[test]
+fn f4_7_an_operator_may_start_and_stop_and_nothing_else() {
+    let mut world = World::new(&["web"]);
+    let operator = world.guest(Peer::Operator);
+    assert!(matches!(world.ask(&operator, &look("web"))[..], [Reply::Active(_)]));
+    let stop = Request::Stop(Change { unit: "web".into(), wait: false });
+    assert_eq!(world.ask(&operator, &stop), [Reply::Accepted]);
+    assert_eq!(world.commands.len(), 1);
+    for request in [
+        Request::Kill(ettan_wire::Kill { unit: "web".into(), signal: 9 }),
+        Request::ReloadUnits(ettan_wire::Reload { wait: false }),
+        Request::Condition(ettan_wire::Condition { name: "network".into(), holds: true }),
+        Request::Power(ettan_wire::Power { action: ettan_wire::PowerWord::Reboot, force: false }),
+        Request::Reexec,
+        Request::Flush,
+    ] {
+        let replies = world.ask(&operator, &request);
+        assert_eq!(refused_with(&replies), Some(ErrorCode::NotPermitted));
+    }
+    assert_eq!(world.commands.len(), 1);
+}
+
+#[test]
 fn f4_8_descriptors_that_come_with_a_packet_are_closed() {
     let mut world = World::new(&["web"]);
     let client = world.client();
