@@ -1,18 +1,19 @@
 # The front door. Every target installs what it needs; see `make help`.
 BOARD ?= pi-zero
+ROOT ?= rw
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo "BOARD is pi-zero (the default), pi-1, pi-2, pi-3 or virt."
+	@echo "BOARD is pi-zero (the default), pi-1, pi-2, pi-3 or virt; ROOT=ro takes a card with a read-only root."
 
 run:            ## boot BOARD, kill its daemons, see them come back, power off
-	qemu/run.sh run $(BOARD)
+	ROOT=$(ROOT) qemu/run.sh run $(BOARD)
 
 shell:          ## boot BOARD and leave its console here
-	qemu/run.sh shell $(BOARD)
+	ROOT=$(ROOT) qemu/run.sh shell $(BOARD)
 
 image:          ## an SD-card image for BOARD, in target/image/BOARD
-	qemu/run.sh image $(BOARD)
+	ROOT=$(ROOT) qemu/run.sh image $(BOARD)
 
 cross:          ## static programs for ARMv6 and aarch64, in target/musl
 	qemu/cross.sh armv6

@@ -6,7 +6,7 @@
 . "$root/qemu/boards.sh"
 
 board "${1:?usage: boot.sh BOARD [IMAGE-FOLDER [PORT]]}"
-image=${2:-$target/image/$name}
+image=${2:-$target/image/$folder}
 forward=${3:+,hostfwd=tcp:127.0.0.1:$3-:8080}
 
 need qemu-system-arm >&2

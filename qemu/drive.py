@@ -1,7 +1,8 @@
 """The story of `make run`: build, boot a board, see its units come up, fetch the
 web page, kill the daemons, see them come back, power off, check the card.
 
-drive.py BOARD ARCH, as boards.sh has them. Ends in a table and exit code 0 or 1.
+drive.py BOARD ARCH, as boards.sh has them. Ends in a table and exit code 0 or 1. With
+ROOT=ro the card's root is read-only, and must be the same to the byte afterwards.
 """
 
 import json
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 
+from card import Card
 from console import Board, BoardError
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -23,6 +25,8 @@ START = float(os.environ["ETTAN_T0"])
 # Slow machines stretch every time limit.
 SCALE = float(os.environ.get("ETTAN_TEST_SLOW", "1"))
 KILLS = 3
+# Partitions of the card.
+ROOT, DATA = 2, 3
 
 
 def say(text):
@@ -43,15 +47,19 @@ class Table:
         print(f"\n{board}\n{'step':<{width}}  {'time':>9}  result")
         for step, took, result in self.rows:
             print(f"{step:<{width}}  {took:>9}  {result}")
-        print(f"\nmake run BOARD={board}: {'good' if good else 'FAILED'}", flush=True)
+        print(f"\nmake run {board}: {'good' if good else 'FAILED'}", flush=True)
 
 
 class Story:
-    def __init__(self, board_name, arch):
+    def __init__(self, board_name, arch, read_only):
         self.name = board_name
         self.arch = arch
-        self.image = TARGET / "image" / board_name
-        self.units = sorted(file.stem for file in (HERE.parent / "units").glob("*.toml"))
+        self.read_only = read_only
+        self.image = TARGET / "image" / (board_name + ("-ro" if read_only else ""))
+        self.card = Card(self.image / "sd.img")
+        self.root_before = None
+        folders = [HERE.parent / "units"] + ([HERE / "rootfs-ro/etc/units"] if read_only else [])
+        self.units = sorted(file.stem for folder in folders for file in folder.glob("*.toml"))
         self.table = Table()
         self.states = {}
         self.events = []
@@ -64,6 +72,7 @@ class Story:
             size = (TARGET / "musl" / self.arch / program).stat().st_size
             self.table.add(f"  {program}", "", f"{size} bytes ({size / 1024:.0f} KiB), {self.arch}")
         self.step("image", ["qemu/image.sh", self.name])
+        self.root_before = self.card.sha256(ROOT)
 
     def step(self, name, command):
         began = time.monotonic()
@@ -192,13 +201,25 @@ class Story:
 
     def check_card(self):
         began = time.monotonic()
-        check = subprocess.run(
-            ["e2fsck", "-fn", str(self.image / "sd.img")], capture_output=True, text=True
-        )
-        say("e2fsck -fn: " + check.stdout.strip().splitlines()[-1])
-        if check.returncode != 0 or "recover" in check.stdout:
-            raise BoardError("the card's file system is not clean:\n" + check.stdout)
+        for number in (ROOT, DATA):
+            problem = self.card.problem(number)
+            if problem:
+                raise BoardError(f"partition {number} of the card is not clean:\n{problem}")
         self.done("e2fsck -fn: clean", began)
+
+    def try_to_write(self):
+        if self.board.run("touch /etc/written 2>/dev/null")[0] == 0:
+            raise BoardError("the root can be written to")
+
+    def check_root(self):
+        """Nothing has written to it, and what was said is on the data partition."""
+        began = time.monotonic()
+        after = self.card.sha256(ROOT)
+        if after != self.root_before:
+            raise BoardError(f"the root partition has changed: {self.root_before} -> {after}")
+        self.done(f"root partition: sha256 {after[:16]}… as before", began)
+        if "telldusd daemon starting up" not in self.card.text(DATA, "log/ettan/telldusd/current"):
+            raise BoardError("telldusd's log is not on the data partition")
 
     def done(self, step, began):
         self.table.add(step, seconds_since(began), "ok")
@@ -209,10 +230,14 @@ class Story:
         self.boot()
         self.follow_units()
         self.show_page()
+        if self.read_only:
+            self.try_to_write()
         self.kill_all()
         self.read_words()
         self.power_off()
         self.check_card()
+        if self.read_only:
+            self.check_root()
 
 
 def seconds_since(began):
@@ -235,7 +260,8 @@ def free_port():
 def main():
     # However it ends, QEMU must not be left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    story = Story(*sys.argv[1:])
+    read_only = os.environ.get("ROOT") == "ro"
+    story = Story(*sys.argv[1:], read_only)
     good = False
     try:
         story.tell()
@@ -250,7 +276,7 @@ def main():
     finally:
         if story.board:
             story.board.close()
-    story.table.show(story.name, good)
+    story.table.show(f"BOARD={story.name}" + (" ROOT=ro" if read_only else ""), good)
     return 0 if good else 1
 
 

@@ -2,16 +2,19 @@
 # Makes what a board boots from: image.sh BOARD [OVERLAY]
 # Result: target/image/BOARD/{vmlinuz,board.dtb,initramfs,sd.img}. The folder OVERLAY,
 # if given, is laid over the card's root last; the result is then in OVERLAY.image.
+# The card is partitioned: 1 is what a Pi boots from (FAT, bootfs), 2 the root (ext4,
+# rootfs), 3 what must survive (ext4, data). ROOT=ro: the root is never written to;
+# the result is then in target/image/BOARD-ro.
 . "$(dirname "$0")/lib.sh"
 . "$root/qemu/boards.sh"
 
 board "${1:?usage: image.sh BOARD [OVERLAY]}"
 overlay=${2:-}
 out=${overlay:+${overlay%/}.image}
-out=${out:-$target/image/$name}
-packages="libc6,busybox-static,python3-cherrypy3"
+out=${out:-$target/image/$folder}
+packages="libc6,busybox-static,python3-cherrypy3,e2fsprogs"
 
-need mmdebstrap e2fsprogs kmod cpio python3.11 ca-certificates
+need mmdebstrap e2fsprogs fdisk dosfstools mtools kmod cpio python3.11 ca-certificates
 mkdir -p "$out" "$cache"
 
 # The mirror is the one this machine's own apt uses.
@@ -63,11 +66,11 @@ fetch_kernel() {
 make_initramfs() {
     local work=$out/initramfs.dir version file
     version=$(basename "$unpacked"/lib/modules/*)
-    rm -rf "$work" && mkdir -p "$work"/{bin,dev,modules,root}
+    rm -rf "$work" && mkdir -p "$work"/{bin,dev,proc,modules,root}
     cp "$unpacked/bin/busybox" "$work/bin/busybox" 2>/dev/null ||
         cp "$unpacked/usr/bin/busybox" "$work/bin/busybox"
     install -m 755 "$root/qemu/initramfs-init" "$work/init"
-    echo "$disk" >"$work/disk"
+    echo "${disk}2" >"$work/disk"
     for module in $modules; do
         /sbin/modprobe -d "$unpacked" -S "$version" --show-depends "$module"
     done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' |
@@ -145,20 +148,60 @@ fill_root() {
         ln -sf ettan "$card/usr/bin/$applet"
     done
     carry_modules
+    [ "$mode" = rw ] || make_read_only
     [ -z "$overlay" ] || cp -R --preserve=timestamps "$overlay/." "$card/"
     chown -R -h 0:0 "$card"
 }
 
+# A root that is never written to, as docs/makers-guide.md has it.
+make_read_only() {
+    mkdir -p "$card"/{usr/lib/units,data,boot/firmware,var/lib}
+    cp "$root"/units/system/*.toml "$card/usr/lib/units/"
+    cp -R "$root/qemu/rootfs-ro/." "$card/"
+    : >"$card/etc/machine-id"
+    ln -sf /proc/self/mounts "$card/etc/mtab"
+}
+
+# In MiB. The root takes what the others leave of the card.
+boot_at=1 boot_size=8 data_size=16
+
 make_card() {
-    local size
+    local size root_at=$((boot_at + boot_size)) root_size
     say "fill the card"
     rm -rf "$card" && cp -a "$debian" "$card" && rm "$card/.ready"
     fill_root
     # An SD card's size is a power of two, or QEMU refuses it.
-    size=134217728
-    while [ "$(du -sB1 "$card" | cut -f1)" -gt $((size * 3 / 4)) ]; do size=$((size * 2)); done
-    rm -f "$out/sd.img" && truncate -s $size "$out/sd.img"
-    mke2fs -q -t ext4 -L ettan -d "$card" "$out/sd.img"
+    size=128
+    while root_size=$((size - root_at - data_size)) &&
+        [ "$(du -sBM "$card" | cut -dM -f1)" -gt $((root_size * 4 / 5)) ]; do size=$((size * 2)); done
+    rm -f "$out/sd.img" && truncate -s ${size}M "$out/sd.img"
+    sfdisk -q "$out/sd.img" <<TABLE
+label: dos
+start=${boot_at}MiB, size=${boot_size}MiB, type=c, bootable
+start=${root_at}MiB, size=${root_size}MiB, type=83
+start=$((root_at + root_size))MiB, type=83
+TABLE
+    make_boot
+    mke2fs -q -F -t ext4 -L rootfs -E offset=$((root_at << 20)) -d "$card" "$out/sd.img" ${root_size}M
+    rm -rf "$card"
+    make_data $((root_at + root_size))
+}
+
+# What a Pi's firmware reads. QEMU gets the kernel by itself, so it is here for whoever looks.
+make_boot() {
+    local said
+    # It warns of the small letters of a name that Raspberry Pi OS has, too.
+    said=$(mkfs.vfat -F 16 -s 1 -n bootfs --offset $((boot_at << 11)) "$out/sd.img" $((boot_size << 10)) 2>&1) || {
+        echo "$said" >&2
+        return 1
+    }
+    echo "$append" | mcopy -i "$out/sd.img@@${boot_at}M" - ::cmdline.txt
+}
+
+# Its folders become /var/lib and /var/log where the root is read-only.
+make_data() {
+    mkdir -p "$card"/{lib,log}
+    mke2fs -q -F -t ext4 -L data -E offset=$(($1 << 20)) -d "$card" "$out/sd.img" ${data_size}M
     rm -rf "$card"
 }
 
@@ -168,9 +211,9 @@ make_initramfs
 # Files on the card belong to root and others, so root lays them out. What it needs
 # goes along as text: sudo passes on no functions, and few variables.
 card=$out/card
-as_root bash -euc "$(declare -p PATH ETTAN_T0 card root target cross overlay debian out \
-    carried unpacked)
-    $(declare -f say carry_modules fill_root make_card)
+as_root bash -euc "$(declare -p PATH ETTAN_T0 card root target cross overlay debian out mode \
+    carried unpacked append boot_at boot_size data_size)
+    $(declare -f say carry_modules make_read_only fill_root make_card make_boot make_data)
     make_card"
 as_root chown "$(id -u):$(id -g)" "$out/sd.img"
 say "image: ${out#"$root"/}/sd.img ($(du -sh --apparent-size "$out/sd.img" | cut -f1))"

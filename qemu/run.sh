@@ -1,5 +1,6 @@
 #!/bin/bash
-# make run, make shell, make image: run.sh run|shell|image BOARD
+# make run, make shell, make image: run.sh run|shell|image BOARD. ROOT=ro takes the card with a
+# read-only root.
 . "$(dirname "$0")/lib.sh"
 . "$root/qemu/boards.sh"
 
@@ -18,7 +19,7 @@ image) make_image ;;
 shell)
     make_image
     say "boot $name; Ctrl-A x ends QEMU, ettan poweroff ends it properly"
-    exec qemu/boot.sh "$name" "$target/image/$name" "${PORT:-8080}"
+    exec qemu/boot.sh "$name" "$target/image/$folder" "${PORT:-8080}"
     ;;
 *) die "$1: run, shell or image" ;;
 esac

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod binaries;
+mod card;
 mod cgroup;
 mod client;
 mod console;
@@ -26,6 +27,7 @@ pub mod scenarios;
 pub mod soak;
 pub mod units;
 
+pub use card::{Card, Partition};
 pub use client::{Client, Received};
 pub use limit::Limit;
 pub use machine::{End, Machine, Operate, Output};

@@ -22,6 +22,12 @@ impl Limit {
         Self::of(Duration::from_millis(100))
     }
 
+    /// A limit that many milliseconds from now, times `ETTAN_TEST_SLOW`.
+    #[must_use]
+    pub fn millis(ms: u64) -> Self {
+        Self::of(Duration::from_millis(ms))
+    }
+
     fn of(span: Duration) -> Self {
         let span = span.mul_f64(slowness());
         Self { end: Instant::now() + span, span }

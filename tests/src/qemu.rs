@@ -8,7 +8,7 @@
 use crate::binaries::{target, workspace};
 use crate::console::Console;
 use crate::notices::{sequence, words};
-use crate::{End, Limit, Machine, Output, Process, Story};
+use crate::{Card, End, Limit, Machine, Output, Partition, Process, Story};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -35,6 +35,12 @@ pub struct Qemu {
     /// More options for QEMU.
     options: String,
     append: String,
+    /// Its root is never written to: units that come once it runs live in /run.
+    read_only: bool,
+    /// The card is made.
+    made: bool,
+    /// Units for such a board, until it runs.
+    later: Vec<(String, Vec<u8>)>,
     /// QEMU's own ear, once it was spoken to.
     monitor: Option<UnixStream>,
     console: Option<Console>,
@@ -62,6 +68,9 @@ impl Qemu {
             overlay,
             options: String::new(),
             append: String::new(),
+            read_only: false,
+            made: false,
+            later: Vec::new(),
             monitor: None,
             console: None,
             units: Vec::new(),
@@ -90,6 +99,46 @@ impl Qemu {
         self
     }
 
+    /// With a root that is never written to. What was written up to now is on it; units that come
+    /// later are given to the running board. Before it boots.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self.units.clear();
+        self
+    }
+
+    /// Pulls the plug. `boot` puts it in again, with the card as it was at this moment.
+    pub fn pull_plug(&mut self) {
+        self.console = None;
+        self.monitor = None;
+        self.end = None;
+        self.told = 0;
+        self.units.clear();
+        self.story = Story::default();
+        self.limit = Limit::seconds(SECONDS);
+    }
+
+    /// Lets it do what it does for so long, or until it is off.
+    pub fn last_for(&mut self, ms: u64) {
+        let limit = Limit::millis(ms);
+        while !limit.over() && self.console().is_on() {
+            self.listen(limit);
+        }
+    }
+
+    /// Types a line at the console's shell, and waits for nothing.
+    pub fn type_in(&mut self, command: &str) {
+        let number = self.console().next_number();
+        self.console().type_line(&format!("@{number} {command}"));
+    }
+
+    /// The card, while the board is off.
+    #[must_use]
+    pub fn card(&self) -> Card {
+        Card(self.image().join("sd.img"))
+    }
+
     /// Ends a story: its units are stopped and their files removed, so that the next one finds
     /// the machine as the first one did. It goes on running.
     ///
@@ -100,7 +149,7 @@ impl Qemu {
         let units = std::mem::take(&mut self.units);
         let files: Vec<String> = units.iter().map(|unit| format!("{unit}.toml")).collect();
         self.must(&format!("ettan stop {}", units.join(" ")));
-        self.must(&format!("cd /etc/units && rm {}", files.join(" ")));
+        self.must(&format!("cd {} && rm {}", self.unit_folder(), files.join(" ")));
         self.must("ettan reload-units");
         self.story = Story::default();
     }
@@ -112,10 +161,10 @@ impl Qemu {
     #[track_caller]
     pub fn card_is_clean(&mut self) {
         let _ = self.is_off();
-        let check = Command::new("e2fsck").arg("-fn").arg(self.image().join("sd.img")).output();
-        let check = check.expect("e2fsck is there");
-        let text = String::from_utf8_lossy(&check.stdout);
-        assert!(check.status.success() && !text.contains("recover"), "{text}");
+        for partition in [Partition::Root, Partition::Data] {
+            let problem = self.card().problem(partition);
+            assert!(problem.is_none(), "{partition:?}: {}", problem.unwrap_or_default());
+        }
     }
 
     /// Whether QEMU ends by itself within the limit: the board was reset or switched off.
@@ -209,6 +258,55 @@ impl Qemu {
         assert!(output.code == 0, "{command}: {output:?}");
     }
 
+    /// Where units go that come once the board runs.
+    fn unit_folder(&self) -> &'static str {
+        if self.read_only { "/run/units" } else { "/etc/units" }
+    }
+
+    /// Makes the card, which `boot` does otherwise.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[track_caller]
+    pub fn make_card(&mut self) {
+        let log = File::create(format!("{}.log", self.overlay.display())).expect("a log");
+        let made = self
+            .script("image.sh")
+            .arg(&self.overlay)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .status();
+        assert!(
+            made.is_ok_and(|status| status.success()),
+            "no image: see {}.log",
+            self.overlay.display()
+        );
+        self.made = true;
+    }
+
+    /// Puts the plug in, and waits for nothing.
+    ///
+    /// # Panics
+    /// When QEMU cannot be started.
+    pub fn switch_on(&mut self) {
+        if !self.made {
+            self.make_card();
+        }
+        let log = File::options().append(true).open(format!("{}.log", self.overlay.display()));
+        let mut boot = self.script("boot.sh");
+        boot.arg(self.image()).stderr(log.expect("a log"));
+        boot.env("ETTAN_QEMU", &self.options).env("ETTAN_APPEND", &self.append);
+        self.console = Some(Console::start(boot));
+    }
+
+    /// A script of the folder qemu, about this board.
+    fn script(&self, name: &str) -> Command {
+        let mut script = Command::new(workspace().join("qemu").join(name));
+        script.arg(&self.board).env("ROOT", if self.read_only { "ro" } else { "rw" });
+        script
+    }
+
     fn image(&self) -> PathBuf {
         PathBuf::from(format!("{}.image", self.overlay.display()))
     }
@@ -283,7 +381,13 @@ const LOOP: &str = "stty -echo; dmesg -n 1; last=0; while read -r number command
 impl Machine for Qemu {
     fn write(&mut self, path: &str, content: &[u8]) {
         let unit = path.strip_prefix("/etc/units/").and_then(|name| name.strip_suffix(".toml"));
+        if unit.is_some() && self.read_only && self.console.is_none() {
+            return self.later.push((path.to_owned(), content.to_vec()));
+        }
         self.units.extend(unit.map(str::to_owned));
+        let path = unit
+            .map_or_else(|| path.to_owned(), |unit| format!("{}/{unit}.toml", self.unit_folder()));
+        let path = path.as_str();
         if self.console.is_none() {
             let file = self.overlay.join(path.trim_start_matches('/'));
             let directory = file.parent().expect("a path of a file");
@@ -303,25 +407,13 @@ impl Machine for Qemu {
         if self.console.is_some() {
             return self.must("ettan reload-units");
         }
-        let scripts = workspace().join("qemu");
-        let log = File::create(format!("{}.log", self.overlay.display())).expect("a log");
-        let made = Command::new(scripts.join("image.sh"))
-            .arg(&self.board)
-            .arg(&self.overlay)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log.try_clone().expect("a log"))
-            .status();
-        assert!(
-            made.is_ok_and(|status| status.success()),
-            "no image: see {}.log",
-            self.overlay.display()
-        );
-        let mut boot = Command::new(scripts.join("boot.sh"));
-        boot.arg(&self.board).arg(self.image()).stderr(log);
-        boot.env("ETTAN_QEMU", &self.options).env("ETTAN_APPEND", &self.append);
-        self.console = Some(Console::start(boot));
+        self.switch_on();
         self.open_shell();
+        let later = std::mem::take(&mut self.later);
+        if !later.is_empty() {
+            later.iter().for_each(|(path, content)| self.write(path, content));
+            self.must("ettan reload-units");
+        }
     }
 
     fn sh(&mut self, command: &str) -> Output {
