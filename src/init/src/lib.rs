@@ -115,6 +115,7 @@ pub fn main() -> ExitCode {
         Some("clock") => ettan_clock::main(),
         Some("pulse") => ettan_pulse::main(),
         Some("hotplug") => ettan_hotplug::main(),
+        Some("seed") => ettan_seed::main(std::env::args().nth(2).as_deref() == Some("save")),
         Some("probe") => ettan_probe::main(),
         Some("run") => run::main(std::env::args().nth(2).as_deref()),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),
