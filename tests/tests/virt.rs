@@ -2,7 +2,7 @@
 //! Raspberry Pis has. On QEMU's `virt` board, which takes minutes: `make test-qemu`.
 
 use ettan_tests::units::{idle, shell, shipped, with};
-use ettan_tests::{End, Machine, Operate, Qemu, scenarios};
+use ettan_tests::{End, Machine, Operate, Partition, Qemu, scenarios};
 
 fn booted(test: &str) -> Qemu {
     let mut machine = Qemu::new("virt", test);
@@ -207,4 +207,65 @@ fn f5_13_without_a_unit_a_shell_answers_on_the_serial_console() {
     let _ = machine.sh("ettan poweroff");
     assert_eq!(machine.end(), End::Off);
     machine.card_is_clean();
+}
+
+/// What the scenarios of the other boards do, on a root that nothing writes to; then the power is
+/// gone, and afterwards everything that was to survive is there: `make run ROOT=ro`.
+#[test]
+#[ignore = "make test-qemu"]
+fn f6_4_a_read_only_root_stays_as_it_was_and_data_survives_a_power_cut() {
+    let mut machine = Qemu::new("virt", "read-only");
+    let scribe = with("after = [\"mounts\"]", &shell("echo said before; exec sleep 100000"));
+    machine.unit("scribe", &format!("{scribe}[log]\nstorage = \"disk\"\n"));
+    let mut machine = machine.read_only();
+    machine.make_card();
+    let root = machine.card().sha256(Partition::Root);
+    scenarios::boot_and_order(&mut machine);
+    machine.again();
+    scenarios::restart_after_kill(&mut machine);
+    machine.again();
+    scenarios::restart_forking_after_kill(&mut machine);
+    machine.again();
+    scenarios::words_by_syslog(&mut machine);
+    machine.again();
+    scenarios::killed_logger_loses_nothing(&mut machine, 3);
+    machine.again();
+    scenarios::stop_leaves_nothing(&mut machine);
+    let duties = duties_are_done(&mut machine);
+    assert!(machine.ettan("logs seed").out.contains("none was saved"));
+    assert_ne!(machine.sh("touch /etc/here").code, 0);
+    let _ = machine.sh("echo word >/var/lib/word && sync").ok();
+    machine.until("the log is on the card", |machine| {
+        machine.sh("grep -q 'said before' /data/log/ettan/scribe/current").code == 0
+    });
+    machine.pull_plug();
+    assert_eq!(machine.card().sha256(Partition::Root), root);
+    let problem = machine.card().problem(Partition::Data);
+    assert!(
+        problem.is_some_and(|text| text.contains("recover")),
+        "the power went while it was in use"
+    );
+
+    machine.boot();
+    assert_eq!(duties_are_done(&mut machine), duties);
+    let said = machine.ettan("logs mounts").out;
+    assert!(said.contains("recovering journal"), "{said}");
+    let said = machine.ettan("logs seed").out;
+    assert!(said.contains("counted"), "{said}");
+    assert_eq!(machine.sh("cat /var/lib/word").ok(), "word");
+    assert_eq!(machine.ettan("logs scribe").out.matches("said before").count(), 2);
+    let _ = machine.sh("dmesg -n 5; ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+    machine.card_is_clean();
+    assert_eq!(machine.card().sha256(Partition::Root), root);
+}
+
+/// Waits until a board with a read-only root has done what it does at boot; gives its machine id.
+fn duties_are_done(machine: &mut Qemu) -> String {
+    let duties = ["root", "mounts", "tmpfiles", "machine-id", "seed", "clock"];
+    machine.until("all duties are done", |machine| are_up(machine, &duties));
+    let id = machine.sh("cat /etc/machine-id").ok();
+    assert!(id.len() == 32 && machine.sh("cat /var/lib/ettan/machine-id").ok() == id, "{id}");
+    assert_eq!(machine.sh("stat -c '%a %s' /var/lib/ettan/seed").ok(), "600 32");
+    id
 }

@@ -5,6 +5,7 @@
 mod beside;
 mod calls;
 mod channel;
+mod cuts;
 mod dice;
 mod faults;
 mod floods;
@@ -13,6 +14,7 @@ mod herd;
 mod kills;
 mod lines;
 mod reuse;
+mod segments;
 mod table;
 mod watch;
 mod who;
@@ -50,13 +52,14 @@ pub enum Company {
 }
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 9] = [
+pub const PARTS: [Part; 10] = [
     part("hours", 6_000, Company::Computes, beside::hours),
     part("inputs", 10_000_000, Company::Computes, beside::inputs),
     part("kills", 1_000_000, Company::Counts, kills::run),
     part("reuse", 1_000_000, Company::Counts, reuse::run),
     part("words", 100_000, Company::Counts, words::run),
     part("calls", 3_000, Company::Waits, calls::run),
+    part("cuts", 100, Company::Waits, cuts::run),
     part("crashes", 1_000, Company::Measures, faults::crashes),
     part("upgrades", 1_000, Company::Measures, faults::upgrades),
     part("floods", 10_000, Company::Measures, floods::run),

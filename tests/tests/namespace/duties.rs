@@ -283,6 +283,20 @@ fn file_systems_are_checked_before_they_are_mounted() {
 }
 
 #[test]
+fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
+    let layer = Layer::new("checker");
+    layer.program("sbin/fsck.tmpfs", "echo \"$@\" >>/tmp/checked; exit 1");
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    fs::write(layer.0.join("etc/fstab"), "one /mnt tmpfs defaults 0 2\n").expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let unit = shipped("mounts").replace("requires = [\"root\"]", "");
+    machine.unit("mounts", &unit.replace("/sbin/fsck", "/sbin/lacking"));
+    machine.boot();
+    machine.expect(&["mounts up"]);
+    assert_eq!(machine.sh("cat /tmp/checked").ok(), "-p one");
+}
+
+#[test]
 fn swap_is_on_until_the_end() {
     let layer = Layer::new("swap");
     for name in ["swapon", "swapoff"] {
@@ -322,26 +336,47 @@ fn directories_of_tmpfiles_are_made() {
 }
 
 #[test]
-fn randomness_is_saved_for_the_next_boot() {
+fn randomness_is_carried_over_a_boot_and_counted_once() {
     let mut machine = Namespace::usual();
-    machine.unit("seed", &shipped("seed").replace("command -v seedrng", "false"));
+    machine.unit("seed", &shipped("seed"));
     machine.boot();
     machine.expect(&["seed up"]);
-    let seed = "/var/lib/ettan/seed";
-    assert_eq!(machine.sh(&format!("stat -c '%a %s' {seed}")).ok(), "600 512");
-    let before = machine.sh(&format!("md5sum {seed}")).ok();
-    assert_eq!(machine.ettan("restart seed").code, 0);
-    assert_ne!(machine.sh(&format!("md5sum {seed}")).ok(), before);
+    let sum = |machine: &mut Namespace| machine.sh("md5sum /var/lib/ettan/seed").ok();
+    let log = |machine: &mut Namespace| machine.ettan("logs seed").out;
+    assert_eq!(machine.sh("stat -c '%a %s' /var/lib/ettan/seed").ok(), "600 32");
+    assert!(log(&mut machine).contains("none was saved"));
+    let at_boot = sum(&mut machine);
+    assert_eq!(machine.ettan("stop seed").code, 0);
+    let at_end = sum(&mut machine);
+    assert_ne!(at_boot, at_end);
+    // The next boot: what is counted is gone from the disk before.
+    let traced = "strace -o /tmp/calls -e trace=%file,fsync,ioctl /sbin/init seed 2>&1";
+    let said = machine.sh(traced).ok();
+    assert!(said.contains("counted"), "{said}");
+    let calls = machine
+        .sh("grep -E '^unlink.*/seed\"|^fsync|^ioctl.*ENTROPY' /tmp/calls | cut -d '(' -f 1")
+        .ok();
+    assert!(calls.starts_with("unlink\nfsync\nioctl\nfsync"), "{calls}");
+    assert_ne!(sum(&mut machine), at_end);
+    // What would come again is not counted.
+    let kept = sum(&mut machine);
+    let closed = "cd /var/lib/ettan && mount --bind . . && mount -o remount,bind,ro /var/lib/ettan";
+    let _ = machine.sh(closed).ok();
+    assert_eq!(machine.ettan("start seed").code, 0);
+    let said = log(&mut machine);
+    assert!(said.contains("the next boot has the same; mixed in, and not counted"), "{said}");
+    assert_eq!(sum(&mut machine), kept);
+    let _ = machine.sh("umount /var/lib/ettan").ok();
 }
 
 /// What becomes of a root that the kernel mounted read-only: whether it was checked, and whether it
 /// can be written to.
-fn root_is_checked(test: &str, checkers: &[&str], code: u8) -> (bool, bool) {
+fn root_is_checked(test: &str, pass: u8, checkers: &[&str], code: u8) -> (bool, bool) {
     let layer = Layer::new(test);
     layer.program("sbin/fsck", &format!("echo \"$@\" >/run/checked; exit {code}"));
     checkers.iter().for_each(|name| layer.program(&format!("sbin/{name}"), "exit 16"));
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
-    fs::write(layer.0.join("etc/fstab"), "root / tmpfs rw 0 1\n").expect("a file");
+    fs::write(layer.0.join("etc/fstab"), format!("root / tmpfs rw 0 {pass}\n")).expect("a file");
     let mut machine = Builder::default().layer(&layer.0).build();
     machine.unit("free", &idle());
     machine.boot();
@@ -355,7 +390,8 @@ fn root_is_checked(test: &str, checkers: &[&str], code: u8) -> (bool, bool) {
 
 #[test]
 fn a_root_is_checked_where_it_can_be() {
-    assert_eq!(root_is_checked("root", &["fsck.tmpfs"], 1), (true, true), "mended");
-    assert_eq!(root_is_checked("root-bad", &["fsck.tmpfs"], 4), (true, false));
-    assert_eq!(root_is_checked("root-unknown", &[], 8), (false, true));
+    assert_eq!(root_is_checked("root", 1, &["fsck.tmpfs"], 1), (true, true), "mended");
+    assert_eq!(root_is_checked("root-bad", 1, &["fsck.tmpfs"], 4), (true, false));
+    assert_eq!(root_is_checked("root-unknown", 1, &[], 8), (false, true));
+    assert_eq!(root_is_checked("root-not", 0, &["fsck.tmpfs"], 4), (false, true));
 }
