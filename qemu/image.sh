@@ -5,6 +5,7 @@
 # The card is partitioned: 1 is what a Pi boots from (FAT, bootfs), 2 the root (ext4,
 # rootfs), 3 what must survive (ext4, data). ROOT=ro: the root is never written to;
 # the result is then in target/image/BOARD-ro.
+# PACKAGES names more of Debian's packages for the root.
 . "$(dirname "$0")/lib.sh"
 . "$root/qemu/boards.sh"
 
@@ -12,7 +13,7 @@ board "${1:?usage: image.sh BOARD [OVERLAY]}"
 overlay=${2:-}
 out=${overlay:+${overlay%/}.image}
 out=${out:-$target/image/$folder}
-packages="libc6,busybox-static,python3-cherrypy3,e2fsprogs"
+packages="libc6,busybox-static,python3-cherrypy3,e2fsprogs${PACKAGES:+,$PACKAGES}"
 
 need mmdebstrap e2fsprogs fdisk dosfstools mtools kmod cpio python3.11 ca-certificates
 mkdir -p "$out" "$cache"
