@@ -34,7 +34,7 @@ for name in bin sbin lib lib32 lib64 libx32; do
 done
 cp -P /etc/ld.so.conf /etc/ld.so.cache etc/ 2>/dev/null || true
 cp -RP /etc/alternatives etc/ 2>/dev/null || true
-if [ -d "$layer/etc" ]; then
+if [ -n "$layer" ] && [ -d "$layer/etc" ]; then
     cp -R "$layer/etc/." etc/
 fi
 cp "$stage"/etc/* etc/
