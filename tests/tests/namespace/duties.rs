@@ -375,6 +375,8 @@ fn root_is_checked(test: &str, pass: u8, checkers: &[&str], code: u8) -> (bool, 
     let layer = Layer::new(test);
     layer.program("sbin/fsck", &format!("echo \"$@\" >/run/checked; exit {code}"));
     checkers.iter().for_each(|name| layer.program(&format!("sbin/{name}"), "exit 16"));
+    // As BusyBox's, which looks into fstab for no remount.
+    layer.program("local/sbin/mount", "[ \"$2\" = remount ] || exec /bin/mount \"$@\"");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
     fs::write(layer.0.join("etc/fstab"), format!("root / tmpfs rw 0 {pass}\n")).expect("a file");
     let mut machine = Builder::default().layer(&layer.0).build();
