@@ -66,7 +66,7 @@ fn row(body: &mut String, status: &UnitStatus, manner: Manner) {
     let restarts = client::restarts(status);
     let _ = write!(body, "</td>\n<td data-label=\"Restarts: \">{}</td>", Html(&restarts));
     if manner.may_change {
-        let _ = write!(body, "\n<td>{}</td>", buttons(status, false));
+        let _ = write!(body, "\n<td class=\"do\">{}</td>", buttons(status, false));
     }
     body.push_str("</tr>\n");
 }
@@ -102,10 +102,16 @@ fn notes(status: &UnitStatus) -> Vec<String> {
     notes
 }
 
+/// Whether it is the unit that shows this page, which could not tell what became of it.
+fn is_ours(status: &UnitStatus) -> bool {
+    status.main_pid.is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id()))
+}
+
 /// A form for each thing that can be asked of the unit as it is; of Ettan's own none is stopped.
 fn buttons(status: &UnitStatus, with_stop: bool) -> String {
-    let is_wanted = status.goal == GoalWord::Up;
+    let is_wanted = status.goal == GoalWord::Up && status.state != StateWord::Failed;
     let verbs: &[&str] = match (is_wanted, with_stop && !status.builtin) {
+        _ if is_ours(status) => &[],
         (false, _) => &["start"],
         (true, false) => &["restart"],
         (true, true) => &["restart", "stop"],
@@ -144,11 +150,12 @@ pub(crate) fn unit(
     match log {
         Ok(lines) if lines.is_empty() => body.push_str("<p>It has written nothing.</p>\n"),
         Ok(lines) => {
-            body.push_str("<pre class=\"log\">");
+            // The column is reversed, so that a browser begins at its end.
+            body.push_str("<div class=\"log\"><pre>");
             for line in lines {
                 let _ = writeln!(body, "{}", Html(line));
             }
-            body.push_str("</pre>\n");
+            body.push_str("</pre></div>\n");
             if lines.len() == LINES {
                 let path = path_of(&status.unit);
                 let path = Html(&path);
@@ -368,6 +375,10 @@ pub(crate) mod tests {
         let shown = unit(&seen(down), &Err("the log of web: <no>".into()), None, ALL);
         assert!(shown.contains("/units/web/start") && !shown.contains("/units/web/stop"));
         assert!(shown.contains("the log of web: &lt;no&gt;"));
+        let mut page_itself = listed("ettan-web").status;
+        page_itself.main_pid = i32::try_from(std::process::id()).ok();
+        let shown = unit(&seen(page_itself), &Ok(Vec::new()), None, ALL);
+        assert!(!shown.contains("action=\"/units/"), "{shown}");
         let mut own = listed("ettan-log").status;
         own.builtin = true;
         let shown = unit(&seen(own), &Ok(Vec::new()), None, ALL);
