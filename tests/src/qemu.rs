@@ -198,6 +198,27 @@ impl Qemu {
         self.has("-global virtio-mmio.force-legacy=false -device virtio-keyboard-device");
     }
 
+    /// A FAT partition with one file in its folder `ettan`, as the board's second disk. Before it boots.
+    ///
+    /// # Panics
+    /// Without mtools.
+    pub fn has_boot_partition(&mut self, name: &str, text: &str) {
+        let mut image = self.overlay.clone().into_os_string();
+        image.push(".fat");
+        let image = image.into_string().expect("a plain path");
+        let file = format!("{image}.file");
+        fs::write(&file, text).expect("a file");
+        let words = format!(
+            "rm -f {image} && mformat -C -i {image} -T 32768 :: && mmd -i {image} ::/ETTAN && \
+             mcopy -i {image} {file} ::/ETTAN/{name} && rm {file}"
+        );
+        let made = Command::new("sh").args(["-c", &words]).output().expect("a shell");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        self.has(&format!(
+            "-drive if=none,id=boot,format=raw,file={image} -device virtio-blk-device,drive=boot"
+        ));
+    }
+
     /// Presses keys on that keyboard (`ctrl-alt-delete`).
     ///
     /// # Panics

@@ -22,6 +22,7 @@
 //! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
+//! | `card` | what files on the boot partition ask, where that is not mounted yet; runs beside the loader |
 //! | `close` | the end: strays, file systems, reboot(2) |
 //! | `memory` | records that a new execution of PID 1 inherits |
 //! | `state` | PID 1's own part of a record |
@@ -49,6 +50,7 @@
 
 mod boot;
 mod builtin;
+mod card;
 mod close;
 mod control;
 mod degraded;
@@ -106,6 +108,9 @@ pub fn main() -> ExitCode {
     let status = match std::env::args().nth(1).as_deref() {
         Some("load") => {
             control::viewers::admit();
+            if boot::is_first_pid_namespace() {
+                card::fetch();
+            }
             ettan_unit::helper_main(boot::command_line().as_deref())
         }
         Some("enter") => ettan_enter::main(),
@@ -118,6 +123,7 @@ pub fn main() -> ExitCode {
         Some("seed") => ettan_seed::main(std::env::args().nth(2).as_deref() == Some("save")),
         Some("probe") => ettan_probe::main(),
         Some("run") => run::main(std::env::args().nth(2).as_deref()),
+        Some("card") => card::helper_main(std::env::args_os().nth(2)),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),
         Some("copy") => upgrade::copier_main(),
         Some(upgrade::CHECK) => upgrade::helper_main(),

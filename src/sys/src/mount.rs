@@ -116,6 +116,15 @@ fn is_mount_point(path: &CStr) -> bool {
     }
 }
 
+/// Mounts a FAT file system for a look at it: nothing is written.
+///
+/// # Errors
+/// EINVAL when it is none, ENODEV where the kernel knows no FAT, EBUSY while it is mounted to be written.
+pub fn mount_fat(device: &CStr, target: &CStr) -> Result<()> {
+    let flags = PLAIN | MountFlags::RDONLY;
+    retry(|| rustix::mount::mount(device, target, c"vfat", flags, Some(c"")))
+}
+
 /// Writes all changed data to all disks. May take long.
 pub fn sync() {
     rustix::fs::sync();

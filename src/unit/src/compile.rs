@@ -384,7 +384,7 @@ fn launch(
         None => Some("/".into()),
     };
     let log = log::compile(&draft.log, specifiers, &world.users, notes);
-    let envp = variables(kind, draft, identity.as_ref(), specifiers, world.root, notes);
+    let envp = variables(kind, draft, identity.as_ref(), specifiers, world, notes);
     // Only now: whatever is missing or wrong was told at once.
     let (identity, directory) = (identity?, directory?);
     let (log, log_words) = log?;
@@ -502,13 +502,14 @@ fn identity(draft: &Draft, users: &Users<'_>, notes: &mut Notes) -> Option<Ident
     notes.take(&place, identity?.with_groups(more.into_iter().collect::<Option<_>>()?))
 }
 
-/// The standard ones, then the unit's own, which win: `environment`, then directories, then files.
+/// The standard ones, then the unit's own, which win: `environment`, then directories, then files. Last
+/// what is asked for this boot.
 fn variables(
     kind: Type,
     draft: &Draft,
     identity: Option<&Identity>,
     specifiers: &Specifiers<'_>,
-    root: &Path,
+    world: &World<'_>,
     notes: &mut Notes,
 ) -> Vec<CString> {
     let mut list = vec![("PATH".to_string(), PATH.join(":"))];
@@ -529,12 +530,15 @@ fn variables(
     let directories = draft.environment_dirs.iter().map(|path| (path, true));
     for (At { span, value }, is_directory) in directories.chain(files) {
         let read = specifiers.expand(value).and_then(|path| match is_directory {
-            true => variables::directory(root, &path),
-            false => variables::file(root, &path),
+            true => variables::directory(world.root, &path),
+            false => variables::file(world.root, &path),
         });
         for (name, value) in notes.take(span, read).unwrap_or_default() {
             set(&name, value);
         }
+    }
+    for variable in world.asked.variables_of(specifiers) {
+        set(&variable.name, Some(variable.value.clone()));
     }
     if list.len() > MAX_VARIABLES {
         let inline = draft.environment.first().map(|(_, value)| value);

@@ -17,6 +17,14 @@ const MAX_SYNTAX: usize = 3;
 /// Reads a unit's file, then its drop-ins, each of whose keys takes the place of the same one
 /// before. What is wrong is in the notes.
 pub(crate) fn read(unit: &str, file: Content, drop_ins: Vec<Content>) -> (Draft, Notes) {
+    let mut notes = open(unit, file, drop_ins);
+    let mut draft = Draft::default();
+    each(&mut notes, &mut |table, notes| walk(table, &mut draft, notes));
+    (draft, notes)
+}
+
+/// The text of a file and of what is read after it, and what is wrong with it as a text.
+pub(crate) fn open(unit: &str, file: Content, drop_ins: Vec<Content>) -> Notes {
     let (mut text, mut bad) = decode(file.bytes);
     let mut source =
         Source { unit: unit.into(), file: file.name, text: String::new(), drop_ins: Vec::new() };
@@ -31,7 +39,6 @@ pub(crate) fn read(unit: &str, file: Content, drop_ins: Vec<Content>) -> (Draft,
     source.text = text;
     let mut notes = Notes::new(Rc::new(source));
     let source = Rc::clone(&notes.source);
-    let mut draft = Draft::default();
     if let Some(at) = bad {
         let message = "the file is not UTF-8 from here on";
         if source.text.starts_with("\u{fffd}\u{fffd}") {
@@ -41,16 +48,23 @@ pub(crate) fn read(unit: &str, file: Content, drop_ins: Vec<Content>) -> (Draft,
         }
     } else if let Some(at) = source.text.find('\0') {
         notes.error(&(at..at), "the file holds a NUL character");
-    } else {
-        for part in source.parts() {
-            // Blanks in front give every place its distance from the beginning of the whole.
-            let content = source.text.get(part.clone()).unwrap_or("");
-            let marked = content.strip_prefix('\u{feff}').unwrap_or(content);
-            let blanks = part.end.saturating_sub(marked.len());
-            walk(&format!("{:blanks$}{marked}", ""), &mut draft, &mut notes);
-        }
     }
-    (draft, notes)
+    notes
+}
+
+/// Shows the tree of each part of a text in which nothing is wrong so far.
+pub(crate) fn each(notes: &mut Notes, take: &mut dyn FnMut(&DeTable<'_>, &mut Notes)) {
+    if notes.failed() {
+        return;
+    }
+    let source = Rc::clone(&notes.source);
+    for part in source.parts() {
+        // Blanks in front give every place its distance from the beginning of the whole.
+        let content = source.text.get(part.clone()).unwrap_or("");
+        let marked = content.strip_prefix('\u{feff}').unwrap_or(content);
+        let blanks = part.end.saturating_sub(marked.len());
+        parse(&format!("{:blanks$}{marked}", ""), notes, take);
+    }
 }
 
 /// A file's name and content.
@@ -71,7 +85,7 @@ fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
-fn walk(text: &str, draft: &mut Draft, notes: &mut Notes) {
+fn parse(text: &str, notes: &mut Notes, take: &mut dyn FnMut(&DeTable<'_>, &mut Notes)) {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors.iter().take(MAX_SYNTAX) {
         notes.syntax_error(&error.span().unwrap_or(text.len()..text.len()), error.message());
@@ -81,7 +95,11 @@ fn walk(text: &str, draft: &mut Draft, notes: &mut Notes) {
             notes.syntax_error(span, "this is no integer of at most 64 bits");
         }
     }
-    for (key, value) in table.get_ref().iter() {
+    take(table.get_ref(), notes);
+}
+
+fn walk(table: &DeTable<'_>, draft: &mut Draft, notes: &mut Notes) {
+    for (key, value) in table.iter() {
         let name = key.get_ref().as_ref();
         match value.get_ref() {
             DeValue::Table(_) if name.starts_with("x-") => {}

@@ -7,7 +7,7 @@ use std::path::Path;
 use ettan_core::MAX_UNITS;
 use ettan_table::is_name;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Switch};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::Content;
 use crate::former::Former;
@@ -62,20 +62,22 @@ pub(crate) struct Search {
     pub(crate) templates: Names<Found>,
     /// Names that are taken but have no usable file.
     pub(crate) absent: Names<Absent>,
-    /// Names that are asked to be off and have no file: those of instances, or of nobody.
-    pub(crate) strangers: Vec<String>,
+    /// What is asked of names that have no file: those of instances, or of nobody.
+    pub(crate) strangers: Vec<Switch>,
     /// What was skipped, and why.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Names that a link to /dev/null does not mask.
+    unmasked: Vec<String>,
     /// The first file that was one too many, and how many there were.
     beyond: Option<(String, usize)>,
     /// Drop-ins by unit, then by their own name; without content where masked.
     drop_ins: Names<Names<Option<Content>>>,
 }
 
-/// Looks through the directories of `root`. A directory that cannot be read refuses all units of
+/// Looks through the directories of `root`. What is asked to be on is masked by nothing. A directory that cannot be read refuses all units of
 /// the former table but those that an earlier directory has decided about.
-pub(crate) fn search(root: &Path, former: &Former<'_>) -> Search {
-    let mut search = Search::default();
+pub(crate) fn search(root: &Path, former: &Former<'_>, asked: &Asked) -> Search {
+    let mut search = Search { unmasked: asked.on(), ..Search::default() };
     let owners = Owners::of(root);
     for directory in DIRECTORIES {
         search.directory(root, directory, &owners, former);
@@ -115,46 +117,10 @@ pub(crate) fn overlay(search: &mut Search, path: &Path) {
     }
 }
 
-/// Where the kernel's command line is read.
-const COMMAND_LINE: &str = "/proc/cmdline";
-
-/// What `ettan.unit.NAME=off` leads to.
-pub(crate) fn off(unit: &str, is_there: bool) -> Diagnostic {
-    let outcome = if is_there { "it is masked for this boot" } else { "there is no such unit" };
-    Diagnostic {
-        severity: Severity::Warning,
-        unit: Some(unit.to_string()),
-        file: COMMAND_LINE.into(),
-        place: None,
-        message: format!("`ettan.unit.{unit}=off`: {outcome}"),
-        hint: None,
-    }
-}
-
 /// Message and hint.
-type Words = (String, Option<String>);
+pub(crate) type Words = (String, Option<String>);
 
 impl Search {
-    /// Takes units out, or all of them out of the boot, as the kernel's command line asks.
-    pub(crate) fn obey(&mut self, asked: &Asked) {
-        for unit in &asked.off {
-            let known = self.found.contains(unit)
-                || template_of(unit).is_some_and(|template| self.templates.contains(&template));
-            self.found.remove(unit);
-            self.absent.insert(unit, Absent::Masked);
-            match known {
-                true => self.diagnostics.push(off(unit, true)),
-                false => self.strangers.push(unit.clone()),
-            }
-        }
-        if asked.single {
-            self.found.values_mut().for_each(|found| found.autostart = false);
-            let message = "`single`: no unit starts by itself in this boot".to_owned();
-            let hint = Some("`ettan start NAME` starts one".to_owned());
-            self.say(Severity::Warning, None, COMMAND_LINE, (message, hint));
-        }
-    }
-
     fn directory(&mut self, root: &Path, directory: &str, owners: &Owners, former: &Former<'_>) {
         let names = match list(root, directory, owners) {
             Ok((names, unseen)) => {
@@ -227,6 +193,7 @@ impl Search {
                 let drop_ins = Vec::new();
                 self.found.insert(unit, Found { name, file, autostart, bytes, drop_ins });
             }
+            Ok(Look::Masked) if self.unmasked.iter().any(|name| name == unit) => {}
             Ok(Look::Masked) => {
                 self.absent.insert(unit, Absent::Masked);
             }
@@ -332,6 +299,12 @@ impl Search {
         }
     }
 
+    /// Whether a template is called so, with its `@` or without.
+    pub(crate) fn is_template(&self, name: &str) -> bool {
+        let template = format!("{}@", name.strip_suffix('@').unwrap_or(name));
+        self.templates.contains(&template)
+    }
+
     /// The instance called `name`, made of its template; its own drop-ins come last.
     pub(crate) fn instance(&self, name: &str) -> Option<Found> {
         let template = self.templates.get(&template_of(name)?)?;
@@ -420,7 +393,7 @@ fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<Listed>, b
 }
 
 /// What is behind a name.
-enum Look {
+pub(crate) enum Look {
     Unit(Vec<u8>),
     Masked,
 }
@@ -452,7 +425,11 @@ fn look(root: &Path, file: &str, is_regular: bool, owners: &Owners) -> Result<Lo
 }
 
 /// Without owners, anybody's file is believed.
-fn read_unit(path: &Path, is_regular: bool, owners: Option<&Owners>) -> Result<Look, Words> {
+pub(crate) fn read_unit(
+    path: &Path,
+    is_regular: bool,
+    owners: Option<&Owners>,
+) -> Result<Look, Words> {
     let skipped = |error: io::Error| (format!("cannot be read: {}", words(&error)), None);
     let odd = |metadata: &std::fs::Metadata| {
         odd_kind(metadata.file_type())

@@ -23,17 +23,18 @@ const MEMORY_BYTES: u64 = 512 << 20;
 const CPU_SECONDS: u64 = 120;
 
 /// Reads the units of this machine as its kernel's command line asks (none in a container, where it is
-/// somebody else's), writes the table to descriptor 3 and seals it, tells the
+/// somebody else's) and its boot partition, writes the table to descriptor 3 and seals it, tells the
 /// log what is wrong. Returns the exit status: 0 also when units were refused, 1 when there is
 /// no table.
 #[must_use]
 pub fn helper_main(command_line: Option<&[u8]>) -> i32 {
-    let asked = Asked::of(command_line.unwrap_or_default());
+    let root = Path::new("/");
     let mut out = String::new();
     if let Err(errno) = limits::confine(MEMORY_BYTES, CPU_SECONDS) {
         out.push_str(&format!("the loader has no limits: {errno}\n"));
     }
-    let loaded = read_units(Path::new("/"), pipe::inherited(FORMER).ok(), &asked, &mut out);
+    let asked = Asked::of(command_line.unwrap_or_default()).with_files(root);
+    let loaded = read_units(root, pipe::inherited(FORMER).ok(), &asked, &mut out);
     for diagnostic in &loaded.diagnostics {
         out.push_str(&diagnostic.to_string());
         out.push('\n');

@@ -27,6 +27,7 @@ mod load;
 mod log;
 mod names;
 mod nearest;
+mod overrides;
 mod place;
 mod ready;
 mod reference;

@@ -38,7 +38,7 @@ pub fn reload(root: &Path, former: Table<'_>) -> Loaded {
     load_as_asked(root, Some(former), &Asked::default())
 }
 
-/// As `load`, or as `reload` while something is in force, and as the kernel's command line asks.
+/// As `load`, or as `reload` while something is in force, and as it is asked for this boot.
 #[must_use]
 pub fn load_as_asked(root: &Path, former: Option<Table<'_>>, asked: &Asked) -> Loaded {
     let former = former.map(Former::new).unwrap_or_default();
@@ -90,15 +90,14 @@ pub(crate) struct Gathered {
     pub(crate) ended: Vec<String>,
 }
 
-/// Reads all units of `root`, with `files` in place of those of the same name, and without those that
-/// are asked to be off.
+/// Reads all units of `root`, with `files` in place of those of the same name, and as it is asked.
 pub(crate) fn gather(
     root: &Path,
     files: &[PathBuf],
     former: Former<'_>,
     asked: &Asked,
 ) -> Gathered {
-    let mut search = files::search(root, &former);
+    let mut search = files::search(root, &former, asked);
     search.obey(asked);
     for file in files {
         files::overlay(&mut search, file);
@@ -131,7 +130,12 @@ pub(crate) fn gather(
         }
         files = wanted_instances(&units, &search);
     }
-    diagnostics.extend(search.strangers.iter().map(|name| files::off(name, others.masks(name))));
+    let strangers = core::mem::take(&mut search.strangers);
+    diagnostics.extend(strangers.iter().map(|s| s.of_a_stranger(others.masks(&s.unit))));
+    diagnostics.extend(asked.tell(&|name| {
+        let is_file = units.contains(name) || groups.members(name).is_some();
+        is_file || search.absent.contains(name) || search.is_template(name)
+    }));
     let mut absent = search.absent;
     groups.keep(&former, &mut absent);
     groups.spread(&mut units);

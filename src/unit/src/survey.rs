@@ -24,8 +24,10 @@ pub struct Survey {
 /// of another machine: nothing in it is executed.
 #[must_use]
 pub fn survey(root: &Path, files: &[PathBuf]) -> Survey {
-    let Gathered { mut units, entries, diagnostics, groups, .. } =
+    let Gathered { mut units, entries, mut diagnostics, groups, .. } =
         gather(root, files, Former::default(), &Asked::default());
+    // What is asked for one boot changes nothing here; what is wrong with it is worth knowing.
+    diagnostics.append(&mut Asked::default().with_files(root).diagnostics);
     for entry in entries {
         if let Some(unit) = units.get_mut(entry.unit.name.as_str()) {
             unit.launch = entry.launch;

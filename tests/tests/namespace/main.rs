@@ -18,6 +18,7 @@ mod limits;
 mod lives;
 mod logs;
 mod network;
+mod overrides;
 mod pid_file;
 mod place;
 mod policy;
