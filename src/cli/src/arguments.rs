@@ -5,6 +5,7 @@ use crate::completion::Shell;
 use crate::enable::{How, Standing};
 use crate::hands::{self, Hand};
 use crate::import;
+use crate::led;
 use crate::logs::{KERNEL, Query, Wish, moment, severity_of};
 use crate::new::Wish as New;
 use clap::{Parser, Subcommand};
@@ -46,6 +47,7 @@ pub(crate) enum Verb {
     Tree { units: Vec<String> },
     Boot { svg: Option<PathBuf> },
     Rescue { leave: bool },
+    Led(led::Wish),
     New(New),
     Tai64nLocal,
     Hand(Hand),
@@ -295,6 +297,8 @@ enum Word {
         #[arg(long)]
         leave: bool,
     },
+    /// Show on a light of the board how it stands with the machine, for as long as it runs
+    Led(led::Wish),
     /// Write a unit file; with a command, after a look at what it does
     New(New),
     /// The version of this command
@@ -417,6 +421,7 @@ fn verb_of(word: Word) -> Verb {
         Word::Tree { units } => Verb::Tree { units: names(units) },
         Word::Boot { svg } => Verb::Boot { svg },
         Word::Rescue { leave } => Verb::Rescue { leave },
+        Word::Led(wish) => Verb::Led(wish),
         Word::New(wish) => Verb::New(wish),
         Word::Tai64nlocal => Verb::Tai64nLocal,
         Word::Hand(hand) => Verb::Hand(hand),

@@ -20,6 +20,7 @@
 //! | `reexec` | another PID 1, and whether it came about |
 //! | `status` | status, list, is-active |
 //! | `summary` | the machine in a few lines |
+//! | `led` | a light that says how it stands |
 //! | `tree` | which unit needs which |
 //! | `rescue` | a shell in place of all units |
 //! | `run` | a unit in the foreground |
@@ -46,6 +47,7 @@ mod group;
 mod hands;
 mod import;
 mod instances;
+mod led;
 mod link;
 mod logs;
 mod new;
@@ -104,6 +106,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Tree { units } => tree::tree(&units, screen),
         Verb::Boot { svg } => boot::boot(svg.as_deref(), screen),
         Verb::Rescue { leave } => rescue::rescue(leave, wait, screen),
+        Verb::Led(wish) => led::led(&wish, screen),
         Verb::New(wish) => new::new(&wish, screen),
         Verb::Hand(hand) => hands::run(hand, screen),
         Verb::Tai64nLocal => tai::local(),

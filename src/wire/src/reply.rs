@@ -103,6 +103,9 @@ pub struct UnitStatus {
     pub orphaned: bool,
     /// Part of Ettan itself.
     pub builtin: bool,
+    /// The machine is of no use without it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub critical: bool,
     /// Why it is where it is, in words; empty when nothing happened yet.
     pub reason: Text<192>,
     /// How its last process ended, in words.

@@ -39,6 +39,7 @@ fn unit(name: &str, description: &str) -> UnitStatus {
         unkillable: false,
         orphaned: false,
         builtin: false,
+        critical: true,
         reason: "killed by signal 9 (KILL)".into(),
         last_exit: Some("killed by signal 9 (KILL)".into()),
         hook: None,

@@ -14,6 +14,7 @@ mod hooks;
 mod injection;
 mod instances;
 mod kernels;
+mod led;
 mod limits;
 mod lives;
 mod logs;

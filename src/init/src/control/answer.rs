@@ -344,6 +344,7 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         unkillable: view.unkillable,
         orphaned: view.orphaned,
         builtin: unit.builtin,
+        critical: unit.critical,
         reason: Text::format(format_args!("{why}")),
         last_exit: view
             .last_exit
