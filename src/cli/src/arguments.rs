@@ -5,6 +5,7 @@ use crate::completion::Shell;
 use crate::enable::{How, Standing};
 use crate::hands::{self, Hand};
 use crate::import;
+use crate::install;
 use crate::led;
 use crate::logs::{KERNEL, Query, Wish, moment, severity_of};
 use crate::new::Wish as New;
@@ -48,6 +49,8 @@ pub(crate) enum Verb {
     Boot { svg: Option<PathBuf> },
     Rescue { leave: bool },
     Led(led::Wish),
+    Install(install::Wish),
+    Uninstall(install::Wish),
     New(New),
     Tai64nLocal,
     Hand(Hand),
@@ -299,6 +302,17 @@ enum Word {
     },
     /// Show on a light of the board how it stands with the machine, for as long as it runs
     Led(led::Wish),
+    /// Put Ettan onto a card with Debian or Raspberry Pi OS
+    Install(install::Wish),
+    /// Take it off again, and put back what was there before
+    Uninstall {
+        /// Where the card's root file system is mounted
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// Only say what would be done
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
     /// Write a unit file; with a command, after a look at what it does
     New(New),
     /// The version of this command
@@ -422,6 +436,10 @@ fn verb_of(word: Word) -> Verb {
         Word::Boot { svg } => Verb::Boot { svg },
         Word::Rescue { leave } => Verb::Rescue { leave },
         Word::Led(wish) => Verb::Led(wish),
+        Word::Install(wish) => Verb::Install(wish),
+        Word::Uninstall { root, dry_run } => {
+            Verb::Uninstall(install::Wish { root, dry_run, ..install::Wish::default() })
+        }
         Word::New(wish) => Verb::New(wish),
         Word::Tai64nlocal => Verb::Tai64nLocal,
         Word::Hand(hand) => Verb::Hand(hand),

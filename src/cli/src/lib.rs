@@ -14,6 +14,7 @@
 //! | `check` | unit files, checked with the loader's own code |
 //! | `completion` | verbs and names, for shells |
 //! | `import` | other supervisors' configuration to unit files |
+//! | `install` | Ettan onto a card with another system, and off again |
 //! | `instances` | a file's name for all of its instances |
 //! | `enable` | which units start at boot, and which never |
 //! | `why` | who blocks whom, in words |
@@ -46,6 +47,7 @@ mod escape;
 mod group;
 mod hands;
 mod import;
+mod install;
 mod instances;
 mod led;
 mod link;
@@ -107,6 +109,8 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Boot { svg } => boot::boot(svg.as_deref(), screen),
         Verb::Rescue { leave } => rescue::rescue(leave, wait, screen),
         Verb::Led(wish) => led::led(&wish, screen),
+        Verb::Install(wish) => install::install(&wish, screen),
+        Verb::Uninstall(wish) => install::uninstall(&wish, screen),
         Verb::New(wish) => new::new(&wish, screen),
         Verb::Hand(hand) => hands::run(hand, screen),
         Verb::Tai64nLocal => tai::local(),

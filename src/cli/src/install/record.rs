@@ -1,0 +1,271 @@
+//! What was done to a card: a list in a file on it, written before each step is. A file is replaced whole or
+//! not at all, and what was there stays beside it. Undoing takes only what is still as it was left.
+
+use ettan_table::crc32;
+use ettan_unit::tree::{resolve, words};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Where the list is.
+const PLACE: &str = "/var/lib/ettan/installed";
+/// What the name of a file that was there ends in.
+const OLD: &str = ".before-ettan";
+
+/// One path that is ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    path: String,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// A directory, which was not there.
+    Directory,
+    /// A file with this checksum.
+    File(u32),
+    /// A symbolic link to this.
+    Link(String),
+}
+
+/// The list, in the order in which it was done.
+#[derive(Debug)]
+pub(super) struct Record {
+    root: PathBuf,
+    entries: Vec<Entry>,
+}
+
+impl Record {
+    /// That of the card; empty where nothing was done.
+    pub(super) fn read(root: &Path) -> Result<Self, String> {
+        let place = at(root, PLACE)?;
+        let text = match fs::read_to_string(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => String::new(),
+            read => read.map_err(|error| failed(&place, &error))?,
+        };
+        let entries = text.lines().map(entry).collect::<Option<Vec<_>>>();
+        let entries = entries.ok_or_else(|| format!("{}: is damaged", place.display()))?;
+        Ok(Self { root: root.to_path_buf(), entries })
+    }
+
+    /// Whether nothing was done yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a file there is missing, or ours as we left it.
+    pub(super) fn may_change(&self, path: &str) -> bool {
+        let Ok(place) = at(&self.root, path) else { return false };
+        place.symlink_metadata().is_err()
+            || self.find(path).is_some_and(|entry| self.is_ours(entry))
+    }
+
+    /// Where what was there before is, as people are told it.
+    pub(super) fn kept(&self, path: &str) -> Option<String> {
+        let old = at(&self.root, &format!("{path}{OLD}")).ok()?;
+        let name = Path::new(path).file_name()?.to_str()?;
+        old.symlink_metadata().is_ok().then(|| format!("{name}{OLD}"))
+    }
+
+    /// Whether what is there now, or was before us, is kept.
+    pub(super) fn keeps(&self, path: &str) -> bool {
+        let is_there = at(&self.root, path).is_ok_and(|place| place.symlink_metadata().is_ok());
+        let is_ours = self.find(path).is_some_and(|entry| self.is_ours(entry));
+        self.kept(path).is_some() || is_there && !is_ours
+    }
+
+    /// Writes a file.
+    pub(super) fn put(&mut self, path: &str, bytes: &[u8], mode: u32) -> Result<(), String> {
+        let place = self.begin(path, What::File(crc32(bytes)))?;
+        let draft = draft_of(&place);
+        let write = || {
+            let mut options = OpenOptions::new();
+            let mut file =
+                options.write(true).create(true).truncate(true).mode(mode).open(&draft)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&draft, &place)
+        };
+        write().map_err(|error| failed(&place, &error))
+    }
+
+    /// Makes a symbolic link.
+    pub(super) fn link(&mut self, path: &str, target: &str) -> Result<(), String> {
+        let place = self.begin(path, What::Link(target.to_owned()))?;
+        let draft = draft_of(&place);
+        let _ = fs::remove_file(&draft);
+        let made = symlink(target, &draft).and_then(|()| fs::rename(&draft, &place));
+        made.map_err(|error| failed(&place, &error))
+    }
+
+    /// Makes room at a path: the directory is there, what is not ours has its second name, and the step is
+    /// written down.
+    fn begin(&mut self, path: &str, what: What) -> Result<PathBuf, String> {
+        self.directory(Path::new(path).parent().unwrap_or(Path::new("/")))?;
+        let place = at(&self.root, path)?;
+        let is_ours = self.find(path).is_some_and(|entry| self.is_ours(entry));
+        if place.symlink_metadata().is_ok() && !is_ours {
+            keep(&place).map_err(|error| failed(&place, &error))?;
+        }
+        self.entries.retain(|entry| entry.path != path);
+        self.note(Entry { path: path.to_owned(), what })?;
+        Ok(place)
+    }
+
+    fn directory(&mut self, path: &Path) -> Result<(), String> {
+        let text = path.to_str().unwrap_or("/");
+        // Links on the way lead where they lead inside of the root, also the last one.
+        let place = resolve(&self.root, path).map_err(|error| failed(path, &error))?;
+        if place.is_dir() {
+            return Ok(());
+        }
+        self.directory(path.parent().unwrap_or(Path::new("/")))?;
+        match fs::create_dir(&place) {
+            // For the list, which was written meanwhile.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            made => made.map_err(|error| failed(&place, &error))?,
+        }
+        self.note(Entry { path: text.to_owned(), what: What::Directory })
+    }
+
+    fn note(&mut self, entry: Entry) -> Result<(), String> {
+        self.entries.push(entry);
+        let place = at(&self.root, PLACE)?;
+        if place.parent().is_some_and(Path::is_dir) {
+            return self.save(&place).map_err(|error| failed(&place, &error));
+        }
+        self.directory(Path::new(PLACE).parent().unwrap_or(Path::new("/")))
+    }
+
+    fn save(&self, place: &Path) -> io::Result<()> {
+        let draft = draft_of(place);
+        let text: String = self.entries.iter().map(|entry| format!("{}\n", line(entry))).collect();
+        fs::write(&draft, text)?;
+        fs::rename(&draft, place)
+    }
+
+    fn find(&self, path: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.path == path)
+    }
+
+    /// Whether what is there is what we left there.
+    fn is_ours(&self, entry: &Entry) -> bool {
+        let Ok(place) = at(&self.root, &entry.path) else { return false };
+        match &entry.what {
+            What::Directory => place.is_dir(),
+            What::File(sum) => {
+                let is_file = place.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+                is_file && fs::read(&place).is_ok_and(|bytes| crc32(&bytes) == *sum)
+            }
+            What::Link(target) => fs::read_link(&place).is_ok_and(|is| is == Path::new(target)),
+        }
+    }
+
+    /// A line for each that is ours, the newest first.
+    pub(super) fn list(&self) -> impl Iterator<Item = String> {
+        self.entries.iter().rev().map(|entry| format!("would be undone: {}", entry.path))
+    }
+
+    /// Undoes all of it; says what is out of the ordinary.
+    pub(super) fn undo(self) -> Result<Vec<String>, String> {
+        let mut said = Vec::new();
+        for entry in self.entries.iter().rev() {
+            let place = at(&self.root, &entry.path)?;
+            let old = self.kept(&entry.path);
+            let shown = &entry.path;
+            if entry.what == What::Directory {
+                // What others have put there stays, and the list goes last.
+                let _ = fs::remove_dir(&place);
+                continue;
+            }
+            let done = match (&old, place.symlink_metadata().is_ok()) {
+                (_, true) if !self.is_ours(entry) => {
+                    let also = old.map(|old| format!("; what was before it is {old}"));
+                    said.push(format!(
+                        "{shown}: was changed since, and stays{}",
+                        also.unwrap_or_default()
+                    ));
+                    continue;
+                }
+                (Some(_), _) => {
+                    said.push(format!("{shown}: as it was before"));
+                    fs::rename(old_of(&place), &place)
+                }
+                (None, true) => fs::remove_file(&place),
+                (None, false) => Ok(()),
+            };
+            done.map_err(|error| failed(&place, &error))?;
+        }
+        let place = at(&self.root, PLACE)?;
+        fs::remove_file(&place).map_err(|error| failed(&place, &error))?;
+        for entry in self.entries.iter().rev().filter(|entry| entry.what == What::Directory) {
+            let _ = fs::remove_dir(at(&self.root, &entry.path)?);
+        }
+        Ok(said)
+    }
+}
+
+/// Gives what is there its second name, once: of the same file where the file system can, else of a copy.
+fn keep(place: &Path) -> io::Result<()> {
+    let old = old_of(place);
+    if old.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    match fs::hard_link(place, &old) {
+        Ok(()) => Ok(()),
+        Err(_) => fs::copy(place, old).map(drop),
+    }
+}
+
+fn old_of(place: &Path) -> PathBuf {
+    with_end(place, OLD)
+}
+
+fn draft_of(place: &Path) -> PathBuf {
+    with_end(place, ".ettan-new")
+}
+
+fn with_end(place: &Path, end: &str) -> PathBuf {
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(end);
+    place.with_file_name(name)
+}
+
+/// The path on this machine; links on the way lead inside of the root, the last name is what it is.
+fn at(root: &Path, path: &str) -> Result<PathBuf, String> {
+    let path = Path::new(path);
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = resolve(root, parent).map_err(|error| failed(path, &error))?;
+    Ok(parent.join(path.file_name().unwrap_or_default()))
+}
+
+pub(super) fn failed(path: &Path, error: &io::Error) -> String {
+    format!("{}: {}", path.display(), words(error))
+}
+
+fn line(Entry { path, what }: &Entry) -> String {
+    match what {
+        What::Directory => format!("directory - {path}"),
+        What::File(sum) => format!("file {sum:08x} {path}"),
+        What::Link(target) => format!("link {target} {path}"),
+    }
+}
+
+fn entry(line: &str) -> Option<Entry> {
+    let mut words = line.splitn(3, ' ');
+    let (kind, value, path) = (words.next()?, words.next()?, words.next()?);
+    let what = match kind {
+        "directory" => What::Directory,
+        "file" => What::File(u32::from_str_radix(value, 16).ok()?),
+        "link" => What::Link(value.to_owned()),
+        _ => return None,
+    };
+    path.starts_with('/').then(|| Entry { path: path.to_owned(), what })
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

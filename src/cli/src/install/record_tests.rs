@@ -1,0 +1,109 @@
+//! Tests of the list of what was done: a root is as it was after all is undone.
+
+use super::*;
+
+struct Root(PathBuf);
+
+impl Root {
+    fn new(name: &str) -> Self {
+        let root =
+            Self(std::env::temp_dir().join(format!("ettan-record-{name}-{}", std::process::id())));
+        let _ = fs::remove_dir_all(&root.0);
+        fs::create_dir_all(root.0.join("usr/sbin")).unwrap();
+        fs::create_dir_all(root.0.join("var")).unwrap();
+        symlink("usr/sbin", root.0.join("sbin")).unwrap();
+        symlink("/lib/systemd/systemd", root.0.join("usr/sbin/init")).unwrap();
+        fs::write(root.0.join("cmdline.txt"), "quiet").unwrap();
+        root
+    }
+
+    fn read(&self) -> Record {
+        Record::read(&self.0).unwrap()
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.0.join(path)).unwrap()
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn all(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let link = fs::read_link(&path).unwrap_or_default();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        found.push(format!("{} {} {text}", path.display(), link.display()));
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(all(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Twice, as somebody does who is not sure.
+fn done(root: &Root) {
+    for _ in 0..2 {
+        let mut record = root.read();
+        record.put("/etc/units/web.toml", b"[service]", 0o644).unwrap();
+        record.put("/cmdline.txt", b"panic=10", 0o644).unwrap();
+        record.link("/sbin/init", "ettan-init").unwrap();
+        assert_eq!(record.kept("/sbin/init").unwrap(), "init.before-ettan");
+    }
+}
+
+#[test]
+fn a_root_is_afterwards_as_it_was_before() {
+    let root = Root::new("back");
+    let before = all(&root.0);
+    done(&root);
+    assert_eq!(fs::read_link(root.0.join("usr/sbin/init")).unwrap(), Path::new("ettan-init"));
+    assert_eq!(
+        (root.text("cmdline.txt"), root.text("cmdline.txt.before-ettan")),
+        ("panic=10".into(), "quiet".into())
+    );
+    let said = root.read().undo().unwrap();
+    assert_eq!(said, ["/sbin/init: as it was before", "/cmdline.txt: as it was before"]);
+    assert_eq!(all(&root.0), before);
+    assert!(root.read().is_new());
+}
+
+#[test]
+fn what_was_changed_since_stays() {
+    let root = Root::new("changed");
+    done(&root);
+    fs::write(root.0.join("etc/units/web.toml"), "mine").unwrap();
+    fs::write(root.0.join("cmdline.txt"), "mine").unwrap();
+    fs::remove_file(root.0.join("usr/sbin/init")).unwrap();
+    assert!(!root.read().may_change("/etc/units/web.toml"));
+    let said = root.read().undo().unwrap();
+    assert_eq!(
+        said,
+        [
+            "/sbin/init: as it was before",
+            "/cmdline.txt: was changed since, and stays; what was before it is cmdline.txt.before-ettan",
+            "/etc/units/web.toml: was changed since, and stays",
+        ]
+    );
+    assert_eq!(
+        (root.text("etc/units/web.toml"), root.text("cmdline.txt")),
+        ("mine".into(), "mine".into())
+    );
+}
+
+#[test]
+fn a_list_that_is_none_is_not_believed() {
+    let root = Root::new("damaged");
+    done(&root);
+    for text in ["file zz /x\n", "link a\n", "file 00 x\n", "what - /x\n"] {
+        fs::write(root.0.join("var/lib/ettan/installed"), text).unwrap();
+        let why = Record::read(&root.0).unwrap_err();
+        assert!(why.ends_with("/installed: is damaged"), "{why}");
+    }
+}
