@@ -1,12 +1,16 @@
 //! `boot [--svg FILE]`: the chart of the boot: from the kernel's start to PID 1's first
-//! instruction, and of each unit from its first start to its first time up.
+//! instruction, and of each unit from its first start to its first time up. Which units the end of the
+//! boot waited for, one after the other: `chain`. As a picture: `svg`.
+
+mod chain;
+mod svg;
 
 use crate::code::Code;
 use crate::escape::Screen;
 use crate::link::{Answer, Link, Trouble};
-use crate::show::cut;
+use crate::show::{INDENT, cut, fold};
 use crate::status::unexpected;
-use ettan_wire::{Reply, Request, Stats, UnitStatus};
+use ettan_wire::{Need, Reply, Request, Stats, UnitStatus};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -24,6 +28,8 @@ struct Bar {
     from_ms: u64,
     /// None: not up to this moment.
     to_ms: Option<u64>,
+    /// The end of the boot waited for it.
+    is_chain: bool,
 }
 
 /// The whole of it.
@@ -44,17 +50,20 @@ fn told(svg: Option<&Path>, screen: &Screen) -> Result<Code, Trouble> {
         return Err(unexpected());
     };
     let units = crate::status::units()?;
+    let needs: Vec<Need> = crate::tree::needs()?.into_iter().map(|(need, _)| need).collect();
+    let chart = Chart::of(&stats, &units, &needs);
     if screen.json {
         screen.packet(&json);
         units.iter().filter_map(times).for_each(|line| screen.say(&line));
+        let chain = chart.chain().map(|bar| crate::escape::json_string(&bar.name));
+        screen.say(&format!("{{\"chain\":[{}]}}", chain.collect::<Vec<_>>().join(",")));
         return Ok(Code::Done);
     }
-    let chart = Chart::of(&stats, &units);
     let Some(path) = svg else {
         screen.say(&chart.text(screen.columns()));
         return Ok(Code::Done);
     };
-    std::fs::write(path, chart.svg()).map_err(|error| {
+    std::fs::write(path, svg::draw(&chart)).map_err(|error| {
         let text = format!("{}: {error}", path.display());
         Trouble { text, code: Code::Failed }
     })?;
@@ -70,8 +79,16 @@ fn times(unit: &UnitStatus) -> Option<String> {
     Some(format!("{{\"unit\":{name},\"started_ms\":{started}{ready}}}"))
 }
 
+impl Bar {
+    /// `web 0.50 s`
+    fn took(&self) -> String {
+        let to_ms = self.to_ms.unwrap_or(self.from_ms);
+        format!("{} {}", self.name, seconds(to_ms.saturating_sub(self.from_ms)))
+    }
+}
+
 impl Chart {
-    fn of(stats: &Stats, units: &[UnitStatus]) -> Self {
+    fn of(stats: &Stats, units: &[UnitStatus], needs: &[Need]) -> Self {
         let has_kernel = stats.init_ms < KERNEL_MAX_MS;
         let zero = if has_kernel { 0 } else { stats.init_ms };
         let at = |ms: u64| ms.saturating_sub(zero);
@@ -80,15 +97,18 @@ impl Chart {
         let end_ms = over.unwrap_or_else(|| at(stats.uptime_ms)).max(1);
         let mut bars = Vec::new();
         if has_kernel {
-            bars.push(Bar { name: "kernel".into(), from_ms: 0, to_ms: Some(stats.init_ms) });
+            let (name, to_ms) = ("kernel".into(), Some(stats.init_ms));
+            bars.push(Bar { name, from_ms: 0, to_ms, is_chain: true });
         }
         let own = units.iter().filter_map(|unit| {
             let from_ms = at(unit.started_ms?);
             let to_ms = unit.ready_ms.map(at);
-            (from_ms <= end_ms).then(|| Bar { name: unit.unit.to_string(), from_ms, to_ms })
+            let (name, is_chain) = (unit.unit.to_string(), false);
+            (from_ms <= end_ms).then_some(Bar { name, from_ms, to_ms, is_chain })
         });
         let mut own: Vec<Bar> = own.collect();
         own.sort_by(|a, b| (a.from_ms, &a.name).cmp(&(b.from_ms, &b.name)));
+        chain::mark(&mut own, end_ms, needs);
         bars.extend(own);
         let kernel = match has_kernel {
             true => format!("kernel {}, then ", seconds(stats.init_ms)),
@@ -102,6 +122,11 @@ impl Chart {
         Self { bars, end_ms, headline }
     }
 
+    /// What the end of the boot waited for.
+    fn chain(&self) -> impl Iterator<Item = &Bar> {
+        self.bars.iter().filter(|bar| bar.is_chain)
+    }
+
     /// `#` from start to up, `?` where it did not come up.
     fn text(&self, columns: Option<usize>) -> String {
         let mut text = format!("{}\n", self.headline);
@@ -109,7 +134,7 @@ impl Chart {
             let column = ms.min(self.end_ms).saturating_mul(BAR as u64 - 1) / self.end_ms;
             usize::try_from(column).unwrap_or(0)
         };
-        for Bar { name, from_ms, to_ms } in &self.bars {
+        for Bar { name, from_ms, to_ms, .. } in &self.bars {
             let (from, to) = (scale(*from_ms), to_ms.map_or(BAR - 1, scale));
             let mark = if to_ms.is_some() { "#" } else { "?" };
             let bar = format!("{}{}", " ".repeat(from), mark.repeat(to - from + 1));
@@ -123,42 +148,16 @@ impl Chart {
             let name = cut(name, Some(NAME));
             let _ = writeln!(text, "{name:<NAME$} {bar:<BAR$} {times}");
         }
-        let lines: Vec<_> = text.trim_end().lines().map(|line| cut(line, columns)).collect();
-        lines.join("\n")
-    }
-
-    /// A picture of 1,000 points across.
-    fn svg(&self) -> String {
-        let height = 20 * self.bars.len() + 50;
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1000\" height=\"{height}\" \
-             font-family=\"sans-serif\" font-size=\"12\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-             <text x=\"10\" y=\"20\" font-size=\"14\">{}</text>\n",
-            xml(&self.headline)
-        );
-        let scale = |ms: u64| 180 + ms.min(self.end_ms) * 700 / self.end_ms;
-        for (nth, Bar { name, from_ms, to_ms }) in self.bars.iter().enumerate() {
-            let (y, from) = (35 + 20 * nth, scale(*from_ms));
-            let width = scale(to_ms.unwrap_or(self.end_ms)).saturating_sub(from).max(2);
-            let (fill, label) = match to_ms {
-                Some(to) => {
-                    ("#3b7dd8", format!("{} +{}", seconds(*from_ms), seconds(to - from_ms)))
-                }
-                None => ("#d8643b", format!("{}, not up", seconds(*from_ms))),
-            };
-            let _ = writeln!(
-                svg,
-                "<text x=\"170\" y=\"{}\" text-anchor=\"end\">{}</text>\
-                 <rect x=\"{from}\" y=\"{y}\" width=\"{width}\" height=\"14\" fill=\"{fill}\"/>\
-                 <text x=\"{}\" y=\"{}\">{label}</text>",
-                y + 11,
-                xml(name),
-                from + width + 5,
-                y + 11,
-            );
+        let mut lines: Vec<_> = text.trim_end().lines().map(|line| cut(line, columns)).collect();
+        let chain: Vec<_> = self.chain().map(Bar::took).collect();
+        if !chain.is_empty() {
+            lines.push(fold(
+                &format!("the end waited for {}", chain.join(", then ")),
+                columns,
+                INDENT,
+            ));
         }
-        svg + "</svg>\n"
+        lines.join("\n")
     }
 }
 
@@ -167,16 +166,23 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
 }
 
-fn xml(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::show::tests::{stats, up};
 
-    fn chart() -> Chart {
+    fn need(unit: &str, on: &str) -> Need {
+        let json = format!(
+            "{{\"reply\":\"need\",\"unit\":\"{unit}\",\"what\":\"unit\",\"on\":\"{on}\",\"after\":true,\
+             \"wants\":false,\"requires\":true,\"cut\":false}}"
+        );
+        match ettan_wire::decode_reply(json.into_bytes().as_mut_slice()) {
+            Ok(Reply::Need(need)) => need,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn chart() -> Chart {
         let stats = Stats { init_ms: 1_000, boot_ms: Some(2_000), ..stats() };
         let unit = |name: &str, started_ms, ready_ms| UnitStatus {
             unit: name.into(),
@@ -191,7 +197,7 @@ mod tests {
             unit("later", Some(90_000), Some(90_001)),
             unit("never", None, None),
         ];
-        Chart::of(&stats, &units)
+        Chart::of(&stats, &units, &[need("web", "db"), need("web", "stuck"), need("db", "never")])
     }
 
     #[test]
@@ -208,24 +214,19 @@ mod tests {
                 line("db", bar(21, 29), "  1.10 s  +0.40 s"),
                 line("stuck", bar(21, 39).replace('#', "?"), "  1.10 s  not up"),
                 line("web", bar(29, 39), "  1.50 s  +0.50 s"),
+                "the end waited for kernel 1.00 s, then db 0.40 s, then web 0.50 s".to_owned(),
             ]
         );
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]
-    fn the_picture_has_a_bar_for_each() {
-        let svg = chart().svg();
-        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-        assert_eq!(svg.matches("<rect x=").count(), 4);
-    }
-
-    #[test]
     fn a_container_has_no_kernel_of_its_own() {
         let stats = Stats { init_ms: 86_400_000, boot_ms: Some(86_401_000), ..stats() };
         let unit = UnitStatus { started_ms: Some(86_400_500), ready_ms: Some(86_401_000), ..up() };
-        let chart = Chart::of(&stats, &[unit]);
+        let chart = Chart::of(&stats, &[unit], &[]);
         assert_eq!(chart.headline, "boot: 1.00 s until every unit was dealt with");
-        assert_eq!(chart.bars, [Bar { name: "telldusd".into(), from_ms: 500, to_ms: Some(1_000) }]);
+        let (name, to_ms) = ("telldusd".into(), Some(1_000));
+        assert_eq!(chart.bars, [Bar { name, from_ms: 500, to_ms, is_chain: true }]);
     }
 }

@@ -37,7 +37,7 @@ fn shown(roots: &[String], screen: &Screen) -> Result<Code, Trouble> {
     Ok(code)
 }
 
-fn needs() -> Result<Vec<(Need, String)>, Trouble> {
+pub(crate) fn needs() -> Result<Vec<(Need, String)>, Trouble> {
     let link = Link::ask(&Request::Needs)?;
     let mut needs = Vec::new();
     loop {
