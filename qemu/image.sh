@@ -156,9 +156,12 @@ fill_root() {
 
 # A root that is never written to, as docs/makers-guide.md has it.
 make_read_only() {
+    local link
     mkdir -p "$card"/{usr/lib/units,data,boot/firmware,var/lib}
-    cp "$root"/units/system/*.toml "$card/usr/lib/units/"
     cp -R "$root/qemu/rootfs-ro/." "$card/"
+    for link in "$root"/qemu/rootfs-ro/etc/units/*.toml; do
+        cp "$root/units/system/${link##*/}" "$card/usr/lib/units/"
+    done
     : >"$card/etc/machine-id"
     ln -sf /proc/self/mounts "$card/etc/mtab"
 }
