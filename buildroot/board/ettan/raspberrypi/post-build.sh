@@ -24,4 +24,6 @@ mkdir -p "$1/data" "$1/boot"
 grep -q '[[:blank:]]/data[[:blank:]]' "$1/etc/fstab" || cat >>"$1/etc/fstab" <<'FSTAB'
 /dev/mmcblk0p1	/boot		vfat	ro,nofail	0	0
 /dev/mmcblk0p3	/data		ext4	rw,noatime,nofail	0	2
+/data/lib	/var/lib	none	bind,nofail	0	0
+/data/log	/var/log	none	bind,nofail	0	0
 FSTAB

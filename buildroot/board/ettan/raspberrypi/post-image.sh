@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts boot files, root and an empty data partition on one card image, sdcard.img.
+# Puts boot files, root and a data partition on one card image, sdcard.img.
 set -eu
 
 here=$(dirname "$0")
@@ -15,9 +15,12 @@ printf '%s\n' "$list" >"$BINARIES_DIR/boot-files"
 sed -e "/@FILES@/{r $BINARIES_DIR/boot-files" -e 'd}' "$here/genimage.cfg.in" \
 	>"$BINARIES_DIR/genimage.cfg"
 
-empty=$(mktemp -d)
-trap 'rm -rf "$empty"' EXIT
+# What is in the data partition from the start: /etc/fstab makes these /var/lib and /var/log.
+data=$(mktemp -d)
+trap 'rm -rf "$data"' EXIT
+mkdir "$data/lib" "$data/log"
 rm -rf "$BUILD_DIR/genimage.tmp"
-genimage --rootpath "$empty" --tmppath "$BUILD_DIR/genimage.tmp" \
+# They belong to root, whoever builds this.
+fakeroot genimage --rootpath "$data" --tmppath "$BUILD_DIR/genimage.tmp" \
 	--inputpath "$BINARIES_DIR" --outputpath "$BINARIES_DIR" \
 	--config "$BINARIES_DIR/genimage.cfg"
