@@ -49,9 +49,10 @@ libfuzzer:      ## the same readers, a million inputs each that lead to new code
 soak:           ## a million kills, crashes, floods, simulated hours: docs/soak.md
 	tests/run soak
 
-bench: host-musl ## against a bare C floor and other supervisors, in ten minutes
+bench: host-musl ## against a bare C floor, other supervisors, other inits; half an hour
 	tests/bench/run
 	tests/bench/logs.sh
+	tests/bench/boot.sh
 
 clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
