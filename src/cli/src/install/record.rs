@@ -5,7 +5,7 @@ use ettan_table::crc32;
 use ettan_unit::tree::{resolve, words};
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Where the list is.
@@ -182,6 +182,10 @@ impl Record {
                 continue;
             }
             let done = match (&old, place.symlink_metadata().is_ok()) {
+                // The power went before ours was there.
+                (Some(_), true) if is_same(&place, &old_of(&place)) => {
+                    fs::remove_file(old_of(&place))
+                }
                 (_, true) if !self.is_ours(entry) => {
                     let also = old.map(|old| format!("; what was before it is {old}"));
                     said.push(format!(
@@ -218,6 +222,13 @@ fn keep(place: &Path) -> io::Result<()> {
         Ok(()) => Ok(()),
         Err(_) => fs::copy(place, old).map(drop),
     }
+}
+
+/// Whether two names are of one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let number =
+        |path: &Path| path.symlink_metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    number(one).is_some() && number(one) == number(other)
 }
 
 fn old_of(place: &Path) -> PathBuf {

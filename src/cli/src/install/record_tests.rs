@@ -75,6 +75,18 @@ fn a_root_is_afterwards_as_it_was_before() {
 }
 
 #[test]
+fn a_step_that_was_written_down_and_not_done_is_undone() {
+    let root = Root::new("cut");
+    let before = all(&root.0);
+    // The power goes before the new file has its name.
+    root.read().begin("/sbin/init", What::Link("ettan-init".into())).unwrap();
+    root.read().begin("/etc/units/web.toml", What::File(0)).unwrap();
+    assert!(root.0.join("usr/sbin/init.before-ettan").symlink_metadata().is_ok());
+    assert_eq!(root.read().undo().unwrap(), [""; 0]);
+    assert_eq!(all(&root.0), before);
+}
+
+#[test]
 fn what_was_changed_since_stays() {
     let root = Root::new("changed");
     done(&root);
