@@ -68,6 +68,16 @@ pub(crate) fn read(root: &Path) -> Overrides {
     overrides
 }
 
+/// One file by itself: how many wishes it has, and what is wrong with it.
+#[must_use]
+pub fn read_override(file: &str, bytes: Vec<u8>) -> (usize, Vec<Diagnostic>) {
+    let mut overrides = Overrides::default();
+    overrides.file(file.to_owned(), bytes);
+    let Overrides { switches, rescue, variables, diagnostics } = overrides;
+    let wishes = switches.len().saturating_add(variables.len());
+    (wishes.saturating_add(usize::from(rescue.is_some())), diagnostics)
+}
+
 /// The names that count, those that differ in upper and lower case only side by side.
 fn list(path: &Path, owners: &Owners) -> Result<Vec<String>, Words> {
     let failed = |error: std::io::Error| (format!("cannot be read: {}", words(&error)), None);

@@ -25,6 +25,11 @@ fn f5_1_unit_file() {
 }
 
 #[test]
+fn override_file() {
+    stands("override_file");
+}
+
+#[test]
 fn f5_8_table() {
     stands("table");
 }

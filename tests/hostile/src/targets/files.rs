@@ -73,6 +73,31 @@ pub(super) fn unit_file(bytes: &[u8]) -> bool {
     true
 }
 
+pub(super) const OVERRIDE_WORDS: &[&[u8]] = &[
+    b"[units]\n",
+    b"[environment]\r\n",
+    b"rescue = true\n",
+    b" = \"off\"\n",
+    b" = \"on\"\r\n",
+    b"\"getty@tty1\"",
+    b"x-",
+    b"{",
+    b".",
+    "\u{feff}".as_bytes(),
+    b"\0",
+];
+
+/// What is said says where, and can be shown. Taken for good: something is asked for, and nothing wrong.
+pub(super) fn override_file(bytes: &[u8]) -> bool {
+    const FILE: &str = "/boot/firmware/ettan/a.toml";
+    let (wishes, diagnostics) = ettan_unit::read_override(FILE, bytes.to_vec());
+    for diagnostic in &diagnostics {
+        assert!(diagnostic.to_string().starts_with(FILE), "{diagnostic}");
+        says_where(diagnostic);
+    }
+    wishes > 0 && diagnostics.is_empty()
+}
+
 fn says_where(diagnostic: &Diagnostic) {
     let text = diagnostic.to_string();
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");

@@ -23,6 +23,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "unit_file", check: files::unit_file, words: files::TOML_WORDS },
+    Target { name: "override_file", check: files::override_file, words: files::OVERRIDE_WORDS },
     Target { name: "table", check: files::table, words: &[b"ettantbl", b"/bin/a", b"a\0"] },
     Target { name: "records", check: records::records, words: &[] },
     Target { name: "memory", check: records::memory, words: &[] },
