@@ -289,6 +289,7 @@ pub(crate) mod tests {
             unkillable: false,
             orphaned: false,
             builtin: false,
+            critical: false,
             reason: "needed".into(),
             last_exit: None,
             hook: None,
