@@ -101,11 +101,15 @@ impl Site {
         };
         // Read to its end, whatever it is for: a connection that is closed before loses the answer.
         let body = Limited::new(body, BODY_BYTES);
-        let Ok(Ok(body)) = timeout(BODY_TIME, Box::pin(body).collect()).await else {
-            let text = format!("what is sent along has {BODY_BYTES} bytes at the most");
-            return reply::text(StatusCode::PAYLOAD_TOO_LARGE, &text);
+        let body = match timeout(BODY_TIME, Box::pin(body).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => {
+                let text = format!("what is sent along has {BODY_BYTES} bytes at the most");
+                return reply::text(StatusCode::PAYLOAD_TOO_LARGE, &text);
+            }
+            Err(_) => return reply::text(StatusCode::REQUEST_TIMEOUT, "that took too long"),
         };
-        self.perform(route, &head.headers, &host, &body.to_bytes(), waits).await
+        self.perform(route, &head.headers, &host, &body, waits).await
     }
 
     async fn perform(
