@@ -6,6 +6,11 @@ use std::fs;
 
 use world::{World, in_a_network, ip, wake_ups};
 
+/// Its address checks would be changes at times of their own.
+fn without_ipv6() {
+    let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+}
+
 /// An interface `eth0` whose cable ends in `switch`.
 fn ethernet() {
     ip("link add eth0 type veth peer name switch");
@@ -75,8 +80,7 @@ fn ipv6_counts_once_the_address_is_checked() {
 fn only_changes_are_told() {
     in_a_network("only_changes_are_told", || {
         let mut world = World::new();
-        // Its address checks would be changes at times of their own; without IPv6 none come.
-        let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+        without_ipv6();
         ethernet();
         ip(IN);
         ip("address add 192.0.2.7/24 dev eth0");
@@ -106,6 +110,7 @@ fn pid_1_is_told_everything_when_it_listens_at_last_and_when_it_listens_anew() {
         "pid_1_is_told_everything_when_it_listens_at_last_and_when_it_listens_anew",
         || {
             let mut world = World::new();
+            without_ipv6();
             ethernet();
             ip(IN);
             ip("address add 192.0.2.7/24 dev eth0");
