@@ -5,16 +5,17 @@
 //! A boot takes long there, so one board may tell several stories: `again` takes away what the
 //! last one brought, and then `boot` means that PID 1 reads its units anew.
 
+mod furnish;
+mod monitor;
+
 use crate::binaries::{target, workspace};
 use crate::console::Console;
 use crate::notices::{sequence, words};
 use crate::{Card, End, Limit, Machine, Output, Partition, Process, Story};
 use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
 
 /// The time that a whole test on a board may take, in seconds.
 const SECONDS: u64 = 300;
@@ -87,27 +88,6 @@ impl Qemu {
         machine
     }
 
-    /// Has the build for `cross`, as qemu/cross.sh calls it, that fails when asked to as process 1.
-    ///
-    /// # Panics
-    /// When it is not built.
-    #[must_use]
-    pub fn failing(mut self, cross: &str) -> Self {
-        let init = target().join(format!("musl/{cross}-fault-injection/ettan-init"));
-        let init = fs::read(init).expect("FEATURES=fault-injection qemu/cross.sh ARCH ettan-init");
-        self.write("/sbin/init", &init);
-        self
-    }
-
-    /// With a root that is never written to. What was written up to now is on it; units that come
-    /// later are given to the running board. Before it boots.
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.read_only = true;
-        self.units.clear();
-        self
-    }
-
     /// Pulls the plug. `boot` puts it in again, with the card as it was at this moment.
     pub fn pull_plug(&mut self) {
         self.console = None;
@@ -173,103 +153,6 @@ impl Qemu {
             self.listen(Limit::moment());
         }
         !self.console().is_on()
-    }
-
-    /// Words for the kernel's command line. Before the board boots.
-    pub fn append(&mut self, words: &str) {
-        words.clone_into(&mut self.append);
-    }
-
-    /// Not one of its units can be read. Before the board boots.
-    pub fn has_no_units(&mut self) {
-        for unit in SPARED.into_iter().chain(["console", "follower"]) {
-            self.write(&format!("/etc/units/{unit}.toml"), b"[service\n");
-        }
-        self.units.clear();
-    }
-
-    /// QEMU gets these options, and can be told something. Before the board boots.
-    pub fn has(&mut self, options: &str) {
-        self.options = format!("{options} -monitor unix:{},server,nowait", self.ear().display());
-    }
-
-    /// A keyboard is plugged in. Before the board boots.
-    pub fn has_keyboard(&mut self) {
-        self.has("-global virtio-mmio.force-legacy=false -device virtio-keyboard-device");
-    }
-
-    /// A FAT partition with one file in its folder `ettan`, as the board's second disk. Before it boots.
-    ///
-    /// # Panics
-    /// Without mtools.
-    pub fn has_boot_partition(&mut self, name: &str, text: &str) {
-        let mut image = self.overlay.clone().into_os_string();
-        image.push(".fat");
-        let image = image.into_string().expect("a plain path");
-        let file = format!("{image}.file");
-        fs::write(&file, text).expect("a file");
-        let words = format!(
-            "rm -f {image} && mformat -C -i {image} -T 32768 :: && mmd -i {image} ::/ETTAN && \
-             mcopy -i {image} {file} ::/ETTAN/{name} && rm {file}"
-        );
-        let made = Command::new("sh").args(["-c", &words]).output().expect("a shell");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        self.has(&format!(
-            "-drive if=none,id=boot,format=raw,file={image} -device virtio-blk-device,drive=boot"
-        ));
-    }
-
-    /// Presses keys on that keyboard (`ctrl-alt-delete`).
-    ///
-    /// # Panics
-    /// As [`Self::tell`].
-    pub fn press(&mut self, keys: &str) {
-        self.tell(&format!("sendkey {keys}"));
-    }
-
-    /// Tells QEMU to do something (`device_add …`), and waits until it has.
-    ///
-    /// # Panics
-    /// When QEMU does not listen, or has something to say against it.
-    #[track_caller]
-    pub fn tell(&mut self, command: &str) {
-        if self.monitor.is_none() {
-            let monitor = UnixStream::connect(self.ear()).expect("QEMU's monitor");
-            monitor.set_read_timeout(Some(Limit::seconds(30).left())).expect("a time limit");
-            self.monitor = Some(monitor);
-            let _ = self.answer();
-        }
-        writeln!(self.monitor.as_ref().expect("a monitor"), "{command}").expect("QEMU takes it");
-        let answer = self.answer();
-        assert!(!answer.contains("Error"), "{command}: {answer}");
-    }
-
-    /// What QEMU says up to its next prompt.
-    fn answer(&mut self) -> String {
-        let (mut text, mut chunk) = (Vec::new(), [0; 512]);
-        while !text.ends_with(b"(qemu) ") {
-            let count = self.monitor.as_ref().expect("a monitor").read(&mut chunk);
-            let count = count.expect("QEMU answers");
-            assert!(count > 0, "QEMU is gone: {}", text.escape_ascii());
-            text.extend_from_slice(&chunk[..count]);
-        }
-        String::from_utf8_lossy(&text).into_owned()
-    }
-
-    /// Where QEMU listens.
-    fn ear(&self) -> PathBuf {
-        PathBuf::from(format!("{}.monitor", self.overlay.display()))
-    }
-
-    /// The file of this path was written last at this second since 1970. Before the board boots.
-    ///
-    /// # Panics
-    /// When no such file was brought along.
-    pub fn written_at(&self, path: &str, second: u64) {
-        let file =
-            File::options().append(true).open(self.overlay.join(path.trim_start_matches('/')));
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        file.and_then(|file| file.set_modified(time)).expect(path);
     }
 
     /// Runs a command that must succeed.
