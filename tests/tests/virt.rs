@@ -93,32 +93,6 @@ fn f3_10_a_machine_whose_critical_unit_was_well_and_is_beyond_help_is_reset() {
 
 #[test]
 #[ignore = "make test-qemu"]
-fn a_boot_partition_that_is_not_mounted_says_which_units_start() {
-    let mut machine = Qemu::new("virt", "boot-partition");
-    machine.has_boot_partition("RESCUE.TOM", "units.web = \"off\"\r\nrescue = \"no\"\r\n");
-    machine.write("/etc/fstab", b"/dev/vdb /boot/firmware vfat defaults 0 2\n");
-    machine.unit("web", &idle());
-    machine.unit("app", &idle());
-    machine.boot();
-    machine.expect(&["app up"]);
-    assert_eq!(machine.ettan("is-active web").code, 4);
-    let told = machine.ettan("status").out;
-    let place = "/run/ettan/boot/rescue.tom:1:7: warning: `web = \"off\"`: it is masked";
-    assert!(told.contains(place), "{told}");
-    // Nothing of the look at it is left.
-    assert_ne!(machine.sh("grep vdb /proc/mounts || ls /run/ettan/card").code, 0);
-    // Once it is mounted, what it says now counts.
-    let mount = "mkdir -p /boot/firmware && mount /boot/firmware && rm /boot/firmware/ettan/*";
-    let _ = machine.sh(mount).ok();
-    assert_eq!(machine.ettan("reload-units").code, 0);
-    machine.expect(&["web up"]);
-    let _ = machine.sh("umount /boot/firmware").ok();
-    let _ = machine.sh("ettan poweroff");
-    assert_eq!(machine.end(), End::Off);
-}
-
-#[test]
-#[ignore = "make test-qemu"]
 fn f3_14_a_kernel_panic_is_a_restart_ten_seconds_later() {
     let mut machine = booted("panic");
     assert_eq!(machine.sh("cat /proc/sys/kernel/panic").ok(), "10");
