@@ -27,7 +27,7 @@ pub(crate) struct Asked {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Status { units: Vec<String> },
-    List { all: bool },
+    List { all: bool, timers: bool },
     Names,
     IsActive { quiet: bool, units: Vec<String> },
     IsFailed { quiet: bool, units: Vec<String> },
@@ -96,7 +96,10 @@ enum Word {
         /// Ettan's own helpers too
         #[arg(short, long)]
         all: bool,
-        /// Their names only
+        /// Those with a timer: when it starts them next, and how it went last
+        #[arg(long, conflicts_with = "names")]
+        timers: bool,
+        /// Their names only, and those of files with instances
         #[arg(long)]
         names: bool,
     },
@@ -404,7 +407,7 @@ fn verb_of(word: Word) -> Verb {
     match word {
         Word::Status { units } => Verb::Status { units: names(units) },
         Word::List { names: true, .. } => Verb::Names,
-        Word::List { all, .. } => Verb::List { all },
+        Word::List { all, timers, .. } => Verb::List { all, timers },
         Word::IsActive { quiet, units } => Verb::IsActive { quiet, units: names(units) },
         Word::IsFailed { quiet, units } => Verb::IsFailed { quiet, units: names(units) },
         Word::IsLoaded { quiet, units } => Verb::IsLoaded { quiet, units: names(units) },

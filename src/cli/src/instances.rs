@@ -5,6 +5,7 @@ use crate::code::Code;
 use crate::link::{Link, Trouble};
 use crate::status;
 use ettan_wire::{Request, UnitStatus, Which};
+use std::collections::BTreeSet;
 
 /// The units that these names mean: for a file with instances all of them, in the order of their
 /// names; any other name is left as it is. Each instance comes once.
@@ -36,6 +37,12 @@ fn members(file: &str, units: &[UnitStatus]) -> Vec<String> {
     own.map(|unit| unit.unit.to_string()).collect()
 }
 
+/// All that can be named, by name: units but Ettan's own, and files that have instances.
+pub(crate) fn names(units: &[UnitStatus]) -> BTreeSet<&str> {
+    let own = units.iter().filter(|unit| !unit.builtin);
+    own.flat_map(|unit| [Some(unit.unit.as_str()), unit.group.as_deref()]).flatten().collect()
+}
+
 /// The first of equal names stays where it is.
 fn once(names: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
@@ -49,7 +56,7 @@ fn once(names: Vec<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{members, once};
+    use super::{members, names, once};
     use crate::show::tests::up;
     use ettan_wire::UnitStatus;
 
@@ -70,6 +77,8 @@ mod tests {
         assert_eq!(members("worker_old", &units), ["worker_old_00"]);
         assert_eq!(members("work", &units), [""; 0]);
         assert_eq!(members("worker_00", &units), [""; 0]);
+        let all = names(&units).into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(all, "worker worker_00 worker_01 worker_02 worker_old worker_old_00");
     }
 
     #[test]

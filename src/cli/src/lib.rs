@@ -61,6 +61,7 @@ mod show;
 mod status;
 mod summary;
 mod tai;
+mod timers;
 mod tree;
 mod why;
 
@@ -87,7 +88,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
     match verb {
         Verb::Status { units } if units.is_empty() => status::summary(screen),
         Verb::Status { units } => status::status(&units, screen),
-        Verb::List { all } => status::list(all, screen),
+        Verb::List { all, timers } => status::list(all, timers, screen),
         Verb::Names => status::names(screen),
         Verb::IsActive { quiet, units } => status::is_active(&units, quiet, screen),
         Verb::IsFailed { quiet, units } => status::is_failed(&units, quiet, screen),

@@ -47,7 +47,7 @@ fn there(units: &[UnitStatus], wait: bool, screen: &Screen) -> Result<Code, Trou
 }
 
 fn back(units: &[UnitStatus], screen: &Screen) -> Result<Code, Trouble> {
-    let wanted: Vec<_> = units.iter().filter(|unit| unit.autostart).collect();
+    let wanted: Vec<_> = units.iter().filter(|unit| unit.autostart && !unit.timed).collect();
     for unit in &wanted {
         ask(Request::Start(change(&unit.unit, false)?))?;
     }

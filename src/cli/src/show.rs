@@ -1,6 +1,7 @@
 //! Wire values → lines for people. Pure: the same values give the same text.
 
 use crate::group::Usage;
+use crate::timers;
 use ettan_sys::clock::Local;
 use ettan_wire::{Blocked, GoalWord, Span, StateWord, UnitStatus};
 use std::fmt::Write;
@@ -41,6 +42,10 @@ pub(crate) fn unit(status: &UnitStatus, usage: Usage, wall_ms: Option<i64>) -> S
     line("says", status.says.as_ref().map_or("", |says| says.as_str()));
     line("type", status.kind.word());
     line("restart", &policy(status));
+    if status.timed {
+        line("timer", &timers::next(status, wall_ms));
+        line("last run", &timers::last(status, wall_ms));
+    }
     line("note", notes(status));
     text
 }
@@ -49,11 +54,15 @@ pub(crate) fn unit(status: &UnitStatus, usage: Usage, wall_ms: Option<i64>) -> S
 pub(crate) fn since(status: &UnitStatus, wall_ms: Option<i64>) -> String {
     let age = status.since_ms.map(|since| status.now_ms.saturating_sub(since));
     let Some((age, now)) = age.zip(wall_ms) else { return String::new() };
-    let moment = |ms: i64| ettan_sys::clock::local(ms.div_euclid(1000));
-    let then = now.saturating_sub_unsigned(age);
-    let Some((then, now)) = moment(then).zip(moment(now)) else { return String::new() };
+    format!(", since {}", moment(now.saturating_sub_unsigned(age), now))
+}
+
+/// `19:31:02`, with the date in front where that is not today's. Both in milliseconds since 1970.
+pub(crate) fn moment(then: i64, now: i64) -> String {
+    let local = |ms: i64| ettan_sys::clock::local(ms.div_euclid(1000));
+    let Some((then, now)) = local(then).zip(local(now)) else { return "some time".to_owned() };
     let date = |at: &Local| (at.year, at.month, at.day);
-    let mut text = String::from(", since ");
+    let mut text = String::new();
     if date(&then) != date(&now) {
         let _ = write!(text, "{}-{:02}-{:02} ", then.year, then.month, then.day);
     }
@@ -108,8 +117,11 @@ pub(crate) fn standing(status: &UnitStatus) -> String {
             let _ = write!(text, ", KILL in {left}");
         }
         (StateWord::Down, _) if status.goal == GoalWord::Down && status.autostart => {
-            let skipped = status.reason.starts_with("skipped");
-            text.push_str(if skipped { ", not for this machine" } else { ", starts at boot" });
+            text.push_str(match (status.reason.starts_with("skipped"), status.timed) {
+                (true, _) => ", not for this machine",
+                (false, true) => ", waits for its timer",
+                (false, false) => ", starts at boot",
+            });
         }
         (StateWord::Up, _) if status.goal == GoalWord::Down => text.push_str(", to be stopped"),
         (StateWord::Starting | StateWord::Seeking | StateWord::Awaiting, Some(left)) => {
@@ -319,6 +331,12 @@ pub(crate) mod tests {
             unwell: None,
             restart: "always; after a run under 1 s in 250 ms, doubling to 30 s".into(),
             autostart: true,
+            timed: false,
+            next_ms: None,
+            awaits_clock: false,
+            run_ms: None,
+            ran_s: None,
+            persistent: false,
             once: false,
             started_ms: None,
             ready_ms: None,

@@ -9,7 +9,7 @@ use crate::instances;
 use crate::link::{Answer, Link, Trouble};
 use crate::show::{INDENT, fold, row};
 use crate::summary::summary as machine;
-use crate::{logs, show};
+use crate::{logs, show, timers};
 use ettan_sys::clock::{self, Local};
 use ettan_wire::{
     Active, Conditions, Diagnostic, Known, Reply, Request, StateWord, Stats, UnitStatus, Which,
@@ -150,7 +150,7 @@ fn with_disk(json: &str, standing: &Standing) -> String {
 
 /// `status` without a unit: a line for each, what the loader said, and how it stands with PID 1.
 pub(crate) fn summary(screen: &Screen) -> Code {
-    let shown = table(false, screen).and_then(|()| {
+    let shown = table(false, false, screen).and_then(|()| {
         let Whole { json, page, .. } = whole()?;
         if screen.json {
             screen.packet(&json);
@@ -201,8 +201,8 @@ fn last_errors(screen: &Screen) {
 }
 
 /// `list`.
-pub(crate) fn list(all: bool, screen: &Screen) -> Code {
-    match table(all, screen) {
+pub(crate) fn list(all: bool, timers: bool, screen: &Screen) -> Code {
+    match table(all, timers, screen) {
         Ok(()) => Code::Done,
         Err(trouble) => trouble.tell(screen),
     }
@@ -235,8 +235,12 @@ pub(crate) struct Listing {
     pub(crate) diagnostics: Vec<(Diagnostic, String)>,
 }
 
-fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
-    let Listing { units, diagnostics } = listing(all)?;
+fn table(all: bool, timers: bool, screen: &Screen) -> Result<(), Trouble> {
+    let Listing { mut units, mut diagnostics } = listing(all)?;
+    if timers {
+        units.retain(|(unit, _)| unit.timed);
+        diagnostics.clear();
+    }
     if screen.json {
         let packets = units.iter().map(|(_, json)| json);
         packets
@@ -245,7 +249,12 @@ fn table(all: bool, screen: &Screen) -> Result<(), Trouble> {
         return Ok(());
     }
     let units: Vec<_> = units.into_iter().map(|(status, _)| status).collect();
-    if units.is_empty() {
+    if timers {
+        let wall_ms = right_wall();
+        let none = "no unit has a timer";
+        let text = timers::table(units.iter().collect(), wall_ms, screen.columns());
+        screen.say(if units.is_empty() { none } else { &text });
+    } else if units.is_empty() {
         screen.say("no units");
     } else {
         let lines = show::list(&units, screen.columns());
@@ -311,8 +320,8 @@ fn is(units: &[String], quiet: bool, screen: &Screen, so: fn(&Active) -> bool) -
 pub(crate) fn names(screen: &Screen) -> Code {
     match units() {
         Ok(units) => {
-            for unit in units.iter().filter(|unit| !unit.builtin) {
-                screen.say(&unit.unit);
+            for name in instances::names(&units) {
+                screen.say(name);
             }
             Code::Done
         }

@@ -7,6 +7,7 @@ use crate::instances;
 use crate::link::{Answer, Link, Trouble};
 use crate::show::word;
 use crate::status::{as_a_look, unexpected};
+use crate::timers::next;
 use ettan_wire::{Blocked, Reply, Request, Span, StateWord, Text, UnitStatus, Which};
 
 /// The longest chain that is followed: longer ones fit no screen.
@@ -147,6 +148,9 @@ fn advice(status: &UnitStatus) -> Option<String> {
         }
         (StateWord::Failed | StateWord::Backoff, ..) => {
             Some(format!("ettan logs {unit}: what it wrote; ettan start {unit}: try it now"))
+        }
+        (StateWord::Down, None, _) if status.timed => {
+            Some(format!("its timer starts it {}; ettan start {unit}: now", next(status, None)))
         }
         (StateWord::Down, None, _) => Some(format!("ettan start {unit}: start it")),
         (..) => None,

@@ -1,9 +1,11 @@
 //! Keeps time where no clock runs without power. At boot it sets the wall clock to the latest moment
-//! that is known to be past, and then writes down now and then how late it is. Never sets it back.
+//! that is known to be past, and then writes down now and then how late it is. Never sets it back. Tells
+//! PID 1 when units whose timer catches up were started last.
 #![forbid(unsafe_code)]
 
 mod floor;
 mod saved;
+mod stamps;
 
 use std::path::Path;
 
@@ -59,6 +61,9 @@ pub fn main() -> i32 {
     // Whoever waits for the unit may go on.
     if let Err(error) = notify("READY=1") {
         say!("saying that it is ready: {error}");
+    }
+    if let Err(errno) = stamps::tell() {
+        say!("telling when timers started units last: {}", Cause(errno));
     }
     loop {
         match wait_one(&ends, Interest::Read, Some(SAVE_MS)) {

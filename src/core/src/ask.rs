@@ -54,8 +54,8 @@ impl Supervisor {
         self.bounce_parts(id);
     }
 
-    /// A start by hand clears the counters and ends a back-off.
-    fn forgive(&mut self, id: UnitId) {
+    /// A start by hand, or by the timer, clears the counters and ends a back-off.
+    pub(crate) fn forgive(&mut self, id: UnitId) {
         self.forget_counts(id);
         let Some(slot) = self.slot_mut(id) else { return };
         slot.failing = false;

@@ -56,6 +56,11 @@ impl<'a> Writer<'a> {
         self.bytes(name.as_bytes());
     }
 
+    pub(crate) fn number(&mut self, number: Option<i64>) {
+        self.flag(number.is_some());
+        self.u64(number.unwrap_or(0).cast_unsigned());
+    }
+
     /// 0 is none; no process has that number.
     fn pid(&mut self, pid: Option<Pid>) {
         self.u32(pid.map_or(0, |pid| pid.raw().unsigned_abs()));
@@ -195,6 +200,7 @@ impl<'a> Writer<'a> {
             Reason::PartOf => self.u8(15),
             Reason::OnFailure => self.u8(16),
             Reason::Skipped => self.u8(17),
+            Reason::Timer => self.u8(18),
         }
     }
 
@@ -267,7 +273,7 @@ pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-type Read<T> = Result<T, Damage>;
+pub(crate) type Read<T> = Result<T, Damage>;
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
@@ -310,6 +316,14 @@ impl<'a> Reader<'a> {
             0 => Ok(false),
             1 => Ok(true),
             _ => Err(Damage::Value),
+        }
+    }
+
+    pub(crate) fn number(&mut self) -> Read<Option<i64>> {
+        match (self.flag()?, self.u64()?.cast_signed()) {
+            (true, number) => Ok(Some(number)),
+            (false, 0) => Ok(None),
+            (false, _) => Err(Damage::Value),
         }
     }
 
@@ -415,6 +429,7 @@ impl<'a> Reader<'a> {
             15 => Reason::PartOf,
             16 => Reason::OnFailure,
             17 => Reason::Skipped,
+            18 => Reason::Timer,
             _ => return Err(Damage::Value),
         })
     }

@@ -71,9 +71,12 @@ impl Supervisor {
     /// The unit's deadline has passed, unless it moved in the meantime.
     pub(crate) fn expire(&mut self, id: UnitId) {
         let now = self.now;
+        if self.bell_at(id) <= now.0 {
+            self.ring(id);
+        }
         let Some(slot) = self.slot_mut(id) else { return };
         if deadline(slot) > now.0 {
-            return;
+            return self.set_deadline(id);
         }
         match slot.state {
             State::Down | State::Failed => {}

@@ -107,6 +107,19 @@ pub enum Event<'a> {
         /// Whether it holds now.
         holds: bool,
     },
+    /// The wall clock is so far ahead of the time since boot. To be told first, and whenever somebody
+    /// has set it.
+    Wall {
+        /// In milliseconds.
+        ahead_ms: i64,
+    },
+    /// When the unit was started last before this boot.
+    Ran {
+        /// The unit.
+        unit: UnitId,
+        /// In seconds since 1970.
+        second: i64,
+    },
     /// Orderly end of the machine. The first decision wins, unless `force`.
     Shutdown {
         /// What comes at the end.

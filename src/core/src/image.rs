@@ -7,6 +7,7 @@
 use crate::codec::{Reader, Writer};
 use crate::slot::{Firsts, Slot};
 use crate::supervisor::NEVER;
+use crate::timer::Bell;
 use crate::{
     Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, Program, State, Supervisor, Unit, UnitId,
 };
@@ -21,8 +22,8 @@ const OLDEST: u16 = 1;
 /// records of a release before means such a thing: a field that is not there has a value anyway.
 const NEXT_FIELD: u32 = 0x7265_7478;
 
-/// Room for the longest record, which is about 330 bytes with a name of 64 and all exit codes.
-pub const RECORD_MAX: usize = 370;
+/// Room for the longest record, which is about 400 bytes with a name of 64, all exit codes and a timer.
+pub const RECORD_MAX: usize = 415;
 
 /// Why bytes cannot be taken for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,8 @@ impl Supervisor {
         out.u64(self.phase_until);
         out.flag(self.strays_killed);
         out.u64(self.dice.state());
+        out.number(self.ahead_ms);
+        out.flag(self.clock_right);
         out.len()
     }
 
@@ -119,9 +122,9 @@ impl Supervisor {
         out.u32(slot.delays);
         out.u64(slot.counted_from.0);
         out.u16(slot.counted);
-        for flag in flags(&mut slot.clone()) {
-            out.flag(*flag);
-        }
+        let set = flags(&mut slot.clone()).map(|flag| u32::from(*flag));
+        out.u32((0..).zip(set).fold(0, |bits, (nth, flag)| bits | flag.wrapping_shl(nth)));
+        out.bell(self.bell(id));
         if IMAGE_VERSION > 1 {
             out.u32(NEXT_FIELD);
         }
@@ -138,9 +141,11 @@ impl Supervisor {
         let (phase, power) = (from.phase()?, from.power()?);
         let (phase_until, strays_killed) = (from.u64()?, from.flag()?);
         let dice = from.u64()?;
+        let (ahead_ms, clock_right) = (from.number()?, from.flag()?);
         from.end()?;
         (self.phase, self.power) = (phase, power);
         (self.phase_until, self.strays_killed) = (phase_until, strays_killed);
+        (self.ahead_ms, self.clock_right) = (ahead_ms, clock_right);
         self.seed(dice);
         Ok(())
     }
@@ -165,7 +170,7 @@ impl Supervisor {
     /// # Errors
     /// What is wrong with the bytes; nothing is changed then.
     pub fn restore_unit(&mut self, id: UnitId, bytes: &[u8]) -> Result<(), Damage> {
-        let slot = read_slot(bytes)?;
+        let (slot, bell) = read_slot(bytes, id)?;
         let at = usize::from(id.0);
         if at >= MAX_UNITS || self.slot(id).is_some() {
             return Err(Damage::Twice);
@@ -186,6 +191,9 @@ impl Supervisor {
             free.free();
             let _ = self.slots.push(free);
             let _ = self.deadlines.push(NEVER);
+        }
+        if let Some(bell) = bell {
+            self.bells.push(bell).map_err(|_| Damage::Length)?;
         }
         let _ = self.by_name.insert(rank, id.0);
         for pid in pids.into_iter().flatten() {
@@ -314,7 +322,7 @@ fn flags(slot: &mut Slot) -> [&mut bool; 26] {
     ]
 }
 
-fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
+fn read_slot(bytes: &[u8], id: UnitId) -> Result<(Slot, Option<Bell>), Damage> {
     let mut from = Reader::new(bytes);
     let version = version(&mut from)?;
     let unit: Unit = from.unit()?;
@@ -334,9 +342,15 @@ fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
     slot.first = Firsts::of_numbers([from.u32()?, from.u32()?]);
     (slot.restarts, slot.in_a_row, slot.delays) = (from.u32()?, from.u32()?, from.u32()?);
     (slot.counted_from, slot.counted) = (Millis(from.u64()?), from.u16()?);
+    let mut bits = from.u32()?;
     for flag in flags(&mut slot) {
-        *flag = from.flag()?;
+        *flag = bits & 1 == 1;
+        bits >>= 1;
     }
+    if bits != 0 {
+        return Err(Damage::Value);
+    }
+    let bell = from.bell(id)?;
     if version > 1 && from.u32()? != NEXT_FIELD {
         return Err(Damage::Value);
     }
@@ -344,7 +358,7 @@ fn read_slot(bytes: &[u8]) -> Result<Slot, Damage> {
     if slot.unit.name.is_empty() {
         return Err(Damage::Value);
     }
-    Ok(slot)
+    Ok((slot, bell))
 }
 
 /// A name from bytes.

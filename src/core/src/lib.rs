@@ -18,7 +18,9 @@ mod action;
 mod ask;
 mod backoff;
 mod bits;
+mod calendar;
 mod codec;
+mod codec_timer;
 mod due;
 mod event;
 mod health;
@@ -41,10 +43,12 @@ mod statuses;
 mod step;
 mod supervisor;
 mod ties;
+mod timer;
 mod unit;
 mod view;
 
 pub use action::{Action, Program, Whom};
+pub use calendar::{Calendar, Summer, Turn, Zone};
 pub use event::{Ask, Event, ExitStatus, Power, Remedy, SpawnFault, Step};
 pub use ids::{Millis, Pid, UnitId};
 pub use image::{Damage, IMAGE_VERSION, RECORD_MAX, can_read};
@@ -53,6 +57,7 @@ pub use notice::Notice;
 pub use state::{Goal, HookEnd, Phase, Reason, State};
 pub use statuses::{MAX_STATUSES, Statuses};
 pub use supervisor::Supervisor;
+pub use timer::{MAX_TIMERS, Timer, TimerView};
 pub use unit::{
     Catalog, Commands, Hooks, KillMode, Kind, LimitAction, MAX_HOOKS, MAX_UNITS, Name, Need,
     NeedKind, On, Probes, Restart, Stage, StartLimit, Unit,

@@ -29,6 +29,7 @@ impl Supervisor {
         slot.first.note_start(now);
         slot.gave_up = false;
         self.count_start(id);
+        self.note_run(id);
         let Some(slot) = self.slot_mut(id) else { return };
         let reason = slot.reason;
         let reason = match reason {
@@ -46,6 +47,7 @@ impl Supervisor {
             | Reason::PartOf
             | Reason::OnFailure
             | Reason::Skipped
+            | Reason::Timer
             | Reason::Shutdown => reason,
         };
         slot.unwell = false;

@@ -108,6 +108,7 @@ fn lacked(reason: Reason) -> Option<SpawnFault> {
         | Reason::PartOf
         | Reason::OnFailure
         | Reason::Skipped
+        | Reason::Timer
         | Reason::Shutdown => None,
     }
 }

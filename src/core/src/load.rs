@@ -69,6 +69,7 @@ impl Supervisor {
         let excess = catalog.len().saturating_sub(MAX_UNITS);
         self.left_out = self.left_out.saturating_add(u16::try_from(excess).unwrap_or(u16::MAX));
         self.relate(catalog, &places);
+        self.take_timers(catalog, &places);
         self.reorder();
         self.part_rivals();
         self.end_orphans(catalog);
@@ -76,6 +77,7 @@ impl Supervisor {
             self.changed.put(id.0);
             self.forgo_prober(id);
         }
+        self.wind_timers();
         for rank in 0..self.by_name.len() {
             let Some(at) = self.by_name.get(rank).copied() else { break };
             if fates.get(usize::from(at)) == Some(&Fate::Raise) {
@@ -194,7 +196,7 @@ impl Supervisor {
         }
     }
 
-    /// New and wanted, or skipped until now: asked for. Changed: restarted if it runs, tried again if
+    /// New and wanted, or skipped until now: asked for, unless its timer is to do that. Changed: restarted if it runs, tried again if
     /// it was to run.
     fn revive(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
@@ -202,7 +204,7 @@ impl Supervisor {
             slot.goal == Goal::Down && matches!(slot.reason, Reason::None | Reason::Skipped);
         if slot.goal == Goal::Up {
             self.ask_restart(id, Reason::Reloaded);
-        } else if fresh && slot.unit.autostart {
+        } else if fresh && slot.unit.autostart && self.bell(id).is_none() {
             self.pull(id, Reason::Needed, Way::Gives);
         }
     }
@@ -246,6 +248,7 @@ impl Supervisor {
         let kept = (slot.position, slot.dependants);
         slot.free();
         (slot.position, slot.dependants) = kept;
+        self.bells.retain(|bell| bell.unit != id.0);
         if let Some(entry) = self.deadlines.get_mut(usize::from(id.0)) {
             *entry = NEVER;
         }

@@ -57,6 +57,11 @@ pub enum Notice {
         /// Since the first KILL.
         for_ms: u64,
     },
+    /// The timer of a unit went off while it was to be up already: it is not started.
+    PassedOver {
+        /// The unit.
+        unit: UnitId,
+    },
     /// A unit that is up does not work, or works again.
     Health {
         /// The unit.

@@ -129,7 +129,7 @@ impl Supervisor {
 
     /// The number of a condition. When all are taken, one that nobody waits for gives way, if
     /// possible one that does not hold: it would not be told again.
-    fn intern(&mut self, name: &str) -> Option<u8> {
+    pub(crate) fn intern(&mut self, name: &str) -> Option<u8> {
         let known = self.conditions.iter().position(|known| known.name == name);
         if let Some(at) = known {
             return u8::try_from(at).ok();
@@ -149,9 +149,9 @@ impl Supervisor {
         u8::try_from(free).ok()
     }
 
-    /// The conditions that units name, one bit each.
+    /// The conditions that units name, or go by, one bit each.
     pub(crate) fn waited_for(&self) -> u64 {
-        self.slots.iter().fold(0, |bits, slot| bits | slot.conditions)
+        self.slots.iter().fold(self.heeded, |bits, slot| bits | slot.conditions)
     }
 
     /// The number of a published condition; None when nobody knows it and it need not be kept.

@@ -175,6 +175,8 @@ pub enum Reason {
     OnFailure,
     /// It is not for this machine, by a condition of its file.
     Skipped,
+    /// Its timer.
+    Timer,
 }
 
 /// How far the end of the machine has come. Shutdown is one way: phases only advance.

@@ -25,6 +25,8 @@ impl Supervisor {
             Event::Extend { unit, span_ms } => self.extend(unit, span_ms),
             Event::Health { unit, unwell } => self.health(unit, unwell),
             Event::Condition { name, holds } => self.condition(name, holds),
+            Event::Wall { ahead_ms } => self.wall_set(ahead_ms),
+            Event::Ran { unit, second } => self.ran_before(unit, second),
             Event::Shutdown { power, force } => self.shut_down(power, force),
             Event::StraysGone => self.strays_gone(),
             Event::FilesystemsClosed => self.filesystems_closed(),
@@ -421,6 +423,9 @@ impl Supervisor {
     }
 
     fn condition(&mut self, name: &str, holds: bool) {
+        if holds && name == crate::timer::CLOCK {
+            self.clock_is_right();
+        }
         let Some(bit) = self.condition_bit(name, holds) else { return };
         let mask = 1_u64.wrapping_shl(u32::from(bit));
         let held = self.holding & mask != 0;

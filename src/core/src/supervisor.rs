@@ -5,6 +5,7 @@ use crate::backoff::Dice;
 use crate::bits::Bits;
 use crate::needs::{Edge, MAX_CONDITIONS, MAX_NEEDS};
 use crate::slot::Slot;
+use crate::timer::{Bell, MAX_TIMERS};
 use crate::{
     Action, Event, MAX_UNITS, Millis, Name, Notice, Phase, Pid, Power, Reason, State, UnitId,
 };
@@ -60,6 +61,14 @@ pub struct Supervisor {
     pub(crate) wishes: u32,
     /// Requirements that no file defines: who, and what.
     pub(crate) missing: Vec<(u16, Name), MAX_MISSING>,
+    /// The timers of those units that have one.
+    pub(crate) bells: Vec<Bell, MAX_TIMERS>,
+    /// The conditions that they go by, one bit each.
+    pub(crate) heeded: u64,
+    /// How far the wall clock is ahead of the time since boot, as it was told last.
+    pub(crate) ahead_ms: Option<i64>,
+    /// The wall clock was right once.
+    pub(crate) clock_right: bool,
     pub(crate) pids: FnvIndexMap<Pid, u16, MAX_PIDS>,
     /// Positions in the order to look at again.
     pub(crate) dirty: Bits,
@@ -117,6 +126,10 @@ impl Supervisor {
             holding: 0,
             wishes: 0,
             missing: Vec::new(),
+            bells: Vec::new(),
+            heeded: 0,
+            ahead_ms: None,
+            clock_right: false,
             pids: FnvIndexMap::new(),
             dirty: Bits::EMPTY,
             due: Bits::EMPTY,
@@ -322,7 +335,8 @@ impl Supervisor {
     }
 
     pub(crate) fn set_deadline(&mut self, id: UnitId) {
-        let deadline = self.slot(id).map_or(NEVER, crate::due::deadline);
+        let state = self.slot(id).map_or(NEVER, crate::due::deadline);
+        let deadline = state.min(self.bell_at(id));
         if let Some(entry) = self.deadlines.get_mut(usize::from(id.0)) {
             *entry = deadline;
         }

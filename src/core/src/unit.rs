@@ -1,6 +1,6 @@
 //! What the core knows of a unit: policy only. What to execute is in `ettan-table`'s `Launch`.
 
-use crate::Statuses;
+use crate::{Statuses, Timer};
 use heapless::String;
 
 /// The most units at a time. 1,024 because a Pi Zero runs out of memory long before
@@ -196,7 +196,7 @@ pub struct Unit {
     pub hooks: Hooks,
     /// What the prober has to do with it.
     pub probes: Probes,
-    /// Starts at boot without anything needing it.
+    /// Starts without anything needing it: at boot, or when its timer says so.
     pub autostart: bool,
     /// Not for this machine, by a condition of its file: a start does nothing, and counts as one.
     pub skipped: bool,
@@ -269,6 +269,11 @@ pub trait Catalog {
     fn unit(&self, index: usize) -> Option<Unit>;
     /// Need number `nth` of unit `index`; None past the last.
     fn need(&self, index: usize, nth: usize) -> Option<Need<'_>>;
+    /// When unit `index` is started by itself, instead of at boot; None: it has no timer.
+    fn timer(&self, index: usize) -> Option<Timer> {
+        let _ = index;
+        None
+    }
     /// Whether the unit of this name, which is not in the catalog, is one less of what somebody asked
     /// for. It is stopped; any other that is gone runs on as an orphan.
     fn ends(&self, name: &str) -> bool {

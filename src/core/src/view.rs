@@ -218,7 +218,8 @@ impl Supervisor {
             | Reason::Reloaded
             | Reason::Shutdown
             | Reason::OnFailure
-            | Reason::Skipped => None,
+            | Reason::Skipped
+            | Reason::Timer => None,
         }
     }
 

@@ -15,6 +15,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 
 /// One small file for each unit that has had something below /run.
 const RUNS: &str = "/run/ettan/runs";
+/// One empty file for each unit with a timer that catches up (the clock helper reads them).
+const TIMERS: &str = "/var/lib/ettan/timers";
 const RUN: &CStr = c"/run";
 const STATE: &CStr = c"/var/lib";
 const LOGS: &CStr = c"/var/log";
@@ -34,7 +36,30 @@ pub(crate) fn begin(place: &Place) -> Done {
         make(&run, &place.runtime, place)?;
     }
     make(&below(place, STATE)?, &place.state, place)?;
-    make(&below(place, LOGS)?, &place.logs, place)
+    make(&below(place, LOGS)?, &place.logs, place)?;
+    if place.stamped {
+        stamp(place);
+    }
+    Ok(())
+}
+
+/// Writes down that the program is started now: the time stamp of a file, which has no content, so a
+/// power cut leaves nothing torn. Without it a run is caught up that was none.
+fn stamp(place: &Place) {
+    let cookie = std::env::var_os("ETTAN_COOKIE").unwrap_or_default();
+    if which(cookie.as_bytes()) != Some(0) {
+        return;
+    }
+    let path = format!("{TIMERS}/{}", place.unit.to_string_lossy());
+    let write = || {
+        std::fs::create_dir_all(TIMERS)?;
+        let file = File::options().append(true).create(true).open(&path)?;
+        ettan_sys::stamp::touch(&file)?;
+        file.sync_all()
+    };
+    if let Err(error) = write() {
+        eprintln!("{path}: {error}; after a reboot this run may be caught up once more");
+    }
 }
 
 /// Removes what the run `cookie` has below /run, unless another has begun since.

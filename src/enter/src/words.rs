@@ -28,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) protect: Protect,
     /// And whether each may be missing.
     pub(crate) writable: Vec<(CString, bool)>,
+    /// Each start of the program is written down.
+    pub(crate) stamped: bool,
     /// The descriptor that the report to PID 1 goes through, where it is not the usual one.
     pub(crate) report: Option<u8>,
 }
@@ -94,6 +96,7 @@ impl Place {
             }
             b"rw" => self.writable.push((path()?, false)),
             b"rw-" => self.writable.push((path()?, true)),
+            b"stamp" => self.stamped = true,
             b"report" => self.report = Some(number(value)?),
             _ => self.right(name, value)?,
         }
@@ -188,7 +191,7 @@ mod tests {
         let words = b"unit=web uid=990 gid=46 groups=46,7 umask=027 cwd=/a%20b%25 limit=7:33:44 \
             limit=4:0:18446744073709551615 nice=-5 io=3 cpus=5 no-new-privileges bounding=33 \
             ambient=1024 run=web run=web/sub state=s logs=l in=read:/in out=append:/o%20o err=as:1 \
-            root=/srv tmp net protect=strict rw=/data rw-=/maybe report=4";
+            root=/srv tmp net stamp protect=strict rw=/data rw-=/maybe report=4";
         let place = Place::read(words).unwrap();
         let identity = place.identity();
         assert_eq!((identity.uid, identity.gid, identity.groups), (990, 46, &[46, 7][..]));
@@ -205,7 +208,9 @@ mod tests {
         assert_eq!(place.protect, Protect::Strict);
         assert_eq!(place.writable, [(c"/data".into(), false), (c"/maybe".into(), true)]);
         assert_eq!(place.report, Some(4));
-        assert!(place.private_tmp && place.private_network && place.needs_mounts());
+        assert!(
+            place.stamped && place.private_tmp && place.private_network && place.needs_mounts()
+        );
     }
 
     #[test]

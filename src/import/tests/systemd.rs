@@ -224,6 +224,53 @@ fn only_the_stream_that_says_so_is_the_terminal() {
     assert!(input.contains("standard-output = \"log\"\n"), "{input}");
 }
 
+/// A timer and its service.
+fn timed(timer: &str) -> Imported {
+    let service = "[Unit]\nDescription=Backup\n[Service]\nType=oneshot\nExecStart=/bin/b\n";
+    let tree = Memory::new(&[("/x/b.service", service), ("/x/b.timer", timer)]);
+    import(&tree, "/x/b.timer").unwrap().remove(0)
+}
+
+#[test]
+fn a_timer_becomes_a_part_of_its_services_unit() {
+    let unit = timed(
+        "[Unit]\nDescription=Nightly\n[Timer]\nOnCalendar=Mon..Fri *-*-* 03:30\nOnBootSec=15min\n\
+         OnUnitActiveSec=1d\nPersistent=true\nRandomizedDelaySec=1h\nUnit=b.service\n\
+         [Install]\nWantedBy=timers.target\n",
+    )
+    .units
+    .remove(0);
+    let expected = "[timer]\non-boot-sec = \"15min\"\nevery = \"1d\"\n\
+         at = \"Mon..Fri *-*-* 03:30\"\npersistent = true\n";
+    assert!(unit.text().ends_with(expected), "{}", unit.text());
+    assert_eq!((unit.name.as_str(), unit.at_boot, unit.refusal()), ("b", true, None));
+    for directive in ["OnCalendar", "OnBootSec", "OnUnitActiveSec", "Persistent", "Unit"] {
+        assert_eq!(fates(&unit, directive), [Fate::Mapped], "{directive}");
+    }
+    assert_eq!(fates(&unit, "RandomizedDelaySec"), [Fate::Dropped]);
+    // What comes by the month cannot be said, and nothing catches up then.
+    let monthly = timed("[Timer]\nOnCalendar=*-*-01 03:30\nOnUnitInactiveSec=1h\nPersistent=yes\n");
+    let unit = &monthly.units[0];
+    assert!(unit.text().ends_with("every = \"1h\"\n"), "{}", unit.text());
+    assert_eq!((unit.at_boot, unit.refusal()), (false, None));
+    assert_eq!(fates(unit, "OnCalendar"), [Fate::Dropped]);
+    assert_eq!(fates(unit, "OnUnitInactiveSec"), [Fate::Approximated]);
+    assert_eq!(fates(unit, "Persistent"), [Fate::Dropped]);
+    // The first moment is taken where there are several.
+    let twice = timed("[Timer]\nOnCalendar=06:00\nOnCalendar=18:00\n");
+    assert_eq!(fates(&twice.units[0], "OnCalendar"), [Fate::Mapped, Fate::Dropped]);
+}
+
+#[test]
+fn a_timer_without_its_service_makes_no_unit_and_a_service_tells_of_its_timer() {
+    let alone = Memory::new(&[("/x/b.timer", "[Timer]\nOnCalendar=daily\n")]);
+    let alone = import(&alone, "/x/b.timer").unwrap().remove(0);
+    assert!(alone.units.is_empty() && alone.remark.contains("b.service"), "{}", alone.remark);
+    assert_eq!(alone.notes.len(), 1);
+    let service = beside("[Service]\nExecStart=/bin/b\n", &[("/x/web.timer", "[Timer]\n")]);
+    assert!(service.remark.contains("web.timer starts it"), "{}", service.remark);
+}
+
 #[test]
 fn a_target_groups_and_a_socket_is_reported() {
     let files = [

@@ -76,6 +76,13 @@ pub(crate) enum Command {
         /// Whether it holds now.
         holds: bool,
     },
+    /// Give the core `Event::Ran`.
+    Ran {
+        /// Which unit.
+        unit: UnitId,
+        /// In seconds since 1970.
+        second: i64,
+    },
     /// Give the core `Event::Shutdown`.
     Shutdown {
         /// What comes at the end.
@@ -255,7 +262,9 @@ impl Control {
             Notice::GaveUp { .. } | Notice::Unkillable { .. } | Notice::Unexpected { .. } => {
                 log::error!("{line}");
             }
-            Notice::Shutdown { .. } | Notice::Health { well: true, .. } => log::info!("{line}"),
+            Notice::PassedOver { .. }
+            | Notice::Shutdown { .. }
+            | Notice::Health { well: true, .. } => log::info!("{line}"),
             // The ordinary course of things: for `ettan logs`, not for the kernel's log.
             Notice::State { .. } => log::debug!("{line}"),
         }

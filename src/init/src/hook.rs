@@ -88,6 +88,7 @@ fn result(view: &View<'_>) -> &'static str {
         | Reason::PartOf
         | Reason::OnFailure
         | Reason::Skipped
+        | Reason::Timer
         | Reason::Shutdown => "success",
     }
 }

@@ -85,6 +85,7 @@ mod testing;
 mod translate;
 mod upgrade;
 mod vitals;
+mod wall;
 mod watchdog;
 
 use std::process::ExitCode;

@@ -20,6 +20,7 @@ use crate::state::Part;
 use crate::tables::Tables;
 use crate::upgrade::Upgrade;
 use crate::vitals::{BOOT_OK, Vitals};
+use crate::wall::Wall;
 use crate::watchdog::Keeper;
 use core::ffi::CStr;
 use ettan_core::{
@@ -50,6 +51,7 @@ pub(crate) mod token {
     pub(crate) const INOTIFY: u64 = 1;
     pub(crate) const LOGGER: u64 = 2;
     pub(crate) const PROBER: u64 = 3;
+    pub(crate) const WALL: u64 = 4;
     pub(crate) const CONTROL: u64 = 16;
     /// And the unit's number. The control socket's have nothing there (see [`Control::new`]).
     ///
@@ -114,6 +116,8 @@ pub(crate) struct Pid1 {
     /// Resets the machine when this loop stands still.
     pub(crate) watchdog: Keeper,
     vitals: Vitals,
+    /// What the core was told of the wall clock.
+    pub(crate) wall: Wall,
 }
 
 /// PID 1 from its first line to reboot(2).
@@ -211,6 +215,7 @@ impl Pid1 {
             upgrade: Upgrade::None,
             watchdog,
             vitals,
+            wall: Wall::default(),
         };
         (pid1, parts)
     }
@@ -334,6 +339,7 @@ impl Pid1 {
             self.past.trial.deadline(),
             self.watchdog.next_deadline(),
             self.vitals.next_deadline(),
+            self.wall.next_deadline(),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),
@@ -426,6 +432,7 @@ impl Pid1 {
             Some(Command::Condition { name, holds }) => {
                 self.feed(Event::Condition { name: &name, holds });
             }
+            Some(Command::Ran { unit, second }) => self.feed(Event::Ran { unit, second }),
             Some(Command::Shutdown { power, force }) => self.feed(Event::Shutdown { power, force }),
             Some(Command::ReloadUnits) => self.reload(),
             Some(Command::Reexec) => self.ask_for_upgrade(),

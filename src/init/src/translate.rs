@@ -77,6 +77,7 @@ impl Pid1 {
             // Written to at the end of the turn.
             token::LOGGER => {}
             token::PROBER => self.hear_prober(),
+            token::WALL => self.wall_was_set(),
             place if place & token::PLACES != 0 => {
                 let unit = u16::try_from(place & !token::PLACES).ok().map(UnitId);
                 if let Some(unit) = unit.filter(|unit| self.places.is_over(*unit)) {
@@ -90,6 +91,7 @@ impl Pid1 {
     /// What is due in every turn, whoever woke us.
     pub(crate) fn after_wait(&mut self) {
         self.mend();
+        self.mind_wall();
         self.tell_swept();
         self.look_for_main_processes();
         if self.reload_at.is_some_and(|at| at <= self.now) {

@@ -1,5 +1,7 @@
 //! Reads clocks, and sets the one on the wall.
 
+use crate::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::time::ClockId;
 
 /// Milliseconds since boot, suspended time included. Never goes back (`CLOCK_BOOTTIME`); field
@@ -127,6 +129,43 @@ pub fn moment() -> Moment {
     moment
 }
 
+/// Tells when somebody sets the wall clock. Ready to read then; see `poll`.
+#[derive(Debug)]
+pub struct Steps(OwnedFd);
+
+impl Steps {
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM; ENOSYS, EPERM where a filter forbids it.
+    pub fn new() -> crate::Result<Self> {
+        use rustix::time::{
+            Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
+            timerfd_settime,
+        };
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let fd = timerfd_create(TimerfdClockId::Realtime, flags)?;
+        // Some moment; it tells of steps also once that is over, which it says once. Every kernel has
+        // room for this one.
+        let moment = rustix::time::Timespec { tv_sec: i32::MAX.into(), tv_nsec: 0 };
+        let never = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let setting = Itimerspec { it_interval: never, it_value: moment };
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        timerfd_settime(&fd, flags, &setting)?;
+        Ok(Self(fd))
+    }
+
+    /// Takes the news: not ready any more, until the clock is set again.
+    pub fn read(&self) {
+        let mut room = [0; 8];
+        let _ = rustix::io::read(&self.0, &mut room);
+    }
+}
+
+impl AsFd for Steps {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// Waits for so many milliseconds, or less: a signal, or a kernel that refuses, ends it early.
 pub fn pause(ms: u64) {
     let span = crate::poll::timespec(ms);
@@ -174,6 +213,13 @@ mod tests {
         let found = local(951_782_400).unwrap();
         assert_eq!((found.year, found.second), (2000, 0));
         assert!(matches!((found.month, found.day), (2, 28 | 29) | (3, 1)), "{found:?}");
+    }
+
+    #[test]
+    fn a_clock_that_nobody_sets_makes_no_step() {
+        let steps = Steps::new().unwrap();
+        assert_eq!(crate::poll::wait_one(&steps, crate::poll::Interest::Read, Some(0)), Ok(false));
+        steps.read();
     }
 
     #[test]

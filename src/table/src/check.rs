@@ -99,6 +99,7 @@ impl<'a> Table<'a> {
         if !group.is_empty() && !is_name(group) {
             return None;
         }
+        self.timer_of(record)?;
         self.inside(record.pid_file)?;
         self.inside(record.tty_path)?;
         for word in self.list(record.needs)? {

@@ -28,6 +28,7 @@ impl Entry {
             description: String::from(table.description(index)),
             needs,
             group: String::from(table.group(index)),
+            timer: table.timer(index),
             launch: table.launch(index).map(|launch| EntryLaunch {
                 hooks: table.hooks(index).map(copy_hook).collect(),
                 ..copy_launch(launch)

@@ -15,7 +15,7 @@ use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, NeedKind, Probes, Rest
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 10;
+pub(crate) const VERSION: u32 = 11;
 /// Words before the unit records.
 pub(crate) const HEADER_WORDS: usize = 12;
 /// Bytes before what the checksum covers.
@@ -26,10 +26,10 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// One word as it lies in the table.
 pub(crate) type Word = [u8; 4];
 /// name · description · policy · settings · argv · needs · pid file · tty · fingerprint (2) · hooks ·
-/// group
+/// group · timer
 pub(crate) type UnitRecord = [Word; UNIT_WORDS];
 /// Words of a unit record.
-pub(crate) const UNIT_WORDS: usize = 12;
+pub(crate) const UNIT_WORDS: usize = 13;
 /// Words of one hook: its stage and whether it may fail, its argv.
 pub(crate) const HOOK_WORDS: usize = 2;
 /// restart delay · its maximum · min uptime · start time-out · stop time-out · kind, restart, kill

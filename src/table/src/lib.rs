@@ -22,6 +22,7 @@ mod extra;
 mod format;
 mod launch;
 mod table;
+mod timer;
 #[cfg(feature = "write")]
 pub mod write;
 

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use ettan_core::{Catalog, Hooks, Kind, Name, Need, On, Stage, StartLimit, Statuses, Unit};
+use ettan_core::{Catalog, Hooks, Kind, Name, Need, On, Stage, StartLimit, Statuses, Timer, Unit};
 
 use crate::extra::Extras;
 use crate::format::{
@@ -11,6 +11,7 @@ use crate::format::{
     need_kind_from_bits, restart_from_byte, status_from_word,
 };
 use crate::launch::{HookCommand, Launch, LogPolicy, Numbers, Strings, string};
+use crate::timer;
 
 /// A checked table of units, ordered by name. Made by `Table::read`.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,7 @@ pub(crate) struct Record {
     pub(crate) tty_path: u32,
     pub(crate) hooks: u32,
     pub(crate) group: u32,
+    timer: u32,
     fingerprint: u64,
 }
 
@@ -198,6 +200,7 @@ impl<'a> Table<'a> {
             high,
             hooks,
             group,
+            timer,
         ] = words;
         let fingerprint = u64::from(low) | (u64::from(high) << 32);
         Some(Record {
@@ -211,6 +214,7 @@ impl<'a> Table<'a> {
             tty_path,
             hooks,
             group,
+            timer,
             fingerprint,
         })
     }
@@ -265,6 +269,11 @@ impl<'a> Table<'a> {
             builtin: false,
             fingerprint: record.fingerprint,
         })
+    }
+
+    /// When the unit is started by itself; None where the words mean nothing.
+    pub(crate) fn timer_of(&self, record: &Record) -> Option<Option<Timer>> {
+        timer::of_words(self.list(record.timer)?)
     }
 
     /// The exit statuses of the list at `place`; None where one means nothing, or they do not fit.
@@ -325,6 +334,10 @@ impl Catalog for Table<'_> {
     fn need(&self, index: usize, nth: usize) -> Option<Need<'_>> {
         let word = self.list(self.record(index)?.needs)?.get(nth)?;
         self.decode_need(u32::from_le_bytes(*word))
+    }
+
+    fn timer(&self, index: usize) -> Option<Timer> {
+        self.timer_of(&self.record(index)?)?
     }
 
     fn ends(&self, name: &str) -> bool {

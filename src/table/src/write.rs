@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ettan_core::{Kind, MAX_UNITS, NeedKind, Stage, Unit};
+use ettan_core::{Kind, MAX_UNITS, NeedKind, Stage, Timer, Unit};
 
 use crate::LogPolicy;
 use crate::crc::crc32;
@@ -19,6 +19,7 @@ use crate::format::{
     need_kind_to_bits, restart_to_byte, status_to_word,
 };
 use crate::table::executes;
+use crate::timer;
 
 /// One unit to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Entry {
     pub launch: Option<EntryLaunch>,
     /// The name of the file that has this as one of its instances; empty: it has a file of its own.
     pub group: String,
+    /// When it is started by itself.
+    pub timer: Option<Timer>,
 }
 
 /// One need to write.
@@ -276,6 +279,7 @@ impl Writer {
         let name = self.text(&unit.name)?;
         let description = self.text(&entry.description)?;
         let group = self.text(&entry.group)?;
+        let timer = self.list(timer::to_words(entry.timer.as_ref()))?;
         let print = fingerprint(unit.kind, entry.launch.as_ref()).to_le_bytes();
         let [a, b, c, d, e, f, g, h] = print;
         let (low, high) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
@@ -294,6 +298,7 @@ impl Writer {
                 high,
                 none,
                 group,
+                timer,
             ]);
         };
         let settings = self.settings_of(launch)?;
@@ -314,6 +319,7 @@ impl Writer {
             high,
             hooks,
             group,
+            timer,
         ])
     }
 
@@ -418,11 +424,14 @@ impl Writer {
     }
 
     fn finish(mut self, [messages, ended]: [u32; 2]) -> Option<Vec<u8>> {
-        // A copy of every string; the largest set of files has no room for it beside the table.
+        // Copies of every string and list, and room for more; the largest set of files has none for
+        // them beside the table.
         self.string_places.clear();
+        self.list_places.clear();
         while !self.strings.len().is_multiple_of(4) {
             self.strings.push(0);
         }
+        self.strings.shrink_to_fit();
         let units =
             u32::try_from(self.units.len()).ok()?.checked_div(u32::try_from(UNIT_WORDS).ok()?)?;
         let mut body: Vec<u32> = alloc::vec![

@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
 
 use ettan_core::{
-    Catalog, ExitStatus, KillMode, Kind, LimitAction, MAX_UNITS, Name, NeedKind, On, Probes,
-    Restart, StartLimit, Statuses, Unit,
+    Calendar, Catalog, ExitStatus, KillMode, Kind, LimitAction, MAX_UNITS, Name, NeedKind, On,
+    Probes, Restart, StartLimit, Statuses, Summer, Timer, Turn, Unit, Zone,
 };
 use ettan_table::write::{
     Entry, EntryLaunch, EntryNeed, EntryNeedKind, Overflow, encode, encode_ending, fingerprint,
@@ -80,6 +80,7 @@ fn entry(name: &str) -> Entry {
         needs: vec![],
         launch: Some(launch()),
         group: String::new(),
+        timer: None,
     }
 }
 
@@ -105,6 +106,7 @@ fn sample() -> Vec<u8> {
         needs: vec![need(EntryNeedKind::Wants, "web", false)],
         launch: None,
         group: String::new(),
+        timer: None,
     };
     let mut db = entry("db");
     db.unit.kind = Kind::Oneshot { remain_after_exit: true };
@@ -114,6 +116,36 @@ fn sample() -> Vec<u8> {
 
 fn texts<'a>(list: impl Iterator<Item = &'a CStr>) -> Vec<&'a str> {
     list.map(|item| item.to_str().expect("UTF-8")).collect()
+}
+
+/// 2:30 on working days, where summer is.
+fn timer() -> Timer {
+    let turn = |month| Turn { month, week: 5, weekday: 0, time_s: -7_200 };
+    let summer = Summer { ahead_s: -3_600, begins: turn(3), ends: turn(10) };
+    let zone = Zone { ahead_s: -7_200, summer: Some(summer) };
+    let at = Calendar { days: 0x1f, hours: 4, minutes: 1 << 30 | 1 << 59, zone };
+    Timer { on_boot_ms: Some(0), every_ms: 7, at: Some(at), persistent: true }
+}
+
+#[test]
+fn timers_are_read_as_they_were_written_and_copied() {
+    let plain = Timer { every_ms: 60_000, ..Timer::default() };
+    let no_summer = timer().at.map(|at| Calendar { zone: Zone::UTC, ..at });
+    let all = [Some(timer()), Some(plain), Some(Timer { at: no_summer, ..plain }), None];
+    let entries: Vec<Entry> =
+        (0..).zip(all).map(|(nth, timer)| Entry { timer, ..entry(&format!("u{nth}")) }).collect();
+    let blob = encode(&entries, &[]).expect("fits");
+    let table = Table::read(&blob).expect("a table");
+    assert_eq!([0, 1, 2, 3].map(|index| table.timer(index)), all);
+    assert_eq!(Entry::copy(&table, 0).expect("a unit").timer, all[0]);
+    let same = |a: usize, b: usize| {
+        table.unit(a).map(|u| u.fingerprint) == table.unit(b).map(|u| u.fingerprint)
+    };
+    assert!(same(0, 3), "another time is no reason to restart anything");
+    let never = timer().at.map(|at| Calendar { days: 0, ..at });
+    let odd = Entry { timer: Some(Timer { at: never, ..timer() }), ..entry("u") };
+    let blob = encode(&[odd], &[]).expect("fits");
+    assert_eq!(Table::read(&blob).err(), Some(Fault::Unit(0)));
 }
 
 #[test]

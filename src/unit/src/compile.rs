@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::{Component, Path};
 use std::rc::Rc;
 
-use ettan_core::{Hooks, Kind, LimitAction, Name, Probes, Restart, StartLimit, Unit};
+use ettan_core::{Hooks, Kind, LimitAction, Name, Probes, Restart, StartLimit, Timer, Unit};
 use ettan_table::write::EntryLaunch;
 use ettan_table::{Extra, MAX_ARGUMENTS, MAX_VARIABLES};
 
@@ -65,6 +65,8 @@ pub struct Compiled {
     pub source: Rc<Source>,
     /// The name of the file that has this as one of its instances.
     pub group: Option<String>,
+    /// When it is started by itself.
+    pub timer: Option<Timer>,
 }
 
 /// What a unit names in the file system, and where it says what.
@@ -208,6 +210,8 @@ fn finish(
     warn_of_pointless(kind, &mut draft, notes);
     let pid_file = draft.pid_file.take().and_then(|path| pid_file(path, &specifiers, notes));
     let unit = policy(name, autostart, kind, &draft, notes)?;
+    let timer = draft.timer.compile(kind, draft.remain_after_exit.as_ref(), world.root, notes);
+    draft.place.stamped = timer.is_some_and(|timer| timer.persistent);
     let skipped = draft.conditions.skip(world.root, world.asked, notes);
     let mut probes = Probes::Nothing;
     let mut looks = Vec::new();
@@ -253,6 +257,7 @@ fn finish(
         named,
         source: Rc::clone(&notes.source),
         group: (who.file != name).then(|| who.file.to_string()),
+        timer,
     })
 }
 
@@ -275,6 +280,11 @@ fn policy(
         Type::Oneshot => (Kind::Oneshot { remain_after_exit }, Restart::No),
         Type::Target => (Kind::Target, Restart::No),
     };
+    let timed = draft.timer.is_some();
+    // Its next time comes anyway; and a job takes as long as it takes.
+    let restart = if timed { Restart::No } else { restart };
+    let is_job = timed && matches!(kind, Kind::Oneshot { .. });
+    let start_timeout_ms = if is_job { 0 } else { 30_000 };
     let delay = draft.restart_sec.as_ref().map_or(250, |at| at.value);
     let most = draft.restart_max_delay_sec.as_ref();
     if let Some(most) = most.filter(|most| most.value < delay) {
@@ -289,7 +299,7 @@ fn policy(
         restart_reset_ms: draft.restart_reset_sec.unwrap_or(60_000),
         start_limit: start_limit(draft, notes),
         min_uptime_ms: draft.min_uptime_sec.unwrap_or(1_000),
-        start_timeout_ms: draft.timeout_start_sec.unwrap_or(30_000),
+        start_timeout_ms: draft.timeout_start_sec.unwrap_or(start_timeout_ms),
         stop_timeout_ms: draft.timeout_stop_sec.unwrap_or(10_000),
         kill_signal: draft.kill_signal.unwrap_or(15),
         kill_mode: draft.kill_mode.unwrap_or_default(),

@@ -13,6 +13,7 @@ use crate::log::LogDraft;
 use crate::place::PlaceDraft;
 use crate::ready::ReadyDraft;
 use crate::reference::{self, Target, shown};
+use crate::timer::TimerDraft;
 use crate::{command, duration, nearest};
 
 /// A value and where it stands.
@@ -100,6 +101,7 @@ pub(crate) struct Draft {
     pub(crate) no_new_privileges: Option<bool>,
     pub(crate) extras: Vec<Extra>,
     pub(crate) place: PlaceDraft,
+    pub(crate) timer: TimerDraft,
     pub(crate) instances: Option<At<u16>>,
     pub(crate) instance_name: Option<At<String>>,
     /// The commands around the program, in order within each stage.

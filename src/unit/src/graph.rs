@@ -223,6 +223,7 @@ pub(crate) fn relate(
         needs: former.order(&unit.unit.name, kept),
         launch: unit.launch.take(),
         group: unit.group.clone().unwrap_or_default(),
+        timer: unit.timer,
     };
     let mut entries: Vec<Entry> = units.values_mut().map(entry).collect();
     entries.extend(kept.values().cloned());

@@ -10,6 +10,7 @@ use crate::log as l;
 use crate::place as p;
 use crate::ready as y;
 use crate::route as r;
+use crate::timer as t;
 
 /// One key.
 pub struct Key {
@@ -58,8 +59,8 @@ const fn health(name: &'static str, takes: &'static str, parse: Parse) -> Key {
     Key { section: "health", name, takes, parse: Some(parse) }
 }
 
-const fn later(section: &'static str, name: &'static str) -> Key {
-    Key { section, name, takes: "", parse: None }
+const fn timer(name: &'static str, takes: &'static str, parse: Parse) -> Key {
+    Key { section: "timer", name, takes, parse: Some(parse) }
 }
 
 /// All keys, supported or not.
@@ -241,10 +242,14 @@ pub const KEYS: &[Key] = &[
     log("flash-budget", "a size, for each day; none", l::flash_budget),
     log("user", "a user's name or number; root", l::user),
     log("route", "tables with match, exclude, name, directory, alert; none", r::routes),
-    later("timer", "on-boot-sec"),
-    later("timer", "every"),
-    later("timer", "at"),
-    later("timer", "persistent"),
+    timer("on-boot-sec", "a span of time; none", t::on_boot_sec),
+    timer("every", "a span of time; none", t::every),
+    timer(
+        "at",
+        "a time of day, days of the week in front: \"03:30\", \"Mon..Fri *:15\"; none",
+        t::at,
+    ),
+    timer("persistent", "true or false; false", t::persistent),
 ];
 
 /// Where a key stands.

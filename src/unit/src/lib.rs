@@ -25,6 +25,7 @@ mod instances;
 mod keys;
 mod load;
 mod log;
+mod moments;
 mod names;
 mod nearest;
 mod overrides;
@@ -35,9 +36,11 @@ mod route;
 mod size;
 mod specifier;
 mod survey;
+mod timer;
 pub mod tree;
 mod users;
 mod variables;
+mod zone;
 
 pub use asked::Asked;
 pub use compile::{Command, Compiled, Named, PATH};
@@ -52,6 +55,14 @@ pub use nearest::nearest;
 pub use overrides::read_override;
 pub use reference::{Target, shown};
 pub use survey::{Survey, survey};
+
+/// Whether `at` takes these moments.
+///
+/// # Errors
+/// What is wrong with them, in words.
+pub fn check_moments(text: &str) -> Result<(), String> {
+    moments::parse(text).map(|_| ()).map_err(|complaint| complaint.message)
+}
 
 /// A span of time as unit files write it (`"2min 30s"`, a bare number of seconds), in milliseconds.
 ///

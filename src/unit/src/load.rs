@@ -72,6 +72,7 @@ pub fn read_alone(name: &str, file: &str, bytes: Vec<u8>) -> (Option<Vec<u8>>, V
         needs: Vec::new(),
         launch: unit.launch,
         group: unit.group.unwrap_or_default(),
+        timer: unit.timer,
     };
     let entries: Option<Vec<Entry>> = units.into_iter().map(|(_, unit)| unit.map(entry)).collect();
     let table = entries.map(|entries| write(entries, &[], &mut diagnostics).0);

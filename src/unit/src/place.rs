@@ -26,6 +26,8 @@ pub(crate) struct PlaceDraft {
     state: Vec<At<String>>,
     logs: Vec<At<String>>,
     streams: [Option<At<Wanted>>; 3],
+    /// Each start is written down.
+    pub(crate) stamped: bool,
 }
 
 /// A value of standard-input, -output or -error.
@@ -216,6 +218,7 @@ impl PlaceDraft {
         }
         words.extend(self.directories(specifiers, notes)?);
         words.extend(self.sandbox(specifiers, notes)?);
+        words.extend(self.stamped.then(|| "stamp".to_string()));
         let mut extras = Vec::new();
         let usual = if tty.is_some() { [Stream::Tty; 3] } else { USUAL };
         if streams != usual {

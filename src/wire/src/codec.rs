@@ -53,6 +53,7 @@ pub fn decode_request(packet: &mut [u8]) -> Result<Request, Fault> {
         "needs" => Request::Needs,
         "conditions" => Request::Conditions(parse(json, scratch)?),
         "condition" => Request::Condition(parse::<request::Condition>(json, scratch)?),
+        "ran" => Request::Ran(parse(json, scratch)?),
         "power" => Request::Power(parse::<request::Power>(json, scratch)?),
         "reexec" => Request::Reexec,
         "flush" => Request::Flush,

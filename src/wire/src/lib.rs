@@ -25,8 +25,8 @@ pub use reply::{
     Lost, Need, PhaseWord, Refusal, Reply, StateWord, Stats, UnitStatus, Welcome,
 };
 pub use request::{
-    Change, Condition, Conditions, Fail, FailWord, Follow, Hello, Kill, Power, PowerWord, Reload,
-    Request, Which,
+    Change, Condition, Conditions, Fail, FailWord, Follow, Hello, Kill, Power, PowerWord, Ran,
+    Reload, Request, Which,
 };
 pub use text::Text;
 pub use words::{Signal, Span, error_name, error_text, signal_name, signal_number};

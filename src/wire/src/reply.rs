@@ -135,6 +135,25 @@ pub struct UnitStatus {
     /// It is started at boot.
     #[serde(default)]
     pub autostart: bool,
+    /// It has a timer, which starts it instead of the boot.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub timed: bool,
+    /// When its timer starts it next; absent as long as that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ms: Option<u64>,
+    /// Its timer waits until the wall clock is right.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub awaits_clock: bool,
+    /// Of a unit with a timer: when it was started last since boot, by whomever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_ms: Option<u64>,
+    /// Of a unit with a timer: when it was started last, also before this boot, in seconds since
+    /// 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_s: Option<i64>,
+    /// A moment of its timer that was missed is caught up.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub persistent: bool,
     /// When it ends it stays down, whatever its policy says.
     #[serde(default)]
     pub once: bool,
@@ -144,6 +163,11 @@ pub struct UnitStatus {
     /// When it was first up since boot; of a oneshot that does not remain, when it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_ms: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What keeps a unit from starting.

@@ -41,6 +41,8 @@ pub enum Request {
     Conditions(Conditions),
     /// Publish a fact. Root only, as are all verbs that change something.
     Condition(Condition),
+    /// The unit was started last at this time, before this boot.
+    Ran(Ran),
     /// End of the machine.
     Power(Power),
     /// Execute the file at PID 1's path in its place. `accepted`; then the connection ends, or
@@ -78,6 +80,7 @@ impl Request {
             | Self::Kill(_)
             | Self::ReloadUnits(_)
             | Self::Condition(_)
+            | Self::Ran(_)
             | Self::Reexec
             | Self::Flush
             | Self::Fail(_)
@@ -106,6 +109,7 @@ impl Request {
             | Self::Kill(_)
             | Self::ReloadUnits(_)
             | Self::Condition(_)
+            | Self::Ran(_)
             | Self::Reexec
             | Self::Flush
             | Self::Fail(_)
@@ -178,6 +182,15 @@ pub struct Condition {
     pub name: Text<64>,
     /// Whether it holds now.
     pub holds: bool,
+}
+
+/// When a unit was started last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Its name.
+    pub unit: Text<64>,
+    /// By the wall clock, in seconds since 1970.
+    pub second: i64,
 }
 
 /// The end of the machine.

@@ -50,6 +50,12 @@ fn unit(name: &str, description: &str) -> UnitStatus {
         unwell: None,
         restart: "always".into(),
         autostart: true,
+        timed: true,
+        next_ms: Some(u64::MAX),
+        awaits_clock: true,
+        run_ms: Some(u64::MAX),
+        ran_s: Some(i64::MIN),
+        persistent: true,
         once: false,
         started_ms: Some(u64::MAX),
         ready_ms: None,
@@ -89,6 +95,10 @@ fn every_request_survives_its_packet() {
         (
             Request::Conditions(Conditions { follow: true }),
             r#"{"verb":"conditions","follow":true}"#,
+        ),
+        (
+            Request::Ran(Ran { unit: "web".into(), second: -1 }),
+            r#"{"verb":"ran","unit":"web","second":-1}"#,
         ),
         (Request::Stats, r#"{"verb":"stats"}"#),
     ] {

@@ -77,7 +77,14 @@ fn tables() -> Vec<Vec<u8>> {
 fn entry(table: &Table<'_>) -> Option<Entry> {
     let unit = Unit { kind: Kind::Target, ..table.unit(0)? };
     let description = table.description(0).to_owned();
-    Some(Entry { unit, description, needs: Vec::new(), launch: None, group: String::new() })
+    Some(Entry {
+        unit,
+        description,
+        needs: Vec::new(),
+        launch: None,
+        group: String::new(),
+        timer: None,
+    })
 }
 
 struct Units(Vec<Unit>);

@@ -43,6 +43,8 @@ fn the_name_of_the_file_means_all_of_its_instances_and_nobody_else() {
     assert_eq!(machine.ettan("is-active worker").ok().lines().count(), 3);
     assert_eq!(machine.ettan("status worker").ok().matches("     state: ").count(), 3);
     assert_eq!(machine.ettan("is-loaded worke").code, 4);
+    let names = machine.ettan("list --names").ok();
+    assert_eq!(names.lines().filter(|name| name.starts_with("worker")).count(), 5, "{names}");
 
     assert_eq!(machine.ettan("restart worker").ok().lines().count(), 3);
     for (unit, pid) in WORKERS.iter().zip(pids) {

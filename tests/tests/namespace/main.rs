@@ -32,6 +32,7 @@ mod shared;
 mod shutdown;
 mod soak;
 mod syslog;
+mod timers;
 mod units;
 mod upgrade;
 mod verbs;

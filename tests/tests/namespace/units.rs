@@ -22,7 +22,7 @@ fn f5_1_broken_files_harm_themselves_only() {
         ("twice", b"[service]\nexec-start = \"/bin/true\"\nexec-start = \"/bin/false\"\n".to_vec()),
         ("type", b"[service]\nexec-start = 7\n".to_vec()),
         ("unknown", b"[service]\nexec-start = \"/bin/true\"\nrestart-sek = 1\n".to_vec()),
-        ("later", b"[service]\nexec-start = \"/bin/true\"\n[timer]\nevery = \"1h\"\n".to_vec()),
+        ("moment", b"[service]\nexec-start = \"/bin/true\"\n[timer]\nat = \"monthly\"\n".to_vec()),
         ("none", Vec::new()),
     ];
     let mut machine = Namespace::usual();
@@ -37,7 +37,7 @@ fn f5_1_broken_files_harm_themselves_only() {
     }
     // Line and column, and the nearest key.
     assert!(told.contains("unknown.toml:3:1") && told.contains("restart-sec"), "{told}");
-    assert!(told.contains("not supported yet"), "{told}");
+    assert!(told.contains("days of the month"), "{told}");
     assert_eq!(machine.ettan("is-active crlf").code, 0);
     assert_eq!(machine.ettan("is-active syntax").code, 4);
 }

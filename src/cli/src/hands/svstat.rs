@@ -60,7 +60,7 @@ fn is_paused(pid: i32) -> bool {
 /// `up (pid 2226) 220460 seconds, normally down, paused`
 fn line(status: &UnitStatus, is_paused: bool) -> String {
     let seconds = status.now_ms.saturating_sub(status.since_ms.unwrap_or_default()) / 1000;
-    let normally = if status.autostart { "up" } else { "down" };
+    let normally = if status.autostart && !status.timed { "up" } else { "down" };
     let wanted = match status.goal {
         GoalWord::Up => "up",
         GoalWord::Down => "down",

@@ -61,6 +61,7 @@ fn meddle(world: &mut World, dice: &mut Rng) {
             world.condition(name, dice.chance(70));
         }
         13 => massacre(world),
+        14 => world.wall(i64::try_from(dice.below(5_000_000_000)).expect("small")),
         _ => strike(world, dice),
     }
 }

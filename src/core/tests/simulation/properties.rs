@@ -20,6 +20,8 @@ pub(crate) enum Deed {
     Kill(usize),
     Load(u64),
     Condition(bool),
+    Clock,
+    Wall(i64),
     Shutdown(bool),
 }
 
@@ -35,6 +37,8 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
         5 => (0_usize..24).prop_map(Deed::Kill),
         1 => any::<u64>().prop_map(Deed::Load),
         2 => any::<bool>().prop_map(Deed::Condition),
+        1 => Just(Deed::Clock),
+        1 => (0_i64..5_000_000_000).prop_map(Deed::Wall),
         1 => (0_u8..20).prop_map(|dice| Deed::Shutdown(dice == 0)),
     ]
 }
@@ -64,6 +68,8 @@ pub(crate) fn perform(world: &mut World, deed: Deed) {
             world.load(fleet);
         }
         Deed::Condition(holds) => world.condition("network", holds),
+        Deed::Clock => world.condition("clock", true),
+        Deed::Wall(second) => world.wall(second),
         Deed::Shutdown(force) => world.shutdown(Power::Reboot, force),
     }
 }
@@ -116,6 +122,8 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
         2 => (unit(), prop::option::of(remedy))
             .prop_map(|(unit, unwell)| Event::Health { unit, unwell }),
         2 => (name, any::<bool>()).prop_map(|(name, holds)| Event::Condition { name, holds }),
+        1 => any::<i64>().prop_map(|ahead_ms| Event::Wall { ahead_ms }),
+        1 => (unit(), any::<i64>()).prop_map(|(unit, second)| Event::Ran { unit, second }),
         1 => any::<bool>().prop_map(|force| Event::Shutdown { power: Power::Halt, force }),
         1 => Just(Event::StraysGone),
         1 => Just(Event::FilesystemsClosed),

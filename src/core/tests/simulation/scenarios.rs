@@ -14,3 +14,4 @@ mod reload;
 mod restart;
 mod shutdown;
 mod stop;
+mod timer;

@@ -235,6 +235,7 @@ fn describe(action: &Action) -> Option<String> {
         Action::Publish(Notice::CrashLooping { .. }) => Some("say CrashLooping".into()),
         Action::Publish(Notice::Health { .. }) => Some("say Health".into()),
         Action::Publish(Notice::Unkillable { .. }) => Some("say Unkillable".into()),
+        Action::Publish(Notice::PassedOver { .. }) => Some("say PassedOver".into()),
         Action::Publish(
             Notice::State { .. }
             | Notice::Hook { .. }

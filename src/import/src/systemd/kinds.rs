@@ -1,4 +1,4 @@
-//! Units that have no counterpart: sockets, timers, paths, mounts. Each directive is reported.
+//! Units that have no counterpart: sockets, paths, mounts, timers without a service. Each directive is reported.
 
 use crate::report::{Fate, Note};
 use crate::systemd::parse::Directive;
@@ -22,14 +22,7 @@ fn why(suffix: &str, stem: &str, section: &str, name: &str) -> String {
             format!("no socket activation: {stem} opens it itself, and is started directly")
         }
         ("timer", "Timer") => {
-            let key = match name {
-                "OnBootSec" | "OnStartupSec" => "on-boot-sec",
-                "OnUnitActiveSec" | "OnUnitInactiveSec" => "every",
-                "OnCalendar" => "at",
-                "Persistent" => "persistent",
-                _ => return "timers are not supported yet".into(),
-            };
-            format!("[timer] {key} is not supported yet: use cron")
+            format!("[timer] is a part of the unit of {stem}, whose .service is to be beside it")
         }
         _ => format!("a part of the .{suffix} unit, which does not exist here"),
     }
@@ -40,7 +33,6 @@ pub(crate) fn remark(suffix: &str, service: &str, tree: &dyn Tree) -> String {
     let beside = if tree.exists(service) { format!("import {service}") } else { String::new() };
     let text = match suffix {
         "socket" => "no unit: there is no socket activation, its service is started directly",
-        "timer" => "no unit: timers are not supported yet",
         "path" => "no unit: `after = [\"path:/…\"]` waits for a path",
         "mount" | "automount" | "swap" => "no unit: file systems are mounted by /etc/fstab",
         _ => "no unit: each unit has a cgroup of its own",

@@ -1,5 +1,5 @@
-//! systemd's units: .service and .target become unit files; .socket, .timer and the rest have no
-//! counterpart, and the report says so of each directive.
+//! systemd's units: .service and .target become unit files, a .timer with its .service one; .socket
+//! and the rest have no counterpart, and the report says so of each directive.
 
 mod command;
 mod environment;
@@ -10,6 +10,7 @@ mod names;
 pub(crate) mod parse;
 mod service;
 mod specifier;
+mod timer;
 mod unit;
 mod without;
 
@@ -127,7 +128,25 @@ pub(crate) fn import(tree: &dyn Tree, path: &str) -> Result<Imported, String> {
                 _ => service::service(&sections, tree, &mut draft),
             }
             strays(&sections, &["Unit", "Install", "Service"], &mut draft.notes);
+            if suffix == "service" && timer::is_beside(tree, path, stem) {
+                imported.remark = format!("{stem}.timer starts it: import that one instead");
+            }
             imported.units.push(draft);
+        }
+        "timer" => {
+            let service = timer::service_of(&sections, path, stem);
+            if !service.ends_with(".service") || !tree.exists(&service) {
+                imported.notes = kinds::without_counterpart(suffix, stem, &sections.0);
+                imported.remark = format!("no unit: {service}, which it starts, is not there");
+                return Ok(imported);
+            }
+            imported = import(tree, &service)?;
+            imported.source = path.to_owned();
+            imported.remark = String::new();
+            if let Some(draft) = imported.units.first_mut() {
+                timer::add(&sections, draft);
+                strays(&sections, &["Unit", "Install", "Timer"], &mut draft.notes);
+            }
         }
         other => {
             imported.notes = kinds::without_counterpart(other, stem, &sections.0);

@@ -83,7 +83,10 @@ pub(crate) fn target(name: &str, own: &str) -> Target {
         "device" => device(stem),
         "mount" | "automount" | "swap" => Target::Needless(EARLY),
         "slice" => Target::Needless("each unit has a cgroup of its own"),
-        "timer" | "path" => Target::Missing("timers and path units do not exist here"),
+        "timer" => {
+            Target::Missing("a timer is a part of its service's unit, which is enabled with it")
+        }
+        "path" => Target::Missing("path units do not exist here"),
         _ => Target::Missing("this is no unit's name"),
     }
 }

@@ -97,6 +97,9 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
             Answer::Begin(Job::Conditions { next: 0, follow })
         }
         Request::Condition(fact) => condition(&fact),
+        Request::Ran(ran) => with_unit(&ran.unit, context, |unit, _, _| {
+            Answer::Command(Command::Ran { unit, second: ran.second }, Job::Idle)
+        }),
         Request::Power(wanted) => {
             let power = match wanted.action {
                 PowerWord::Reboot => Power::Reboot,
@@ -326,6 +329,7 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
     let deadline_ms = deadline_ms.or_else(|| view.ready_by.map(|at| at.0));
     let [started, ready] = view.first.map(|at| at.map(|at| at.0));
     let why = context.sources().why_now(id, unit, &view);
+    let timer = context.supervisor.timer(id);
     UnitStatus {
         unit: Text::from(unit.name.as_str()),
         group: context.facts.group(&unit.name).map(Text::from),
@@ -359,6 +363,12 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         unwell: view.unwell.then(|| Text::from(told)),
         restart: restart(unit),
         autostart: unit.autostart,
+        timed: timer.is_some(),
+        next_ms: timer.and_then(|timer| timer.due).map(|at| at.0),
+        awaits_clock: timer.is_some_and(|timer| timer.awaits_clock),
+        run_ms: timer.and_then(|timer| timer.started).map(|at| at.0),
+        ran_s: timer.and_then(|timer| timer.ran),
+        persistent: timer.is_some_and(|timer| timer.persistent),
         once: view.once,
         started_ms: started,
         ready_ms: ready,
@@ -418,6 +428,7 @@ pub(crate) fn event(entry: &Entry, context: &Context<'_>) -> Reply {
         | ettan_core::Notice::CrashLooping { .. }
         | ettan_core::Notice::Unkillable { .. }
         | ettan_core::Notice::Health { .. }
+        | ettan_core::Notice::PassedOver { .. }
         | ettan_core::Notice::CycleBroken { .. }
         | ettan_core::Notice::LeftOut { .. }
         | ettan_core::Notice::Shutdown { .. }

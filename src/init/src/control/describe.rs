@@ -166,6 +166,7 @@ impl Display for Why<'_> {
                 f.write_str("skipped, it is not for this machine")?;
                 self.told(f, ": ")
             }
+            Reason::Timer => f.write_str("started by its timer"),
             Reason::Shutdown => f.write_str("the machine goes down"),
         }
     }
@@ -212,6 +213,7 @@ impl Display for Reload<'_> {
             | Reason::PartOf
             | Reason::OnFailure
             | Reason::Skipped
+            | Reason::Timer
             | Reason::Shutdown => {
                 write!(f, "{name}: reload failed: the unit was to stop meanwhile")
             }
@@ -439,6 +441,15 @@ impl Display for Line<'_> {
                 name(unit),
                 Span(for_ms)
             ),
+            Notice::PassedOver { unit } => {
+                let state = self.sources.supervisor.view(unit).map(|view| view.state);
+                let is = state.map_or("gone", |state| state_word(state).word());
+                let name = name(unit);
+                write!(
+                    f,
+                    "{name}: its timer went off, and it is {is} already: passed over (ettan why {name})"
+                )
+            }
             Notice::Health { unit, well: true } => write!(f, "{}: works again", name(unit)),
             Notice::Health { unit, well: false } => {
                 let (why, _) = self.sources.facts.told(unit);
@@ -488,7 +499,7 @@ fn reason_matters(state: State, reason: Reason) -> bool {
         return false;
     }
     match reason {
-        Reason::None | Reason::Asked | Reason::Needed | Reason::OnFailure => false,
+        Reason::None | Reason::Asked | Reason::Needed | Reason::OnFailure | Reason::Timer => false,
         Reason::Exited(_)
         | Reason::Spawn(_)
         | Reason::StartTimeout

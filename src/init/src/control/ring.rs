@@ -83,6 +83,7 @@ fn unit_of(notice: &Notice) -> Option<UnitId> {
         | Notice::CrashLooping { unit, .. }
         | Notice::Unkillable { unit, .. }
         | Notice::Health { unit, .. }
+        | Notice::PassedOver { unit }
         | Notice::CycleBroken { unit, .. } => Some(unit),
         Notice::Unexpected { unit, .. } => unit,
         Notice::LeftOut { .. } | Notice::Shutdown { .. } => None,

@@ -149,6 +149,7 @@ impl World {
             Command::Condition { name, holds } => {
                 self.feed(Event::Condition { name: &name, holds });
             }
+            Command::Ran { unit, second } => self.feed(Event::Ran { unit, second }),
             Command::Shutdown { power, force } => self.feed(Event::Shutdown { power, force }),
             Command::Reexec | Command::Flush | Command::ReloadUnits => {}
             #[cfg(feature = "fault-injection")]

@@ -2,8 +2,8 @@
 
 use super::script::Rng;
 use ettan_core::{
-    Catalog, Commands, Hooks, KillMode, Kind, LimitAction, Name, Need, NeedKind, On, Probes,
-    Restart, Stage, StartLimit, Statuses, Unit,
+    Calendar, Catalog, Commands, Hooks, KillMode, Kind, LimitAction, Name, Need, NeedKind, On,
+    Probes, Restart, Stage, StartLimit, Statuses, Timer, Unit, Zone,
 };
 
 /// One unit of a test catalog; needs are by name, `?name` is a condition.
@@ -11,6 +11,7 @@ use ettan_core::{
 pub struct Spec {
     pub unit: Unit,
     pub needs: Vec<(NeedKind, String)>,
+    pub timer: Option<Timer>,
 }
 
 fn spec(name: &str, kind: Kind, restart: Restart) -> Spec {
@@ -41,6 +42,7 @@ fn spec(name: &str, kind: Kind, restart: Restart) -> Spec {
             fingerprint: 1,
         },
         needs: Vec::new(),
+        timer: None,
     }
 }
 
@@ -97,6 +99,10 @@ impl Spec {
     }
     pub fn remains(mut self) -> Self {
         self.unit.kind = Kind::Oneshot { remain_after_exit: true };
+        self
+    }
+    pub fn timer(mut self, timer: Timer) -> Self {
+        self.timer = Some(timer);
         self
     }
     pub fn on_demand(mut self) -> Self {
@@ -209,6 +215,7 @@ impl Fleet {
             };
             one.unit.autostart = rng.chance(80);
             one.unit.skipped = rng.chance(5);
+            one.timer = rng.chance(15).then(|| any_timer(rng));
             one.unit.stop_timeout_ms = rng.pick(&[0, 500, 10_000, 10_000]);
             one.unit.start_timeout_ms = rng.pick(&[0, 2_000, 30_000, 30_000]);
             one.unit.restart_delay_max_ms = rng.pick(&[1_000, 30_000]);
@@ -281,12 +288,29 @@ impl Catalog for Fewer<'_> {
     fn need(&self, index: usize, nth: usize) -> Option<Need<'_>> {
         self.fleet.need(index, nth)
     }
+    fn timer(&self, index: usize) -> Option<Timer> {
+        self.fleet.timer(index)
+    }
     fn ends(&self, name: &str) -> bool {
         self.ended.contains(&name)
     }
 }
 
+fn any_timer(rng: &mut Rng) -> Timer {
+    let at =
+        Calendar { days: 0x7f, hours: 0xff_ffff, minutes: rng.next() >> 4 | 1, zone: Zone::UTC };
+    Timer {
+        on_boot_ms: rng.chance(50).then(|| rng.pick(&[0, 3_000, 90_000])),
+        every_ms: rng.pick(&[0, 1_000, 20_000]),
+        at: rng.chance(50).then_some(at),
+        persistent: rng.chance(50),
+    }
+}
+
 impl Catalog for Fleet {
+    fn timer(&self, index: usize) -> Option<Timer> {
+        self.0.get(index)?.timer
+    }
     fn len(&self) -> usize {
         self.0.len()
     }

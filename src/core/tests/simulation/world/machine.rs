@@ -326,6 +326,7 @@ impl World {
             Notice::Health { unit, well } => {
                 format!("{} {}", self.name(unit), if well { "well" } else { "unwell" })
             }
+            Notice::PassedOver { unit } => format!("{} passed-over", self.name(unit)),
             Notice::CycleBroken { unit, after } => {
                 self.checks.cut.insert((unit, after));
                 format!("{} cycle-broken {}", self.name(unit), self.name(after))

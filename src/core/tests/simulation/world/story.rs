@@ -61,6 +61,11 @@ impl World {
     pub fn condition(&mut self, name: &'static str, holds: bool) {
         self.handle(Event::Condition { name, holds });
     }
+    /// The wall clock is set to this second.
+    pub fn wall(&mut self, second: i64) {
+        let up_ms = i64::try_from(self.now).expect("not that long");
+        self.handle(Event::Wall { ahead_ms: second * 1000 - up_ms });
+    }
     pub fn shutdown(&mut self, power: Power, force: bool) {
         self.handle(Event::Shutdown { power, force });
     }
