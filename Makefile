@@ -37,7 +37,7 @@ test-units:     ## simulation and kernel wrappers
 test-namespace: ## the real init as PID 1 of a namespace
 	tests/run namespace
 
-test-qemu:      ## the story of `make run` and scenarios on a Pi Zero, a Pi 2, a Pi 3
+test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
 	tests/run qemu
 
 fuzz:           ## ten million hostile inputs for each reader of bytes from outside

@@ -46,7 +46,7 @@ use ring::Ring;
 const CLIENTS: usize = 32;
 
 /// Slots that only root gets, so that viewers cannot lock the operator out (`faults.md` 4.1).
-const FOR_ROOT: usize = 1;
+const FOR_ROOT: usize = 8;
 
 /// Connections let in per turn; the rest wait in the backlog (`faults.md` R17).
 const VISITS: usize = 8;

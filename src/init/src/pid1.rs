@@ -250,6 +250,8 @@ impl Pid1 {
         self.work = false;
         let count = self.wait(&mut ready);
         self.now = Millis(clock::now());
+        // First of all: whatever else came would go by the time before.
+        self.mind_wall();
         let due = self.supervisor.next_deadline().filter(|due| *due <= self.now);
         let is_signal = |ready: &&Ready| ready.token == token::SIGNALS;
         let ready = ready.iter().take(count);

@@ -107,11 +107,11 @@ fn is_ours(status: &UnitStatus) -> bool {
     status.main_pid.is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id()))
 }
 
-/// A form for each thing that can be asked of the unit as it is; of Ettan's own none is stopped.
+/// A form for each thing that can be asked of the unit as it is; of Ettan's own nothing is.
 fn buttons(status: &UnitStatus, with_stop: bool) -> String {
     let is_wanted = status.goal == GoalWord::Up && status.state != StateWord::Failed;
-    let verbs: &[&str] = match (is_wanted, with_stop && !status.builtin) {
-        _ if is_ours(status) => &[],
+    let verbs: &[&str] = match (is_wanted, with_stop) {
+        _ if status.builtin || is_ours(status) => &[],
         (false, _) => &["start"],
         (true, false) => &["restart"],
         (true, true) => &["restart", "stop"],
@@ -389,7 +389,7 @@ pub(crate) mod tests {
         let mut own = listed("ettan-log").status;
         own.builtin = true;
         let shown = unit(&seen(own), &Ok(Vec::new()), None, ALL);
-        assert!(shown.contains("/restart") && !shown.contains("/stop"), "{shown}");
+        assert!(!shown.contains("action=\"/units/"), "{shown}");
         let shown = unit(&seen(listed("web").status), &Ok(Vec::new()), None, NONE);
         assert!(!shown.contains("<form"), "{shown}");
     }

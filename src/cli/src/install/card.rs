@@ -32,8 +32,8 @@ impl Card {
         if is_new && matches!(own, Ok(Ok(target)) if target.ends_with("ettan-init")) {
             return Err(format!("{shown}: /sbin/init is Ettan already, and not by ettan install"));
         }
-        if let Some((path, text)) = card.command_line() {
-            let mut inits = text.split_whitespace().filter_map(|word| word.strip_prefix("init="));
+        if let Some((path, line, _)) = card.command_line() {
+            let mut inits = line.split_whitespace().filter_map(|word| word.strip_prefix("init="));
             let is_init = |init: &&str| *init == "/sbin/init" || init.ends_with("/systemd");
             if let Some(other) = inits.find(|init| !is_init(init)) {
                 return Err(format!(
@@ -73,11 +73,14 @@ impl Card {
         Ok(programs)
     }
 
-    /// The file with the kernel's command line as the root names it, and what it says.
-    pub(super) fn command_line(&self) -> Option<(String, String)> {
+    /// The file with the kernel's command line as the root names it: its first line, which is all that
+    /// a Pi's firmware reads, and the rest.
+    pub(super) fn command_line(&self) -> Option<(String, String, String)> {
         COMMAND_LINES.iter().find_map(|path| {
             let bytes = read_system(&self.root, path)?;
-            Some(((*path).to_owned(), String::from_utf8_lossy(&bytes).trim().to_owned()))
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let (line, rest) = text.split_once('\n').unwrap_or((&text, ""));
+            Some(((*path).to_owned(), line.to_owned(), rest.to_owned()))
         })
     }
 
@@ -94,9 +97,8 @@ impl Card {
 /// A program of this machine: beside this one, or where it is installed.
 fn own(name: &str) -> PathBuf {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
-    let places = [PathBuf::from(format!("/sbin/{name}")), PathBuf::from("/sbin/init")];
-    let is_there = |path: &PathBuf| path.is_file();
-    beside.into_iter().chain(places).find(is_there).unwrap_or_else(|| PathBuf::from(name))
+    let installed = PathBuf::from(format!("/sbin/{name}"));
+    beside.filter(|path| path.is_file()).unwrap_or(installed)
 }
 
 /// For which machine an ELF file is.

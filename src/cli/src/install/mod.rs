@@ -16,6 +16,7 @@ use crate::code::Code;
 use crate::escape::Screen;
 use crate::show::many;
 use card::Card;
+use ettan_sys::mount::sync;
 use record::Record;
 use services::Service;
 use std::path::{Path, PathBuf};
@@ -98,13 +99,16 @@ fn onto(wish: &Wish, screen: &Screen) -> Result<(), String> {
     let (places, vendor) = (places.join(", "), many(VENDOR.len(), "vendor unit"));
     screen.say(&format!("{places}, {vendor} in /usr/lib/units"));
     work.units(&card, &services)?;
+    // All that follows is short, and of no use by halves.
+    sync();
+    let old = if work.record.keeps("/sbin/init") { "init.before-ettan" } else { "none" };
+    work.link("/sbin/init", "ettan-init")?;
+    screen.say(&format!("/sbin/init: Ettan; the old one: {old}"));
     work.command_line(&card)?;
     for verb in VERBS {
         work.link(&format!("/sbin/{verb}"), "/usr/bin/ettan")?;
     }
-    let old = if work.record.keeps("/sbin/init") { "init.before-ettan" } else { "none" };
-    work.link("/sbin/init", "ettan-init")?;
-    screen.say(&format!("/sbin/init: Ettan; the old one: {old}"));
+    sync();
     let root = wish.root.display();
     if !wish.dry_run {
         tell_refused(&wish.root, screen);
@@ -129,6 +133,7 @@ fn off(wish: &Wish, screen: &Screen) -> Result<(), String> {
     for line in record.undo()? {
         screen.say(&line);
     }
+    sync();
     screen.say("the card boots what it booted before");
     Ok(())
 }
@@ -207,11 +212,11 @@ impl Work<'_> {
     }
 
     fn command_line(&mut self, card: &Card) -> Result<(), String> {
-        let Some((path, text)) = card.command_line() else {
+        let Some((path, line, rest)) = card.command_line() else {
             self.screen.say("no cmdline.txt in boot/firmware or boot: nothing to change there");
             return Ok(());
         };
-        let words: Vec<&str> = text.split_whitespace().collect();
+        let words: Vec<&str> = line.split_whitespace().collect();
         // An init that it names would win over ours.
         let mut wanted: Vec<&str> =
             words.iter().copied().filter(|word| !word.starts_with("init=")).collect();
@@ -222,8 +227,9 @@ impl Work<'_> {
         if wanted == words {
             return Ok(());
         }
-        self.put(&path, format!("{}\n", wanted.join(" ")).as_bytes(), 0o644, true)?;
-        self.screen.say(&format!("{path}: {}", wanted.join(" ")));
+        let line = wanted.join(" ");
+        self.put(&path, format!("{line}\n{rest}").as_bytes(), 0o644, true)?;
+        self.screen.say(&format!("{path}: {line}"));
         self.screen.say("the old one: cmdline.txt.before-ettan");
         Ok(())
     }

@@ -3,9 +3,9 @@
 
 use ettan_table::crc32;
 use ettan_unit::tree::{resolve, words};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Where the list is.
@@ -82,11 +82,7 @@ impl Record {
         let place = self.begin(path, What::File(crc32(bytes)))?;
         let draft = draft_of(&place);
         let write = || {
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(mode).open(&draft)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
+            write_new(&draft, bytes, mode)?;
             fs::rename(&draft, &place)
         };
         write().map_err(|error| failed(&place, &error))
@@ -143,7 +139,7 @@ impl Record {
     fn save(&self, place: &Path) -> io::Result<()> {
         let draft = draft_of(place);
         let text: String = self.entries.iter().map(|entry| format!("{}\n", line(entry))).collect();
-        fs::write(&draft, text)?;
+        write_new(&draft, text.as_bytes(), 0o644)?;
         fs::rename(&draft, place)
     }
 
@@ -218,10 +214,30 @@ fn keep(place: &Path) -> io::Result<()> {
     if old.symlink_metadata().is_ok() {
         return Ok(());
     }
-    match fs::hard_link(place, &old) {
-        Ok(()) => Ok(()),
-        Err(_) => fs::copy(place, old).map(drop),
+    if fs::hard_link(place, &old).is_ok() {
+        return Ok(());
     }
+    // Half a copy is never taken for the whole.
+    let draft = draft_of(place);
+    if let Ok(target) = fs::read_link(place) {
+        let _ = fs::remove_file(&draft);
+        symlink(target, &draft)?;
+    } else {
+        write_new(&draft, &fs::read(place)?, fs::metadata(place)?.mode() & 0o7777)?;
+    }
+    fs::rename(draft, old)
+}
+
+/// Writes a file that is on the disk then, and follows no link that lies in its place.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Whether two names are of one file.

@@ -56,6 +56,12 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
     if !may {
         return refuse(ErrorCode::NotPermitted, permitted);
     }
+    if peer != Peer::Root && asks_a_builtin(&request, context) {
+        return refuse(
+            ErrorCode::NotPermitted,
+            "only root may start and stop what is Ettan itself",
+        );
+    }
     match request {
         Request::Hello(hello) if hello.version == VERSION => Answer::Packet(welcome()),
         Request::Hello(hello) => Answer::Last(refusal(
@@ -117,6 +123,24 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
         Request::Fail(_) => refuse(ErrorCode::UnknownVerb, "only test builds fail when asked to"),
         Request::Stats => Answer::Packet(Reply::Stats(stats(own, context))),
     }
+}
+
+/// Among Ettan's own units are a shell of root's on the console and the loader of all others.
+fn asks_a_builtin(request: &Request, context: &Context<'_>) -> bool {
+    let name = if let Request::Start(change)
+    | Request::Once(change)
+    | Request::Stop(change)
+    | Request::Restart(change)
+    | Request::Reload(change) = request
+    {
+        &change.unit
+    } else if let Request::Reset(which) = request {
+        &which.unit
+    } else {
+        return false;
+    };
+    let supervisor = context.supervisor;
+    supervisor.find(name).and_then(|id| supervisor.unit(id)).is_some_and(|unit| unit.builtin)
 }
 
 /// A refusal with its reason in words.

@@ -42,6 +42,8 @@ fn f4_1_busy_viewers_leave_a_place_for_root() {
         .collect();
     assert_eq!(world.control.count(), CLIENTS - FOR_ROOT);
     assert!(viewers.last().unwrap().is_closed());
+    // And more than one: the watcher has a connection that stays.
+    let _watcher = world.client();
     assert!(serves(&mut world));
 }
 
@@ -232,6 +234,24 @@ fn f4_7_an_operator_may_start_and_stop_and_nothing_else() {
         assert_eq!(refused_with(&replies), Some(ErrorCode::NotPermitted));
     }
     assert_eq!(world.commands.len(), 1);
+}
+
+#[test]
+fn f4_7_an_operator_starts_none_of_ettans_own_units() {
+    let mut world = World::new(&["web"]);
+    assert!(world.supervisor.builtin(unit("ettan-rescue")).is_some());
+    let operator = world.guest(Peer::Operator);
+    let change = || Change { unit: "ettan-rescue".into(), wait: false };
+    for request in [
+        Request::Start(change()),
+        Request::Stop(change()),
+        Request::Reset(ettan_wire::Which { unit: "ettan-rescue".into() }),
+    ] {
+        let replies = world.ask(&operator, &request);
+        assert_eq!(refused_with(&replies), Some(ErrorCode::NotPermitted));
+    }
+    let root = world.client();
+    assert_eq!(world.ask(&root, &Request::Start(change())), [Reply::Accepted]);
 }
 
 #[test]
