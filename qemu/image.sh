@@ -137,7 +137,7 @@ fill_root() {
     install -m 755 "$target/musl/$cross/ettan" "$card/usr/bin/ettan"
     install -m 755 "$target/musl/$cross/telldusd" "$card/usr/sbin/telldusd"
     install -m 755 "$target/musl/$cross/fake-daemon" "$card/usr/bin/fake-daemon"
-    # Where it was built: it is a third of our bytes, and no test on a board wants it.
+    # Where it was built: no test on a board wants it.
     if [ -e "$target/musl/$cross/ettan-web" ]; then
         install -m 755 "$target/musl/$cross/ettan-web" "$card/usr/bin/ettan-web"
         install -D -m 644 "$root/units/web/ettan-web.toml" "$card/usr/lib/units/ettan-web.toml"
