@@ -287,13 +287,18 @@ fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
     let layer = Layer::new("checker");
     layer.program("sbin/fsck.tmpfs", "echo \"$@\" >>/tmp/checked; exit 1");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
-    fs::write(layer.0.join("etc/fstab"), "one /mnt tmpfs defaults 0 2\n").expect("a file");
+    fs::write(
+        layer.0.join("etc/fstab"),
+        "/dev/one /mnt tmpfs defaults 0 2\nLABEL=two /home tmpfs nofail 0 2\n",
+    )
+    .expect("a file");
     let mut machine = Builder::default().layer(&layer.0).build();
     let unit = shipped("mounts").replace("requires = [\"root\"]", "");
     machine.unit("mounts", &unit.replace("/sbin/fsck", "/sbin/lacking"));
     machine.boot();
     machine.expect(&["mounts up"]);
-    assert_eq!(machine.sh("cat /tmp/checked").ok(), "-p one");
+    // It would not know a label, and say so with a status that means damage.
+    assert_eq!(machine.sh("cat /tmp/checked").ok(), "-p /dev/one");
 }
 
 #[test]
