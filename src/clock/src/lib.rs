@@ -15,6 +15,7 @@ use ettan_sys::{Errno, clock, signals};
 
 use floor::{Known, latest};
 use saved::Saved;
+use stamps::Stamps;
 
 /// What it is late is written down so often, in milliseconds: after a power cut the clock is so
 /// much behind at most, and the card has 144 small writes a day.
@@ -62,10 +63,9 @@ pub fn main() -> i32 {
     if let Err(error) = notify("READY=1") {
         say!("saying that it is ready: {error}");
     }
-    if let Err(errno) = stamps::tell() {
-        say!("telling when timers started units last: {}", Cause(errno));
-    }
+    let mut stamps = Stamps::default();
     loop {
+        stamps.tell();
         match wait_one(&ends, Interest::Read, Some(SAVE_MS)) {
             Ok(false) => saved.save(),
             Ok(true) => {

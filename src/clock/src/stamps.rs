@@ -3,13 +3,15 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use ettan_sys::poll::{Interest, wait_one};
+use ettan_sys::stamp::set_written;
 use ettan_sys::{Errno, OwnedFd, clock, socket};
 use ettan_wire::{MAX_PACKET, Ran, Reply, Request, SOCKET, Text, decode_reply, encode_request};
 
-use crate::floor;
+use crate::{Cause, floor};
 
 /// One empty file for each unit.
 const TIMERS: &str = "/var/lib/ettan/timers";
@@ -17,46 +19,90 @@ const TIMERS: &str = "/var/lib/ettan/timers";
 /// How long PID 1 may take to answer, in milliseconds: many times its longest turn.
 const ANSWER_MS: u64 = 2_000;
 
-/// Tells it of all such units.
-///
-/// # Errors
-/// Those of the socket; ETIMEDOUT when PID 1 does not answer.
-pub(crate) fn tell() -> Result<(), Errno> {
-    let mut line = Line::new()?;
-    for unit in persistent(&mut line)? {
-        let Some(second) = last(Path::new(TIMERS), &unit) else { continue };
-        line.say(&Request::Ran(Ran { unit, second }))?;
-        line.answer()?;
-    }
-    Ok(())
+/// Tells PID 1 of all such units, again and again: before the clock is right there is nothing to write
+/// down, and what a stage wrote down is too early.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    /// What is in the way was said.
+    said: bool,
 }
 
-fn persistent(line: &mut Line) -> Result<Vec<Text<64>>, Errno> {
+impl Stamps {
+    /// Tells it what the stamps say, and has them say what PID 1 knows better.
+    pub(crate) fn tell(&mut self) {
+        if let Err(errno) = self.try_to() {
+            self.say(format_args!("telling when timers started units last: {}", Cause(errno)));
+        }
+    }
+
+    fn try_to(&mut self) -> Result<(), Errno> {
+        let mut line = Line::new()?;
+        for status in persistent(&mut line)? {
+            let Some(second) = self.last(Path::new(TIMERS), &status) else { continue };
+            line.say(&Request::Ran(Ran { unit: status.unit, second }))?;
+            line.answer()?;
+        }
+        Ok(())
+    }
+
+    /// When the unit was started last, in seconds since 1970. One that never was counts from when the
+    /// clock is right for the first time: what it misses until its first start is caught up, too.
+    fn last(&mut self, folder: &Path, status: &Timed) -> Option<i64> {
+        let path = folder.join(&*status.unit);
+        let written = floor::stamp(&path);
+        let known = if status.clock_right { status.ran_s } else { None };
+        let second = match (written, known) {
+            (Some(written), Some(known)) if known > written => known,
+            (Some(written), _) => return Some(written),
+            (None, _) if !status.clock_right => return None,
+            (None, known) => known.unwrap_or_else(|| clock::wall().div_euclid(1000)),
+        };
+        if let Err(error) = write(folder, &path, second) {
+            let unit = &status.unit;
+            let path = path.display();
+            self.say(format_args!("{path}: {error}; runs that {unit} misses are not caught up"));
+            return written;
+        }
+        Some(second)
+    }
+
+    /// Once is enough: it is tried every ten minutes.
+    fn say(&mut self, what: std::fmt::Arguments<'_>) {
+        if !std::mem::replace(&mut self.said, true) {
+            crate::say!("{what}");
+        }
+    }
+}
+
+fn write(folder: &Path, path: &Path, second: i64) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let file = File::options().append(true).create(true).open(path)?;
+    Ok(set_written(&file, second)?)
+}
+
+/// A unit whose timer catches up.
+struct Timed {
+    unit: Text<64>,
+    /// When PID 1 knows it to have been started last.
+    ran_s: Option<i64>,
+    clock_right: bool,
+}
+
+fn persistent(line: &mut Line) -> Result<Vec<Timed>, Errno> {
     line.say(&Request::List)?;
     let mut units = Vec::new();
     loop {
         match line.answer()? {
-            Reply::Unit(status) if status.persistent => units.push(status.unit),
+            Reply::Unit(status) if status.persistent => units.push(Timed {
+                unit: status.unit,
+                ran_s: status.ran_s,
+                clock_right: !status.awaits_clock,
+            }),
             Reply::End(_) => return Ok(units),
             Reply::Error(_) => return Err(Errno::BUSY),
             _ => {}
         }
     }
-}
-
-/// When the unit was started last, in seconds since 1970. One that never was counts from now on: what
-/// it misses until its first start is caught up, too.
-fn last(folder: &Path, unit: &str) -> Option<i64> {
-    let path = folder.join(unit);
-    if let Some(second) = floor::stamp(&path) {
-        return Some(second);
-    }
-    let created = fs::create_dir_all(folder).and_then(|()| File::create(&path));
-    if let Err(error) = created {
-        crate::say!("{}: {error}; runs that {unit} misses are not caught up", path.display());
-        return None;
-    }
-    Some(clock::wall().div_euclid(1000))
 }
 
 /// One connection to PID 1.
@@ -92,18 +138,41 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ettan_sys::stamp::set_written;
+
+    fn timed(ran_s: Option<i64>, clock_right: bool) -> Timed {
+        Timed { unit: "backup".into(), ran_s, clock_right }
+    }
 
     #[test]
-    fn a_unit_that_never_ran_counts_from_now_on() {
+    fn a_unit_that_never_ran_counts_from_when_the_clock_is_right() {
         let folder = std::env::temp_dir().join(format!("ettan-stamps-{}", std::process::id()));
+        let deep = folder.join("deep");
+        let mut stamps = Stamps::default();
+        assert_eq!(stamps.last(&deep, &timed(None, false)), None);
+        assert!(!deep.exists());
         let now = clock::wall() / 1000;
-        let told = last(&folder.join("deep"), "backup").unwrap();
+        let told = stamps.last(&deep, &timed(None, true)).unwrap();
         assert!((now..now + 60).contains(&told));
-        let file = File::options().append(true).open(folder.join("deep/backup")).unwrap();
-        set_written(&file, 4_000_000_000).unwrap();
-        assert_eq!(last(&folder.join("deep"), "backup"), Some(4_000_000_000), "past 2038 too");
+        assert_eq!(stamps.last(&deep, &timed(None, false)), Some(told));
+        write(&deep, &deep.join("backup"), 4_000_000_000).unwrap();
+        assert_eq!(stamps.last(&deep, &timed(None, true)), Some(4_000_000_000), "past 2038 too");
         fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(last(Path::new("/proc/ettan"), "backup"), None);
+        let nowhere = Path::new("/proc/ettan");
+        assert_eq!(stamps.last(nowhere, &timed(None, true)), None);
+        assert!(stamps.said);
+    }
+
+    #[test]
+    fn a_stamp_of_a_wrong_clock_is_put_right() {
+        let folder = std::env::temp_dir().join(format!("ettan-late-{}", std::process::id()));
+        write(&folder, &folder.join("backup"), 1_793_491_200).unwrap();
+        let mut stamps = Stamps::default();
+        let ran = Some(1_800_000_000);
+        assert_eq!(stamps.last(&folder, &timed(ran, false)), Some(1_793_491_200));
+        for _ in 0..2 {
+            assert_eq!(stamps.last(&folder, &timed(ran, true)), ran);
+        }
+        assert_eq!(stamps.last(&folder, &timed(Some(1_700_000_000), true)), ran, "a stage wrote it");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -57,7 +57,7 @@ pub enum Notice {
         /// Since the first KILL.
         for_ms: u64,
     },
-    /// The timer of a unit went off while it was to be up already: it is not started.
+    /// The timer of a unit went off while it, or the rescue shell, was to be up already: it is not started.
     PassedOver {
         /// The unit.
         unit: UnitId,

@@ -63,6 +63,8 @@ pub struct Supervisor {
     pub(crate) missing: Vec<(u16, Name), MAX_MISSING>,
     /// The timers of those units that have one.
     pub(crate) bells: Vec<Bell, MAX_TIMERS>,
+    /// While this unit is wanted, they start nothing.
+    pub(crate) hushed_for: Option<UnitId>,
     /// The conditions that they go by, one bit each.
     pub(crate) heeded: u64,
     /// How far the wall clock is ahead of the time since boot, as it was told last.
@@ -127,6 +129,7 @@ impl Supervisor {
             wishes: 0,
             missing: Vec::new(),
             bells: Vec::new(),
+            hushed_for: None,
             heeded: 0,
             ahead_ms: None,
             clock_right: false,

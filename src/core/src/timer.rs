@@ -5,7 +5,8 @@
 //! * `at` goes by the wall clock, from when it is first known to be right (the condition `clock`).
 //!   What it comes to in time since boot is worked out anew whenever the clock is set. A moment that
 //!   it jumps over has come; one that it shows again has been.
-//! * A unit that still runs is not started; the moment is passed over, and that is told of.
+//! * A unit that still runs is not started; the moment is passed over, and that is told of. So is each
+//!   moment while the rescue shell is wanted: whoever mends the machine there has stopped everything.
 
 use crate::load::{NONE, Places};
 use crate::supervisor::NEVER;
@@ -114,6 +115,9 @@ impl Bell {
         let second = wall_second(now, ahead_ms);
         let jumped_over = self.moment.filter(|moment| *moment <= second);
         self.past = self.past.filter(|past| past.saturating_sub(second) < WRONG_S);
+        // Started before the clock was right: only now is it known when that was.
+        let started = self.started.map(|at| wall_second(at, ahead_ms));
+        self.ran = self.ran.filter(|ran| *ran <= second).max(started).or(self.ran);
         let next = |after: i64| self.timer.at.and_then(|at| at.next_after(after));
         let missed = || {
             let ran = self.ran.filter(|ran| self.timer.persistent && *ran <= second)?;
@@ -303,9 +307,16 @@ impl Supervisor {
         }
     }
 
+    /// No timer starts anything while this unit is wanted.
+    pub fn hush_timers_for(&mut self, unit: UnitId) {
+        self.hushed_for = Some(unit);
+    }
+
     fn start_by_timer(&mut self, id: UnitId) {
+        let wanted = |id| self.slot(id).is_some_and(|slot| slot.goal == Goal::Up);
+        let hushed = self.hushed_for.is_some_and(wanted);
         let Some(slot) = self.slot_mut(id) else { return };
-        if slot.goal == Goal::Up && slot.state != State::Failed {
+        if hushed || (slot.goal == Goal::Up && slot.state != State::Failed) {
             self.publish(Notice::PassedOver { unit: id });
             return;
         }

@@ -47,13 +47,15 @@ impl Builtins {
         let mut one = |name, kind, autostart| {
             supervisor.find(name).or_else(|| supervisor.builtin(unit(name, kind, autostart)))
         };
-        Some(Self {
+        let all = Self {
             logger: one("ettan-log", Kind::Simple, true)?,
             watcher: one("ettan-watch", Kind::Simple, true)?,
             loader: one("ettan-load", Kind::Oneshot { remain_after_exit: false }, true)?,
             prober: one(PROBER, Kind::Simple, false)?,
             rescue: one("ettan-rescue", Kind::Simple, false)?,
-        })
+        };
+        supervisor.hush_timers_for(all.rescue);
+        Some(all)
     }
 
     /// What to execute for `id`; None when it is not one of ours.

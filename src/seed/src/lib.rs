@@ -26,16 +26,16 @@ macro_rules! say {
 /// returns no sooner than the kernel's generator is ready: what is started after this need not ask.
 #[must_use]
 pub fn main(only_save: bool) -> i32 {
-    let path = Path::new(SEED);
+    let (path, card) = (Path::new(SEED), file::card());
     if !only_save {
-        give(path);
+        give(path, &card);
     }
     let mut seed = [0; random::SEED];
     if let Err(errno) = random::wait_and_fill(&mut seed) {
         say!("the kernel gives no randomness: {}", words(errno));
         return 1;
     }
-    if let Err(error) = file::save(path, &seed) {
+    if let Err(error) = file::save(path, &seed, &card) {
         say!("{SEED}: {error}; the next boot begins without one");
     }
     0
@@ -47,11 +47,12 @@ pub fn main(only_save: bool) -> i32 {
 /// - if it was saved by us: the kernel's generator, once ready, gave all of it, and only root can read it;
 /// - once: it is gone from the disk for certain before it is counted. Where the file is still there
 ///   after that, because its file system is read-only or broken, the next boot will read the same bytes,
-///   and the one before may have: then it is only mixed in. So it is with a file of another size: an
-///   image that came with a seed gave it to each of its cards.
-fn give(path: &Path) {
+///   and the one before may have: then it is only mixed in. So it is in an overlay, which brings back
+///   what is below it, and with a file of another size or card: an image that came with a seed gave it
+///   to each of its cards, and so did a card that was copied.
+fn give(path: &Path, card: &[u8]) {
     let was_ready = random::is_ready();
-    match file::take(path) {
+    match file::take(path, card) {
         Found::Nothing => say!("none was saved; the kernel gathers its own"),
         Found::Once(seed) => match random::count(&seed) {
             Ok(()) if was_ready => say!("mixed in, and counted; the kernel was ready before"),

@@ -23,6 +23,7 @@ const SYSFS: u32 = 0x6265_6572;
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
 const DEVPTS: u32 = 0x1cd1;
+const OVERLAY: u32 = 0x794c_7630;
 const CGROUP2: u32 = 0x6367_7270;
 const CGROUP1: u32 = 0x0027_e0eb;
 
@@ -99,6 +100,15 @@ fn is_mounted(api: &Api) -> bool {
         || (api.magic == TMPFS && magic == RAMFS)
         || (api.magic == CGROUP2 && matches!(magic, TMPFS | CGROUP1));
     alike && is_mount_point(api.target)
+}
+
+/// Whether the file is in an overlay: what is removed there may be back after a reboot, from the layer
+/// below.
+///
+/// # Errors
+/// Those of statfs(2).
+pub fn is_overlaid(file: impl rustix::fd::AsFd) -> Result<bool> {
+    Ok(retry(|| rustix::fs::fstatfs(&file))?.f_type as u32 == OVERLAY)
 }
 
 /// On another device than its parent, or the root itself.

@@ -372,6 +372,13 @@ fn randomness_is_carried_over_a_boot_and_counted_once() {
     assert!(said.contains("the next boot has the same; mixed in, and not counted"), "{said}");
     assert_eq!(sum(&mut machine), kept);
     let _ = machine.sh("umount /var/lib/ettan").ok();
+    // An overlay lets it be removed, and the layer below has it at the next boot.
+    let overlay = "cd /tmp && mkdir -p up work && \
+                   mount -t overlay -o lowerdir=/var/lib/ettan,upperdir=up,workdir=work o /var/lib/ettan";
+    let _ = machine.sh(overlay).ok();
+    assert_eq!(machine.ettan("restart seed").code, 0);
+    let said = log(&mut machine);
+    assert!(said.contains("is in an overlay; the next boot may have the same"), "{said}");
 }
 
 /// What becomes of a root that the kernel mounted read-only: whether it was checked, and whether it

@@ -442,13 +442,14 @@ impl Display for Line<'_> {
                 Span(for_ms)
             ),
             Notice::PassedOver { unit } => {
-                let state = self.sources.supervisor.view(unit).map(|view| view.state);
-                let is = state.map_or("gone", |state| state_word(state).word());
+                let view = self.sources.supervisor.view(unit);
                 let name = name(unit);
-                write!(
-                    f,
-                    "{name}: its timer went off, and it is {is} already: passed over (ettan why {name})"
-                )
+                write!(f, "{name}: its timer went off, and ")?;
+                match view.filter(|view| view.goal == Goal::Up) {
+                    Some(view) => write!(f, "it is {} already", state_word(view.state).word())?,
+                    None => f.write_str("this is a rescue")?,
+                }
+                write!(f, ": passed over (ettan why {name})")
             }
             Notice::Health { unit, well: true } => write!(f, "{}: works again", name(unit)),
             Notice::Health { unit, well: false } => {

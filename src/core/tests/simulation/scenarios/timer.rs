@@ -179,6 +179,14 @@ fn what_was_missed_while_the_machine_was_off_is_caught_up_once() {
         world.run_ms(24 * HOUR_MS);
         assert_eq!(world.spawned("job"), count + 1, "and it goes on");
     }
+    // Started before the clock was right, when it showed the day before yesterday: it has run today.
+    let mut world = world_of([oneshot("job").timer(persistent)]);
+    world.start("job");
+    ran(&mut world, MOMENT - 2 * DAY);
+    world.wall(noon);
+    world.condition("clock", true);
+    ran(&mut world, MOMENT - 2 * DAY);
+    assert_eq!(world.spawned("job"), 1);
     // Told before the clock is right, it waits for that.
     let mut world = world_of([oneshot("job").timer(persistent)]);
     ran(&mut world, MOMENT - DAY);
@@ -197,6 +205,24 @@ fn one_that_still_runs_is_passed_over() {
     world.expect(["job starting", "job passed-over", "job passed-over", "job sweeping"]);
     world.expect(["job down", "job starting"]);
     assert_eq!(world.spawned("job"), 2);
+}
+
+#[test]
+fn nothing_is_started_while_there_is_a_rescue() {
+    let mut world = World::boot([
+        oneshot("job").timer(spans(None, 60_000)),
+        simple("rescue").on_demand(),
+        simple("other").on_demand(),
+    ]);
+    let rescue = world.id("rescue");
+    world.supervisor.hush_timers_for(rescue);
+    world.start("rescue");
+    world.run_ms(61_000);
+    assert_eq!(world.spawned("job"), 0);
+    world.stop("rescue");
+    world.start("other");
+    world.run_ms(60_000);
+    assert_eq!(world.spawned("job"), 1);
 }
 
 #[test]
