@@ -172,7 +172,11 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(stamps.last(&folder, &timed(ran, true)), ran);
         }
-        assert_eq!(stamps.last(&folder, &timed(Some(1_700_000_000), true)), ran, "a stage wrote it");
+        assert_eq!(
+            stamps.last(&folder, &timed(Some(1_700_000_000), true)),
+            ran,
+            "a stage wrote it"
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -5,7 +5,7 @@
 
 use ettan_sys::poll::{Interest, wait_one};
 use ettan_sys::{mount, place};
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
@@ -78,29 +78,39 @@ fn copy(device: OsString, to: &Path) -> Result<(), String> {
     let (device, own) = (text(device.into_vec())?, text(PLACE.into())?);
     place::own_mounts().map_err(|errno| errno.to_string())?;
     mount::mount_fat(&device, &own).map_err(|errno| errno.to_string())?;
-    match copy_all(&Path::new(PLACE).join(FOLDER), to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    copy_all(&Path::new(PLACE).join(FOLDER), to)
 }
 
-/// Whole files, each under its own name; what is wrong with one is the loader's to say.
-fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)?.take(MAX_FILES) {
-        let entry = entry?;
-        if !entry.file_type()?.is_file() {
-            continue;
-        }
-        let mut bytes = Vec::new();
-        // One more than is read: too long stays too long.
-        let most = MAX_BYTES.saturating_add(1);
-        fs::File::open(entry.path())?.take(most).read_to_end(&mut bytes)?;
-        let mut draft = OsString::from(".");
-        draft.push(entry.file_name());
-        fs::write(to.join(&draft), &bytes)?;
-        fs::rename(to.join(draft), to.join(entry.file_name()))?;
-    }
-    Ok(())
+/// Whole files, each under its own name; what is wrong with what one says is the loader's to say. One
+/// that cannot be read costs itself: says which.
+fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let files =
+        entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let bad: Vec<String> = files
+        .take(MAX_FILES)
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let error = copy_file(&entry.path(), to, &name).err()?;
+            Some(format!("{}: {error}", name.display()))
+        })
+        .collect();
+    if bad.is_empty() { Ok(()) } else { Err(bad.join("; ")) }
+}
+
+fn copy_file(from: &Path, to: &Path, name: &OsStr) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    // One more than is read: too long stays too long.
+    let most = MAX_BYTES.saturating_add(1);
+    fs::File::open(from)?.take(most).read_to_end(&mut bytes)?;
+    let mut draft = OsString::from(".");
+    draft.push(name);
+    fs::write(to.join(&draft), &bytes)?;
+    fs::rename(to.join(draft), to.join(name))
 }
 
 /// The device of the boot partition: as /etc/fstab plainly names it, else that of the root's disk from which
@@ -122,7 +132,9 @@ fn device_of_fstab(text: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         let (what, place) = (words.next()?, words.next()?.trim_matches('/'));
-        (what.starts_with("/dev/") && MOUNTED.contains(&place)).then(|| what.to_owned())
+        // What is below /dev/disk is udev's, and not there yet.
+        let plain = what.starts_with("/dev/") && !what.starts_with("/dev/disk/");
+        (plain && MOUNTED.contains(&place)).then(|| what.to_owned())
     })
 }
 
@@ -213,6 +225,8 @@ mod tests {
         assert_eq!(card.partition(), first);
         card.write("etc/fstab", "PARTUUID=1-01 /boot/firmware vfat defaults 0 2\n");
         assert_eq!(card.partition(), first);
+        card.write("etc/fstab", "/dev/disk/by-label/bootfs /boot/firmware vfat defaults 0 2\n");
+        assert_eq!(card.partition(), first);
         // The firmware tried another one.
         card.write("proc/device-tree/chosen/bootloader/partition", [0, 0, 0, 2]);
         assert_eq!(card.partition(), Some("/dev/mmcblk0p2".to_owned()));
@@ -246,5 +260,14 @@ mod tests {
         let length = |name: &str| fs::metadata(to.join(name)).unwrap().len();
         assert_eq!((length("A.TOM"), length("huge.toml")), (10, MAX_BYTES + 1));
         assert_eq!(fs::read_dir(&to).unwrap().count(), 2);
+        // One that cannot be copied, here since something is in its place, costs no other.
+        for name in ["a", "b", "c"] {
+            card.write(&format!("ettan/{name}.toml"), name);
+        }
+        card.write("to/b.toml/here", "");
+        let said = copy_all(&card.0.join("ettan"), &to).unwrap_err();
+        assert!(said.starts_with("b.toml: ") && !said.contains(';'), "{said}");
+        assert_eq!((length("a.toml"), length("c.toml")), (1, 1));
+        assert_eq!(copy_all(&card.0.join("nothing"), &to), Ok(()));
     }
 }

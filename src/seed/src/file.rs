@@ -73,8 +73,7 @@ pub(crate) fn save(path: &Path, seed: &[u8; SEED], card: &[u8]) -> io::Result<()
 /// What tells this card in this board from a copy of it: the serial number of the board and the number
 /// of the card. Empty where there are none.
 pub(crate) fn card() -> Vec<u8> {
-    const NUMBERS: [&str; 2] =
-        ["/proc/device-tree/serial-number", "/sys/block/mmcblk0/device/cid"];
+    const NUMBERS: [&str; 2] = ["/proc/device-tree/serial-number", "/sys/block/mmcblk0/device/cid"];
     let mut all = NUMBERS.map(|path| fs::read(path).unwrap_or_default()).concat();
     all.truncate(CARD_MOST);
     all
