@@ -89,8 +89,17 @@ const UP_TO_V6: [u64; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 9];
 const V6T2: u64 = 8;
 const V7: u64 = 10;
 
+impl Made {
+    /// The oldest CPU that executes it, as far as it says.
+    pub(crate) fn cpu(self) -> Cpu {
+        let arm = [Cpu::Armv6, Cpu::Armv7];
+        let known = arm.into_iter().find(|cpu| cpu.refuses(self).is_none());
+        known.filter(|_| self.arm.is_some()).unwrap_or(Cpu::Machine(self.machine))
+    }
+}
+
 impl Cpu {
-    fn machine(self) -> u16 {
+    pub(crate) fn machine(self) -> u16 {
         match self {
             Self::Armv6 | Self::Armv7 => ARM,
             Self::Aarch64 => AARCH64,
@@ -157,6 +166,17 @@ mod tests {
         assert!(says(Arm { floating: 3, ..arm(6) }).is_some_and(|why| why.contains("VFPv3")));
         assert_eq!(says(Arm { floating: 2, thumb: 1, ..arm(7) }), None);
         assert!(Cpu::Armv6.cannot_tell(Made { machine: ARM, arm: None }));
+    }
+
+    #[test]
+    fn a_program_says_how_old_a_cpu_may_be() {
+        let says = |machine, arm| Made { machine, arm }.cpu();
+        assert_eq!(says(ARM, Some(arm(4))), Cpu::Armv6);
+        assert_eq!(says(ARM, Some(arm(10))), Cpu::Armv7);
+        assert_eq!(says(ARM, Some(Arm { simd: 1, ..arm(6) })), Cpu::Armv7);
+        assert_eq!(says(ARM, Some(arm(14))), Cpu::Machine(ARM));
+        assert_eq!(says(ARM, None), Cpu::Machine(ARM));
+        assert_eq!(says(X86_64, None), Cpu::Machine(X86_64));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `program` | can a command be executed? |
 //! | `elf`, `cpu`, `libraries` | is it for this CPU, and does it find what it needs? |
+//! | `binary` | one program by itself, for whoever puts it on a root |
 //! | `places` | directories, and what a read-only root cannot write |
 //! | `lints`, `daemons`, `policy` | what is allowed and hardly ever meant |
 //! | `allow` | which lints a unit file allows itself |
@@ -17,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod allow;
+mod binary;
 mod cpu;
 mod daemons;
 mod elf;
@@ -32,6 +34,7 @@ use std::path::{Path, PathBuf};
 
 use ettan_unit::{Command, Compiled, fold, survey};
 
+pub use binary::Binary;
 pub use cpu::Cpu;
 pub use render::{Style, render};
 pub use saying::Finding;

@@ -330,3 +330,22 @@ fn a_link_never_leads_out_of_the_root() {
     unit(&root, "here", "/bin/here");
     assert_said(&wish(&root), &["out.toml:2:14: error: the program `/bin/out`: no such file"]);
 }
+
+#[test]
+fn a_program_by_itself_says_what_it_is_for_and_what_it_needs() {
+    let root = Root::new();
+    let read = |file: &Elf| {
+        program(&root, "/program", file.bytes());
+        ettan_check::Binary::read(&root.at("/program")).unwrap()
+    };
+    let old = read(&elf(ARM).arm(6, &[]));
+    assert_eq!((old.cpu(), old.needs()), (Cpu::Armv6, None));
+    assert_eq!(old.foreign_to(Cpu::Armv7), None);
+    assert_eq!(old.foreign_to(Cpu::Aarch64), Some("is for ARM (32 bit)".into()));
+    let new = read(&elf(ARM).arm(10, &[]).dynamic("/lib/ld.so", &["libc.so.6"]));
+    assert_eq!((new.cpu(), new.needs()), (Cpu::Armv7, Some("/lib/ld.so")));
+    assert_eq!(new.foreign_to(Cpu::Armv6), Some("is for ARMv7 (Tag_CPU_arch)".into()));
+    assert_eq!(read(&Elf::library(X86_64, &["libc.so.6"])).needs(), Some("libc.so.6"));
+    root.write("/program", "#!/bin/sh\n");
+    assert!(ettan_check::Binary::read(&root.at("/program")).is_none());
+}

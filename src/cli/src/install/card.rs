@@ -1,7 +1,7 @@
 //! The root file system of a card: whether Ettan can be put onto it, and what matters for that.
 
 use super::record::failed;
-use ettan_check::Cpu;
+use ettan_check::{Binary, Cpu};
 use ettan_unit::tree::{read_system, resolve};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ const COMMAND_LINES: [&str; 2] = ["/boot/firmware/cmdline.txt", "/boot/cmdline.t
 /// Programs of the old system that say what CPU it is for.
 const WITNESSES: [&str; 3] = ["/bin/sh", "/bin/ls", "/bin/busybox"];
 /// Our programs, and where they go.
-const PROGRAMS: [(&str, &str); 2] =
-    [("ettan-init", "/sbin/ettan-init"), ("ettan", "/usr/bin/ettan")];
+const PROGRAMS: [(&str, &str); 2] = [(INIT, "/sbin/ettan-init"), ("ettan", "/usr/bin/ettan")];
+const INIT: &str = "ettan-init";
 
 /// A root that can be changed.
 #[derive(Debug)]
@@ -51,26 +51,31 @@ impl Card {
 
     /// Where our programs go, and what they are; all for the CPU of the root.
     pub(super) fn programs(&self, from: Option<&Path>) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let wanted = WITNESSES.iter().find_map(|path| machine(&read_system(&self.root, path)?));
+        let cpu = WITNESSES.iter().find_map(|path| Some(Binary::read(&self.path(path))?.cpu()));
         let mut programs = Vec::new();
         for (name, place) in PROGRAMS {
             let path = from.map_or_else(|| own(name), |from| from.join(name));
             let bytes = fs::read(&path)
                 .map_err(|error| format!("{} (--from DIR)", failed(&path, &error)))?;
-            let is = machine(&bytes)
-                .ok_or_else(|| format!("{}: no program (--from DIR)", path.display()))?;
-            if let Some(wanted) = wanted.filter(|wanted| *wanted != is) {
-                return Err(format!(
-                    "{}: is for {}, and {} for {} (--from DIR)",
-                    path.display(),
-                    Cpu::Machine(is),
-                    self.root.display(),
-                    Cpu::Machine(wanted)
-                ));
+            if let Some(why) = self.unfit(name, &path, cpu) {
+                return Err(format!("{}: {why} (--from DIR)", path.display()));
             }
             programs.push((place.to_owned(), bytes));
         }
         Ok(programs)
+    }
+
+    /// Why this root cannot have that program.
+    fn unfit(&self, name: &str, path: &Path, cpu: Option<Cpu>) -> Option<String> {
+        let Some(program) = Binary::read(path) else { return Some("no program".to_owned()) };
+        if let Some((cpu, why)) = cpu.and_then(|cpu| Some((cpu, program.foreign_to(cpu)?))) {
+            return Some(format!("{why}, and {} for {cpu}", self.root.display()));
+        }
+        // Process 1 is there when nothing else is, and whatever becomes of a library.
+        let needs = program.needs().filter(|_| name == INIT)?;
+        Some(format!(
+            "needs {needs}, and process 1 is to need no other file: a static build is wanted"
+        ))
     }
 
     /// The file with the kernel's command line as the root names it: its first line, which is all that
@@ -101,74 +106,6 @@ fn own(name: &str) -> PathBuf {
     beside.filter(|path| path.is_file()).unwrap_or(installed)
 }
 
-/// For which machine an ELF file is.
-fn machine(bytes: &[u8]) -> Option<u16> {
-    let number = bytes.get(18..20)?;
-    bytes.starts_with(b"\x7fELF").then(|| u16::from_le_bytes([number[0], number[1]]))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn root(name: &str) -> PathBuf {
-        let root = std::env::temp_dir().join(format!("ettan-card-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
-        for folder in ["etc", "sbin", "bin", "boot/firmware", "from"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        root
-    }
-
-    fn elf(machine: u8) -> Vec<u8> {
-        let mut bytes = b"\x7fELF".to_vec();
-        bytes.resize(18, 0);
-        bytes.extend([machine, 0]);
-        bytes
-    }
-
-    #[test]
-    fn what_cannot_have_ettan_is_told_why() {
-        let root = root("why");
-        let why = |is_new| Card::open(&root, is_new).unwrap_err();
-        assert!(Card::open(&root, true).is_ok());
-        fs::write(root.join("boot/firmware/cmdline.txt"), "quiet init=/usr/lib/x/firstboot\n")
-            .unwrap();
-        assert!(why(true).contains("cmdline.txt: init=/usr/lib/x/firstboot: something else"));
-        fs::write(root.join("boot/firmware/cmdline.txt"), "init=/lib/systemd/systemd\n").unwrap();
-        assert!(Card::open(&root, true).is_ok());
-        std::os::unix::fs::symlink("ettan-init", root.join("sbin/init")).unwrap();
-        assert!(why(true).ends_with("and not by ettan install"));
-        assert!(Card::open(&root, false).is_ok(), "by us");
-        let nowhere = Card::open(&root.join("boot"), true).unwrap_err();
-        assert!(nowhere.ends_with("no root file system, it has no /etc and /sbin"), "{nowhere}");
-        fs::remove_dir_all(&root).unwrap();
-    }
-
-    #[test]
-    fn programs_are_for_the_roots_cpu() {
-        let root = root("cpu");
-        let from = root.join("from");
-        let card = Card::open(&root, true).unwrap();
-        let taken = || card.programs(Some(&from));
-        assert!(
-            taken()
-                .unwrap_err()
-                .ends_with("from/ettan-init: no such file or directory (--from DIR)")
-        );
-        fs::write(from.join("ettan-init"), "#!/bin/sh").unwrap();
-        assert!(taken().unwrap_err().ends_with("from/ettan-init: no program (--from DIR)"));
-        for name in ["ettan-init", "ettan"] {
-            fs::write(from.join(name), elf(62)).unwrap();
-        }
-        assert_eq!(taken().unwrap().len(), 2, "nobody knows what the root is for");
-        fs::write(root.join("bin/sh"), elf(40)).unwrap();
-        let why = taken().unwrap_err();
-        assert!(
-            why.contains("ettan-init: is for x86-64, and ")
-                && why.ends_with("for ARM (32 bit) (--from DIR)"),
-            "{why}"
-        );
-        fs::remove_dir_all(&root).unwrap();
-    }
-}
+#[path = "card_tests.rs"]
+mod tests;

@@ -87,6 +87,7 @@ fn onto(wish: &Wish, screen: &Screen) -> Result<(), String> {
     let card = Card::open(&wish.root, record.is_new())?;
     let programs = card.programs(wish.from.as_deref())?;
     let services = services::enabled(&wish.root);
+    has_room(&record, &card, &programs)?;
     let mut work = Work { record, dry_run: wish.dry_run, screen };
     for (path, bytes) in &programs {
         work.put(path, bytes, 0o755, true)?;
@@ -118,6 +119,16 @@ fn onto(wish: &Wish, screen: &Screen) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether everything that is replaced can be kept, before the first of it is.
+fn has_room(record: &Record, card: &Card, programs: &[(String, Vec<u8>)]) -> Result<(), String> {
+    programs.iter().try_for_each(|(path, _)| record.has_room(path))?;
+    if let Some((path, ..)) = wanted_line(card) {
+        record.has_room(&path)?;
+    }
+    record.has_room("/sbin/init")?;
+    VERBS.iter().try_for_each(|verb| record.has_room(&format!("/sbin/{verb}")))
+}
+
 fn off(wish: &Wish, screen: &Screen) -> Result<(), String> {
     let record = Record::read(&wish.root)?;
     if record.is_new() {
@@ -127,6 +138,7 @@ fn off(wish: &Wish, screen: &Screen) -> Result<(), String> {
         ));
     }
     if wish.dry_run {
+        record.can_be_undone()?;
         record.list().for_each(|line| screen.say(&line));
         return Ok(());
     }
@@ -159,6 +171,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// A unit that starts at boot, unless somebody here has decided otherwise: it is theirs, or they took
+    /// ours away.
+    fn may_enable(&self, path: &str) -> bool {
+        let (may, why) = match self.record.was_removed(path) {
+            true => (false, "was removed, and stays so"),
+            false => (self.record.may_change(path), "is there already, and stays as it is"),
+        };
+        if !may {
+            self.screen.say(&format!("{path}: {why}"));
+        }
+        may
+    }
+
     /// A file of ours. One that is there and not ours is kept beside it, or left alone.
     fn put(&mut self, path: &str, bytes: &[u8], mode: u32, keep: bool) -> Result<(), String> {
         if !self.record.may_change(path) && !keep {
@@ -182,7 +207,8 @@ impl Work<'_> {
     fn units(&mut self, card: &Card, services: &[Service]) -> Result<(), String> {
         let has_network = services.iter().any(Service::brings_up_the_network);
         let ifup = card.has_interfaces().then_some("ifup");
-        let vendor: Vec<&str> = AT_BOOT.into_iter().chain(ifup).collect();
+        let mut vendor: Vec<&str> = AT_BOOT.into_iter().chain(ifup).collect();
+        vendor.retain(|name| self.may_enable(&format!("/etc/units/{name}.toml")));
         for name in &vendor {
             self.link(&format!("/etc/units/{name}.toml"), &format!("/usr/lib/units/{name}.toml"))?;
         }
@@ -192,8 +218,10 @@ impl Work<'_> {
                 Ok(units) => {
                     for (name, text) in units {
                         let path = format!("/etc/units/{name}.toml");
-                        self.screen.say(&format!("{path} from {}", service.source));
-                        self.put(&path, text.as_bytes(), 0o644, false)?;
+                        if self.may_enable(&path) {
+                            self.screen.say(&format!("{path} from {}", service.source));
+                            self.put(&path, text.as_bytes(), 0o644, false)?;
+                        }
                     }
                 }
                 Err(why) => self.screen.say(&format!("{}: not taken over, {why}", service.source)),
@@ -202,7 +230,10 @@ impl Work<'_> {
         if services.iter().any(|service| service.source.ends_with("/systemd-udevd.service")) {
             // The unit asks udev for what was there before it.
             let text = "[unit]\nafter = [\"mounts\", \"systemd-udevd\"]\n";
-            self.put("/etc/units/devices.toml.d/udev.toml", text.as_bytes(), 0o644, false)?;
+            let path = "/etc/units/devices.toml.d/udev.toml";
+            if self.may_enable(path) {
+                self.put(path, text.as_bytes(), 0o644, false)?;
+            }
         }
         if !has_network && ifup.is_none() {
             self.screen
@@ -212,25 +243,34 @@ impl Work<'_> {
     }
 
     fn command_line(&mut self, card: &Card) -> Result<(), String> {
-        let Some((path, line, rest)) = card.command_line() else {
+        if card.command_line().is_none() {
             self.screen.say("no cmdline.txt in boot/firmware or boot: nothing to change there");
-            return Ok(());
-        };
-        let words: Vec<&str> = line.split_whitespace().collect();
-        // An init that it names would win over ours.
-        let mut wanted: Vec<&str> =
-            words.iter().copied().filter(|word| !word.starts_with("init=")).collect();
-        if !wanted.iter().any(|word| word.starts_with("panic=")) {
-            let end = wanted.iter().position(|word| *word == "--").unwrap_or(wanted.len());
-            wanted.insert(end, PANIC);
         }
-        if wanted == words {
-            return Ok(());
-        }
-        let line = wanted.join(" ");
+        let Some((path, line, rest)) = wanted_line(card) else { return Ok(()) };
         self.put(&path, format!("{line}\n{rest}").as_bytes(), 0o644, true)?;
         self.screen.say(&format!("{path}: {line}"));
         self.screen.say("the old one: cmdline.txt.before-ettan");
         Ok(())
     }
 }
+
+/// The file with the kernel's command line, its first line as it is to be, and the rest; None when it is so
+/// already.
+fn wanted_line(card: &Card) -> Option<(String, String, String)> {
+    let (path, line, rest) = card.command_line()?;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    // An init that it names would win over ours.
+    let mut wanted: Vec<&str> =
+        words.iter().copied().filter(|word| !word.starts_with("init=")).collect();
+    if !wanted.iter().any(|word| word.starts_with("panic=")) {
+        let end = wanted.iter().position(|word| *word == "--").unwrap_or(wanted.len());
+        wanted.insert(end, PANIC);
+    }
+    (wanted != words).then(|| (path, wanted.join(" "), rest))
+}
+
+#[cfg(test)]
+#[path = "../../../check/tests/common/elf.rs"]
+mod elf;
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ const OLD: &str = ".before-ettan";
 struct Entry {
     path: String,
     what: What,
+    /// Something was there before, and has its second name.
+    replaced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,57 @@ impl Record {
             || self.find(path).is_some_and(|entry| self.is_ours(entry))
     }
 
+    /// Whether somebody has taken away what we had put there: it is to stay away.
+    pub(super) fn was_removed(&self, path: &str) -> bool {
+        // Of the last step it is not known whether it was done.
+        let done = self.entries.split_last().map_or(&[][..], |(_, done)| done);
+        let is_away = at(&self.root, path).is_ok_and(|place| place.symlink_metadata().is_err());
+        is_away && done.iter().any(|entry| entry.path == path)
+    }
+
+    /// Looks whether what is there could be kept: not where another file is kept already, of which nobody
+    /// knows whether it is still wanted.
+    pub(super) fn has_room(&self, path: &str) -> Result<(), String> {
+        let place = at(&self.root, path)?;
+        let (entry, old) = (self.find(path), old_of(&place));
+        let is_there = place.symlink_metadata().is_ok();
+        let is_kept = match entry {
+            Some(entry) => !is_there || self.is_ours(entry),
+            None => false,
+        };
+        if is_kept || old.symlink_metadata().is_err() || is_alike(&place, &old) {
+            return Ok(());
+        }
+        let (place, old) = (place.display(), old.display());
+        Err(match is_there {
+            true => format!(
+                "{place}: was changed by somebody else, and what was there before Ettan is kept as {old}; \
+                 only one of the two can be: rm {old} keeps the new one, mv {old} {place} the old one; then \
+                 try again"
+            ),
+            false => format!(
+                "{old}: is left from an earlier time, and {place} is missing: mv or rm {old}, then try again"
+            ),
+        })
+    }
+
+    /// Looks whether all that was there before still is; otherwise undoing would leave less than that.
+    pub(super) fn can_be_undone(&self) -> Result<(), String> {
+        for entry in self.entries.iter().filter(|entry| entry.replaced) {
+            let place = at(&self.root, &entry.path)?;
+            let old = old_of(&place);
+            let is_ours = place.symlink_metadata().is_err() || self.is_ours(entry);
+            if is_ours && old.symlink_metadata().is_err() {
+                let (place, old) = (place.display(), old.display());
+                return Err(format!(
+                    "{old}: is missing, and was to become {place} again; nothing was changed. Put one there (for \
+                     systemd's init: ln -s /lib/systemd/systemd {old}), then try again"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Where what was there before is, as people are told it.
     pub(super) fn kept(&self, path: &str) -> Option<String> {
         let old = at(&self.root, &format!("{path}{OLD}")).ok()?;
@@ -83,7 +136,8 @@ impl Record {
         let draft = draft_of(&place);
         let write = || {
             write_new(&draft, bytes, mode)?;
-            fs::rename(&draft, &place)
+            fs::rename(&draft, &place)?;
+            settle(&place)
         };
         write().map_err(|error| failed(&place, &error))
     }
@@ -93,7 +147,9 @@ impl Record {
         let place = self.begin(path, What::Link(target.to_owned()))?;
         let draft = draft_of(&place);
         let _ = fs::remove_file(&draft);
-        let made = symlink(target, &draft).and_then(|()| fs::rename(&draft, &place));
+        let made = symlink(target, &draft)
+            .and_then(|()| fs::rename(&draft, &place))
+            .and_then(|()| settle(&place));
         made.map_err(|error| failed(&place, &error))
     }
 
@@ -101,13 +157,16 @@ impl Record {
     /// written down.
     fn begin(&mut self, path: &str, what: What) -> Result<PathBuf, String> {
         self.directory(Path::new(path).parent().unwrap_or(Path::new("/")))?;
+        self.has_room(path)?;
         let place = at(&self.root, path)?;
-        let is_ours = self.find(path).is_some_and(|entry| self.is_ours(entry));
-        if place.symlink_metadata().is_ok() && !is_ours {
+        let known = self.find(path);
+        let mut replaced = known.is_some_and(|entry| entry.replaced);
+        if place.symlink_metadata().is_ok() && !known.is_some_and(|entry| self.is_ours(entry)) {
             keep(&place).map_err(|error| failed(&place, &error))?;
+            replaced = true;
         }
         self.entries.retain(|entry| entry.path != path);
-        self.note(Entry { path: path.to_owned(), what })?;
+        self.note(Entry { path: path.to_owned(), what, replaced })?;
         Ok(place)
     }
 
@@ -124,7 +183,7 @@ impl Record {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
             made => made.map_err(|error| failed(&place, &error))?,
         }
-        self.note(Entry { path: text.to_owned(), what: What::Directory })
+        self.note(Entry { path: text.to_owned(), what: What::Directory, replaced: false })
     }
 
     fn note(&mut self, entry: Entry) -> Result<(), String> {
@@ -165,8 +224,9 @@ impl Record {
         self.entries.iter().rev().map(|entry| format!("would be undone: {}", entry.path))
     }
 
-    /// Undoes all of it; says what is out of the ordinary.
+    /// Undoes all of it, or nothing; says what is out of the ordinary.
     pub(super) fn undo(self) -> Result<Vec<String>, String> {
+        self.can_be_undone()?;
         let mut said = Vec::new();
         for entry in self.entries.iter().rev() {
             let place = at(&self.root, &entry.path)?;
@@ -208,7 +268,7 @@ impl Record {
     }
 }
 
-/// Gives what is there its second name, once: of the same file where the file system can, else of a copy.
+/// Gives what is there its second name, once (`has_room`): of the same file where the file system can, else of a copy.
 fn keep(place: &Path) -> io::Result<()> {
     let old = old_of(place);
     if old.symlink_metadata().is_ok() {
@@ -238,6 +298,22 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// The next step is not written down before this one is on the disk.
+fn settle(place: &Path) -> io::Result<()> {
+    fs::File::open(place.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// Whether two names are of the same, or of its copy.
+fn is_alike(one: &Path, other: &Path) -> bool {
+    let links = (fs::read_link(one).ok(), fs::read_link(other).ok());
+    let files = || Some((fs::read(one).ok()?, fs::read(other).ok()?));
+    is_same(one, other)
+        || match links {
+            (None, None) => files().is_some_and(|(one, other)| one == other),
+            (one, other) => one == other,
+        }
 }
 
 /// Whether two names are of one file.
@@ -273,24 +349,27 @@ pub(super) fn failed(path: &Path, error: &io::Error) -> String {
     format!("{}: {}", path.display(), words(error))
 }
 
-fn line(Entry { path, what }: &Entry) -> String {
+fn line(Entry { path, what, replaced }: &Entry) -> String {
+    let how = if *replaced { "replaced-" } else { "" };
     match what {
         What::Directory => format!("directory - {path}"),
-        What::File(sum) => format!("file {sum:08x} {path}"),
-        What::Link(target) => format!("link {target} {path}"),
+        What::File(sum) => format!("{how}file {sum:08x} {path}"),
+        What::Link(target) => format!("{how}link {target} {path}"),
     }
 }
 
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.splitn(3, ' ');
     let (kind, value, path) = (words.next()?, words.next()?, words.next()?);
+    let (kind, replaced) =
+        kind.strip_prefix("replaced-").map_or((kind, false), |kind| (kind, true));
     let what = match kind {
         "directory" => What::Directory,
         "file" => What::File(u32::from_str_radix(value, 16).ok()?),
         "link" => What::Link(value.to_owned()),
         _ => return None,
     };
-    path.starts_with('/').then(|| Entry { path: path.to_owned(), what })
+    path.starts_with('/').then(|| Entry { path: path.to_owned(), what, replaced })
 }
 
 #[cfg(test)]

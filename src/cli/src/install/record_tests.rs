@@ -119,3 +119,90 @@ fn a_list_that_is_none_is_not_believed() {
         assert!(why.ends_with("/installed: is damaged"), "{why}");
     }
 }
+
+/// What `install` does again on a root that is `changed` since; the list is read anew.
+fn again(root: &Root) -> Result<(), String> {
+    root.read().link("/sbin/init", "ettan-init")
+}
+
+#[test]
+fn an_init_that_was_changed_since_is_not_lost_to_an_older_one() {
+    for is_listed in [true, false] {
+        let root = Root::new("stale");
+        done(&root);
+        if !is_listed {
+            // Left from a time of which no list is there any more.
+            fs::remove_file(root.0.join("var/lib/ettan/installed")).unwrap();
+        }
+        fs::remove_file(root.0.join("sbin/init")).unwrap();
+        fs::write(root.0.join("sbin/init"), "of a package").unwrap();
+        let before = all(&root.0);
+        let why = again(&root).unwrap_err();
+        let (init, old) = (root.0.join("usr/sbin/init"), root.0.join("usr/sbin/init.before-ettan"));
+        let hint = format!("mv {} {} the old one; then try again", old.display(), init.display());
+        assert!(why.contains("was changed by somebody else") && why.ends_with(&hint), "{why}");
+        assert_eq!(all(&root.0), before, "nothing was changed");
+
+        fs::remove_file(&old).unwrap();
+        again(&root).unwrap();
+        assert_eq!(root.text("sbin/init.before-ettan"), "of a package");
+        assert_eq!(fs::read_link(&init).unwrap(), Path::new("ettan-init"));
+    }
+}
+
+#[test]
+fn an_init_that_was_put_back_as_it_was_is_kept_already() {
+    let root = Root::new("back-again");
+    done(&root);
+    fs::remove_file(root.0.join("sbin/init")).unwrap();
+    symlink("/lib/systemd/systemd", root.0.join("sbin/init")).unwrap();
+    again(&root).unwrap();
+    assert_eq!(root.read().kept("/sbin/init").unwrap(), "init.before-ettan");
+}
+
+#[test]
+fn what_is_kept_of_nobody_knows_what_is_not_taken_for_the_old_one() {
+    let root = Root::new("no-init");
+    fs::rename(root.0.join("sbin/init"), root.0.join("sbin/init.before-ettan")).unwrap();
+    let why = again(&root).unwrap_err();
+    assert!(why.contains("init.before-ettan: is left from an earlier time, and "), "{why}");
+}
+
+#[test]
+fn without_the_old_init_nothing_is_undone() {
+    let root = Root::new("lost");
+    done(&root);
+    fs::remove_file(root.0.join("sbin/init.before-ettan")).unwrap();
+    let before = all(&root.0);
+    let why = root.read().undo().unwrap_err();
+    assert!(why.contains("init.before-ettan: is missing, and was to become "), "{why}");
+    assert_eq!(all(&root.0), before);
+    symlink("/lib/systemd/systemd", root.0.join("sbin/init.before-ettan")).unwrap();
+    root.read().undo().unwrap();
+    let init = fs::read_link(root.0.join("sbin/init")).unwrap();
+    assert_eq!(init, Path::new("/lib/systemd/systemd"));
+}
+
+#[test]
+fn a_root_without_an_init_has_none_afterwards() {
+    let root = Root::new("none");
+    fs::remove_file(root.0.join("sbin/init")).unwrap();
+    let before = all(&root.0);
+    again(&root).unwrap();
+    root.read().undo().unwrap();
+    assert_eq!(all(&root.0), before);
+}
+
+#[test]
+fn what_somebody_took_away_is_known_from_what_was_not_done_yet() {
+    let root = Root::new("removed");
+    let mut record = root.read();
+    for name in ["swap", "clock"] {
+        record.link(&format!("/etc/units/{name}.toml"), "/x").unwrap();
+        fs::remove_file(root.0.join(format!("etc/units/{name}.toml"))).unwrap();
+    }
+    let record = root.read();
+    assert!(record.was_removed("/etc/units/swap.toml"));
+    assert!(!record.was_removed("/etc/units/clock.toml"), "the power may have gone");
+    assert!(!record.was_removed("/etc/units/seed.toml"), "it is new");
+}
