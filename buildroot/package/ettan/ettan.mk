@@ -70,8 +70,8 @@ define ETTAN_INSTALL_TARGET_CMDS
 		$(TARGET_DIR)/usr/bin/ettan
 	mkdir -p $(TARGET_DIR)/etc/units $(TARGET_DIR)/usr/lib/units
 	$(INSTALL) -m 0644 $(@D)/units/system/*.toml $(TARGET_DIR)/usr/lib/units
-	$(INSTALL) -D -m 0755 $(@D)/units/lib/tryboot \
-		$(TARGET_DIR)/usr/lib/ettan/tryboot
+	mkdir -p $(TARGET_DIR)/usr/lib/ettan
+	$(INSTALL) -m 0755 $(@D)/units/lib/* $(TARGET_DIR)/usr/lib/ettan
 endef
 
 # The user is made here and not by ETTAN_USERS: those are made for each file

@@ -47,7 +47,7 @@ pub(crate) enum Verb {
     Flush,
     Tree { units: Vec<String> },
     Boot { svg: Option<PathBuf> },
-    Rescue { leave: bool },
+    Rescue { leave: bool, keep: Vec<String> },
     Led(led::Wish),
     Install(install::Wish),
     Uninstall(install::Wish),
@@ -300,8 +300,11 @@ enum Word {
     /// Stop all units and offer a shell on the console
     Rescue {
         /// Start again what starts at boot, and end the shell
-        #[arg(long)]
+        #[arg(long, conflicts_with = "keep")]
         leave: bool,
+        /// Do not stop this unit
+        #[arg(long, value_name = "UNIT")]
+        keep: Vec<String>,
     },
     /// Show on a light of the board how it stands with the machine, for as long as it runs
     Led(led::Wish),
@@ -437,7 +440,7 @@ fn verb_of(word: Word) -> Verb {
         }
         Word::Tree { units } => Verb::Tree { units: names(units) },
         Word::Boot { svg } => Verb::Boot { svg },
-        Word::Rescue { leave } => Verb::Rescue { leave },
+        Word::Rescue { leave, keep } => Verb::Rescue { leave, keep: names(keep) },
         Word::Led(wish) => Verb::Led(wish),
         Word::Install(wish) => Verb::Install(wish),
         Word::Uninstall { root, dry_run } => {

@@ -108,7 +108,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Flush => disks::flush(wait, screen),
         Verb::Tree { units } => tree::tree(&units, screen),
         Verb::Boot { svg } => boot::boot(svg.as_deref(), screen),
-        Verb::Rescue { leave } => rescue::rescue(leave, wait, screen),
+        Verb::Rescue { leave, keep } => rescue::rescue(leave, &keep, wait, screen),
         Verb::Led(wish) => led::led(&wish, screen),
         Verb::Install(wish) => install::install(&wish, screen),
         Verb::Uninstall(wish) => install::uninstall(&wish, screen),

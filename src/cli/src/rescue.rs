@@ -1,5 +1,5 @@
-//! `rescue`: every unit is stopped, and a shell has the console. `rescue --leave`: the units that
-//! start at boot are started again, and the shell ends.
+//! `rescue`: every unit is stopped but those that are kept, and a shell has the console. `rescue --leave`:
+//! the units that start at boot are started again, and the shell ends.
 
 use crate::change::{AT_ONCE, name};
 use crate::code::Code;
@@ -12,19 +12,31 @@ use ettan_wire::{Change, GoalWord, Request, UnitStatus};
 const RESCUE: &str = "ettan-rescue";
 
 /// There, or back.
-pub(crate) fn rescue(leave: bool, wait: bool, screen: &Screen) -> Code {
+pub(crate) fn rescue(leave: bool, keep: &[String], wait: bool, screen: &Screen) -> Code {
     let done = crate::status::units().and_then(|units| {
         let own: Vec<_> = units.into_iter().filter(|unit| !unit.builtin).collect();
-        if leave { back(&own, screen) } else { there(&own, wait, screen) }
+        if leave { back(&own, screen) } else { there(&own, keep, wait, screen) }
     });
     done.unwrap_or_else(|trouble| trouble.tell(screen))
 }
 
 /// First the shell, last the unit that this command runs in: it may take the command along.
-fn there(units: &[UnitStatus], wait: bool, screen: &Screen) -> Result<Code, Trouble> {
+fn there(
+    units: &[UnitStatus],
+    keep: &[String],
+    wait: bool,
+    screen: &Screen,
+) -> Result<Code, Trouble> {
+    let is_there = |name: &String| units.iter().any(|unit| unit.unit.as_str() == name);
+    if let Some(name) = keep.iter().find(|name| !is_there(name)) {
+        let text = format!("no unit is called {name:?}; nothing was stopped");
+        return Err(Trouble { text, code: Code::NotInstalled });
+    }
     ask(Request::Start(change(RESCUE, false)?))?;
     let own = own_unit();
-    let mut wanted: Vec<_> = units.iter().filter(|unit| unit.goal == GoalWord::Up).collect();
+    let is_kept = |unit: &UnitStatus| keep.iter().any(|name| unit.unit.as_str() == name);
+    let goes = |unit: &&UnitStatus| unit.goal == GoalWord::Up && !is_kept(unit);
+    let mut wanted: Vec<_> = units.iter().filter(goes).collect();
     wanted.sort_by_key(|unit| own.as_deref() == Some(unit.unit.as_str()));
     screen.say(&format!(
         "{} stopping; a shell has the console (ettan rescue --leave: back to work)",

@@ -3,7 +3,7 @@
 
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
-use ettan_tests::{Builder, Machine, Namespace, Operate};
+use ettan_tests::{Builder, End, Machine, Namespace, Operate};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -213,6 +213,75 @@ fn a_system_that_is_tried_and_not_well_goes_back() {
     assert!(said.ends_with("ettan reboot\n"), "{said}");
     assert_eq!(card, "as it is");
     assert_eq!(tryboot(0, "as it is", &["await", "100000"]).0, "not on trial\n");
+}
+
+/// A machine with the brake, which has seen so many boots that were not well.
+fn with_brake(boots: &str) -> Namespace {
+    let mut machine = Namespace::usual();
+    let script = fs::read(workspace().join("units/lib/brake")).expect("the script");
+    machine.write("/tmp/brake", &script);
+    machine.write("/var/lib/ettan/boots", boots.as_bytes());
+    let _ = machine.sh("chmod +x /tmp/brake").ok();
+    for unit in ["brake", "brake-release"] {
+        let text = shipped(unit).replace("/usr/lib/ettan", "/tmp");
+        let text = text.replace("\"3600\"", "\"0\"").replace("\"600\"", "\"0\"");
+        machine.unit(unit, &text.replace("network ssh", "network missing ssh"));
+    }
+    machine.unit("web", &idle());
+    machine.unit("ssh", &idle());
+    machine
+}
+
+fn boots(machine: &mut Namespace) -> String {
+    machine.sh("cat /var/lib/ettan/boots").ok()
+}
+
+#[test]
+fn boots_that_are_not_well_are_counted_until_one_is() {
+    for (before, after) in [("4", "5"), ("no number", "1"), ("", "1")] {
+        let mut machine = with_brake(before);
+        machine.boot();
+        machine.expect(&["brake starting", "brake down"]);
+        assert_eq!(boots(&mut machine), after, "after {before:?}");
+        assert_eq!(machine.status("ettan-rescue")["goal"], "down");
+        let _ = machine.ettan("condition boot-ok set").ok();
+        machine.expect(&["brake-release starting", "brake-release down"]);
+        assert_eq!(boots(&mut machine), "0");
+    }
+}
+
+#[test]
+fn after_five_boots_that_were_not_well_there_is_a_rescue_and_one_more_try() {
+    let mut machine = with_brake("5");
+    // An hour is over when somebody says so.
+    machine
+        .write("/tmp/bin/sleep", b"#!/bin/sh\nuntil test -e /tmp/over; do /bin/sleep 0.02; done\n");
+    let _ = machine.sh("chmod +x /tmp/bin/sleep").ok();
+    let path = "[service.environment]\nPATH = \"/tmp/bin:/usr/bin:/bin:/usr/sbin:/sbin\"\n";
+    let text = shipped("brake").replace("/usr/lib/ettan", "/tmp");
+    machine.unit("brake", &text.replace("[service.environment]\n", path));
+    machine.boot();
+    machine.expect(&["web down"]);
+    let is_active =
+        |machine: &mut Namespace, unit: &str| machine.ettan(&format!("is-active {unit}")).code == 0;
+    machine.until("there is a shell", |machine| machine.status("ettan-rescue")["goal"] == "up");
+    assert!(is_active(&mut machine, "ssh") && is_active(&mut machine, "brake"));
+    assert_eq!(boots(&mut machine), "4", "the next boot is a try");
+    let said = machine.ettan("logs brake").out;
+    assert!(said.contains("5 boots in a row were not well: rescue for 3600 s"), "{said}");
+    // Back to work by hand: then nothing restarts the machine.
+    let _ = machine.ettan("rescue --leave").ok();
+    machine.until("it works again", |machine| is_active(machine, "web"));
+    let _ = machine.sh("touch /tmp/over").ok();
+    machine.expect(&["brake down"]);
+    assert!(is_active(&mut machine, "web"));
+}
+
+#[test]
+fn a_rescue_of_the_brake_ends_with_a_restart() {
+    let mut machine = with_brake("7");
+    machine.boot();
+    assert_eq!(machine.end(), End::Reboot);
 }
 
 #[test]

@@ -37,7 +37,10 @@ pub(crate) struct Wish {
 
 /// The vendor units that this command carries: name and text.
 const VENDOR: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/vendor.rs"));
-const TRYBOOT: &str = include_str!("../../../../units/lib/tryboot");
+const SCRIPTS: [(&str, &str); 2] = [
+    ("brake", include_str!("../../../../units/lib/brake")),
+    ("tryboot", include_str!("../../../../units/lib/tryboot")),
+];
 
 /// Those that start at boot: what the old init did itself.
 const AT_BOOT: [&str; 12] = [
@@ -95,7 +98,9 @@ fn onto(wish: &Wish, screen: &Screen) -> Result<(), String> {
     for (name, text) in VENDOR {
         work.put(&format!("/usr/lib/units/{name}"), text.as_bytes(), 0o644, false)?;
     }
-    work.put("/usr/lib/ettan/tryboot", TRYBOOT.as_bytes(), 0o755, false)?;
+    for (name, text) in SCRIPTS {
+        work.put(&format!("/usr/lib/ettan/{name}"), text.as_bytes(), 0o755, false)?;
+    }
     let places: Vec<_> = programs.iter().map(|(path, _)| path.as_str()).collect();
     let (places, vendor) = (places.join(", "), many(VENDOR.len(), "vendor unit"));
     screen.say(&format!("{places}, {vendor} in /usr/lib/units"));
