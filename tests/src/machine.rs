@@ -105,6 +105,26 @@ pub trait Operate: Machine {
         self.until("PID 1 answers", |machine| machine.ettan("list").code == 0);
     }
 
+    /// Waits until PID 1 has read its units after the boot: until then it knows of none.
+    fn has_units(&mut self) {
+        self.answers();
+        self.until("the units are read", |machine| {
+            !machine.status("ettan-load")["last_exit"].is_null()
+        });
+    }
+
+    /// Waits until one process has exactly these words; gives its number. A shell's child has the
+    /// words of the shell until it has executed a program of its own.
+    fn one_is(&mut self, command: &str) -> i32 {
+        let mut pid = 0;
+        self.until(command, |machine| {
+            let all = machine.running(command);
+            pid = all.first().map_or(0, |process| process.pid);
+            all.len() == 1 && all[0].command == command
+        });
+        pid
+    }
+
     /// `ettan` with these arguments, run inside.
     fn ettan(&mut self, arguments: &str) -> Output {
         self.sh(&format!("ettan {arguments}"))

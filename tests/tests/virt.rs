@@ -165,8 +165,9 @@ fn the_clock_starts_no_earlier_than_it_was_saved() {
     };
     let now = seconds(&mut machine, "date +%s");
     assert!((SAVED..SAVED + 300).contains(&now), "{now}");
-    let said = machine.ettan("logs clock").out;
-    assert!(said.contains("to when the time was saved last"), "{said}");
+    machine.until("it says so", |machine| {
+        machine.ettan("logs clock").out.contains("to when the time was saved last")
+    });
     // And it is saved at the end, later than before: a time stamp is in seconds here.
     machine.until("it goes on", |machine| seconds(machine, "date +%s") > SAVED);
     assert_eq!(machine.ettan("stop clock").code, 0);
@@ -248,10 +249,9 @@ fn f6_4_a_read_only_root_stays_as_it_was_and_data_survives_a_power_cut() {
 
     machine.boot();
     assert_eq!(duties_are_done(&mut machine), duties);
-    let said = machine.ettan("logs mounts").out;
-    assert!(said.contains("recovering journal"), "{said}");
-    let said = machine.ettan("logs seed").out;
-    assert!(said.contains("counted"), "{said}");
+    for (unit, said) in [("mounts", "recovering journal"), ("seed", "counted")] {
+        machine.until(said, |machine| machine.ettan(&format!("logs {unit}")).out.contains(said));
+    }
     assert_eq!(machine.sh("cat /var/lib/word").ok(), "word");
     assert_eq!(machine.ettan("logs scribe").out.matches("said before").count(), 2);
     let _ = machine.sh("dmesg -n 5; ettan poweroff");

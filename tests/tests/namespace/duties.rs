@@ -146,8 +146,9 @@ fn the_pulse_of_a_machine_that_is_well_is_felt() {
     let low = "echo 'MemAvailable: 5 kB' >/tmp/low && mount --bind /tmp/low /proc/meminfo";
     let _ = machine.sh(low).ok();
     assert_eq!(machine.ettan("restart pulse").code, 1);
-    let said = machine.ettan("logs pulse").out;
-    assert!(said.contains("5 KiB of memory are left, less than 8192"), "{said}");
+    machine.until("it says why", |machine| {
+        machine.ettan("logs pulse").out.contains("5 KiB of memory are left, less than 8192")
+    });
 }
 
 #[test]
@@ -267,8 +268,10 @@ fn after_five_boots_that_were_not_well_there_is_a_rescue_and_one_more_try() {
     machine.until("there is a shell", |machine| machine.status("ettan-rescue")["goal"] == "up");
     assert!(is_active(&mut machine, "ssh") && is_active(&mut machine, "brake"));
     assert_eq!(boots(&mut machine), "4", "the next boot is a try");
-    let said = machine.ettan("logs brake").out;
-    assert!(said.contains("5 boots in a row were not well: rescue for 3600 s"), "{said}");
+    machine.until("it says so", |machine| {
+        let said = "5 boots in a row were not well: rescue for 3600 s";
+        machine.ettan("logs brake").out.contains(said)
+    });
     // Back to work by hand: then nothing restarts the machine.
     let _ = machine.ettan("rescue --leave").ok();
     machine.until("it works again", |machine| is_active(machine, "web"));
@@ -416,9 +419,11 @@ fn randomness_is_carried_over_a_boot_and_counted_once() {
     machine.boot();
     machine.expect(&["seed up"]);
     let sum = |machine: &mut Namespace| machine.sh("md5sum /var/lib/ettan/seed").ok();
-    let log = |machine: &mut Namespace| machine.ettan("logs seed").out;
+    let says = |machine: &mut Namespace, words: &str| {
+        machine.until(words, |machine| machine.ettan("logs seed").out.contains(words));
+    };
     assert_eq!(machine.sh("stat -c '%a %s' /var/lib/ettan/seed").ok(), "600 32");
-    assert!(log(&mut machine).contains("none was saved"));
+    says(&mut machine, "none was saved");
     let at_boot = sum(&mut machine);
     assert_eq!(machine.ettan("stop seed").code, 0);
     let at_end = sum(&mut machine);
@@ -437,8 +442,7 @@ fn randomness_is_carried_over_a_boot_and_counted_once() {
     let closed = "cd /var/lib/ettan && mount --bind . . && mount -o remount,bind,ro /var/lib/ettan";
     let _ = machine.sh(closed).ok();
     assert_eq!(machine.ettan("start seed").code, 0);
-    let said = log(&mut machine);
-    assert!(said.contains("the next boot has the same; mixed in, and not counted"), "{said}");
+    says(&mut machine, "the next boot has the same; mixed in, and not counted");
     assert_eq!(sum(&mut machine), kept);
     let _ = machine.sh("umount /var/lib/ettan").ok();
     // An overlay lets it be removed, and the layer below has it at the next boot.
@@ -446,8 +450,7 @@ fn randomness_is_carried_over_a_boot_and_counted_once() {
                    mount -t overlay -o lowerdir=/var/lib/ettan,upperdir=up,workdir=work o /var/lib/ettan";
     let _ = machine.sh(overlay).ok();
     assert_eq!(machine.ettan("restart seed").code, 0);
-    let said = log(&mut machine);
-    assert!(said.contains("is in an overlay; the next boot may have the same"), "{said}");
+    says(&mut machine, "is in an overlay; the next boot may have the same");
 }
 
 /// What becomes of a root that the kernel mounted read-only: whether it was checked, and whether it

@@ -76,9 +76,7 @@ fn who_is_killed_comes_back_alone() {
     let mut machine = booted();
     let before = WORKERS.map(|unit| machine.main_pid(unit));
     machine.kill9(before[1]);
-    machine.until("it is back", |machine| {
-        is_up(machine, "worker_01") && machine.main_pid("worker_01") != before[1]
-    });
+    machine.until("it is back", |machine| machine.is_up_anew("worker_01", before[1]));
     assert_eq!(machine.main_pid("worker_00"), before[0]);
     assert_eq!(machine.main_pid("worker_02"), before[2]);
 }

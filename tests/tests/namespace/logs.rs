@@ -307,8 +307,9 @@ fn lines_go_to_further_logs_and_start_units() {
     machine.unit("d", &format!("{}{log}", shell(words)));
     let log = log.replace("directory = \"/var/log/bad\"\n", "");
     machine.unit("telldusd", &format!("{}{log}", fake("--name telldusd --syslog third")));
-    // Which runs once at boot, too.
-    let mail = "[service]\ntype = \"oneshot\"\nexec-start = \"/usr/bin/ettan logs d.bad\"\n";
+    // What has a timer is not started by the boot.
+    let mail = "[service]\ntype = \"oneshot\"\nexec-start = \"/usr/bin/ettan logs d.bad\"\n\
+                [timer]\nevery = \"1h\"\n";
     machine.unit("mail", mail);
     machine.boot();
     machine.until("all of it is there", |machine| {

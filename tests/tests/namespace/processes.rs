@@ -17,7 +17,7 @@ fn f1_1_every_kind_of_death_is_named() {
         machine.unit(name, &format!("{}restart = \"no\"\n", shell(script)));
     }
     machine.boot();
-    machine.answers();
+    machine.has_units();
     for (name, _, word) in deaths {
         machine.until("it has ended", |machine| !machine.status(name)["last_exit"].is_null());
         let status = machine.status(name);
@@ -46,6 +46,9 @@ fn f1_2_stopped_service_is_not_dead_and_can_be_stopped() {
     machine.unit("d", &fake("--name d --events /tmp/d.events"));
     machine.boot();
     machine.expect(&["d up"]);
+    machine.until("it hears signals", |machine| {
+        machine.sh("cat /tmp/d.events").out.contains("d daemon started")
+    });
     let pid = machine.main_pid("d");
     let _ = machine.sh(&format!("kill -STOP {pid}")).ok();
     machine.until("it stands still", |machine| {
@@ -308,7 +311,7 @@ fn f1_17_exit_before_anybody_looks() {
         machine.unit(&format!("flash{number}"), unit);
     }
     machine.boot();
-    machine.answers();
+    machine.has_units();
     for number in 0..5 {
         let name = format!("flash{number}");
         machine.until("it has run a hundred times", |machine| {
@@ -340,7 +343,7 @@ fn f1_18_stop_while_starting() {
     machine
         .unit("never", &format!("{}timeout-start-sec = 0\n", forking("never", "--launcher-hangs")));
     machine.boot();
-    machine.answers();
+    machine.has_units();
     for unit in ["slow", "never"] {
         machine.until("it starts", |machine| machine.status(unit)["state"] == "starting");
         assert_eq!(machine.ettan(&format!("stop {unit}")).code, 0);

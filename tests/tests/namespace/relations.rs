@@ -83,7 +83,10 @@ fn a_unit_comes_and_goes_with_what_it_is_bound_to() {
     let mut machine = Namespace::usual();
     machine.unit("tell", &related("binds-to = [\"device:usb:1781:0c31\"]"));
     machine.unit("web", &related("binds-to = [\"tell\"]"));
+    // Up once the watcher knows what is asked of it. Before, it takes back what it does not find.
+    machine.unit("told", &related("after = [\"path:/etc\"]"));
     machine.boot();
+    until(&mut machine, "told", "up");
     for _ in 0..2 {
         until(&mut machine, "tell", "down");
         assert_eq!(machine.ettan("condition device:usb:1781:0c31 set").code, 0);

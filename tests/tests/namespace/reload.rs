@@ -90,7 +90,7 @@ fn f5_8_an_unreadable_directory_loses_no_service() {
     assert_eq!(machine.ettan("reload-units").code, 0);
     assert!(machine.ettan("status").out.contains("stay as they were"));
     machine.kill9(web);
-    machine.until("it is back", |machine| machine.ettan("is-active web").code == 0);
+    machine.until("it is back", |machine| machine.is_up_anew("web", web));
     assert_eq!(machine.sh("chmod 0755 /etc/units; rm /etc/units/web.toml").code, 0);
     assert_eq!(machine.ettan("reload-units").code, 0);
     assert_eq!(machine.status("web")["orphaned"], true);

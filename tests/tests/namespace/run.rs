@@ -48,6 +48,9 @@ fn a_unit_in_the_foreground_gets_what_it_gets_under_supervision() {
         let report = machine.sh("cat /tmp/report").ok();
         let report: Vec<String> = report.lines().map(str::to_owned).collect();
         assert_eq!(lasting(&report), supervised, "{keys}");
+        machine.until("it hears signals", |machine| {
+            machine.sh("grep -q 'daemon started' /tmp/out").code == 0
+        });
         let runner = machine.running("ettan-init run probe");
         assert_eq!(machine.sh(&format!("kill -TERM {}", runner[0].pid)).code, 0);
         assert_eq!(is_over(&mut machine), "0");

@@ -101,12 +101,20 @@ fn dev_log_is_the_same_after_a_new_execution() {
 #[test]
 fn a_run_begins_and_ends_with_a_note() {
     let mut machine = Namespace::usual();
-    machine.unit("d", &fake("--name d --lines 1"));
+    // A short run, however slow the machine is.
+    machine.unit("d", &format!("{}min-uptime-sec = \"30s\"\n", fake("--name d --lines 1")));
+    let spoken = |machine: &mut Namespace, times| {
+        machine.until("it has spoken", |machine| {
+            machine.ettan("logs d").out.matches(" line 1").count() == times
+        });
+    };
     machine.boot();
     machine.expect(&["d up"]);
+    spoken(&mut machine, 1);
     let pid = machine.main_pid("d");
     machine.kill9(pid);
     machine.expect(&["d up"]);
+    spoken(&mut machine, 2);
     assert_eq!(machine.ettan("stop d").code, 0);
     machine.until("the end is noted", |m| m.ettan("logs d").out.contains("*down"));
     let log = machine.ettan("logs d").ok();

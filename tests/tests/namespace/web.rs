@@ -173,8 +173,10 @@ fn a_browser_shows_the_token_once_and_then_presses_buttons() {
 fn an_address_of_the_network_without_a_token_is_refused_at_the_start() {
     let mut machine = machine("--listen 0.0.0.0:9001");
     machine.expect(&["ettan-web failed"]);
-    let told = machine.ettan("logs ettan-web").out;
-    assert!(told.contains("--listen 0.0.0.0:9001") && told.contains("--token-file FILE"), "{told}");
+    machine.until("it says why", |machine| {
+        let told = machine.ettan("logs ettan-web").out;
+        told.contains("--listen 0.0.0.0:9001") && told.contains("--token-file FILE")
+    });
 }
 
 /// Silent connections, one that ends in the middle of a line, endless headers, rubbish, lies about
