@@ -1,7 +1,7 @@
-//! Opens the files of logs. A log's folder may belong to its unit's user (`user` in `[log]`), who can
+//! Opens, renames and removes the files of logs. A log's folder may belong to its unit's user (`user` in `[log]`), who can
 //! put a link to /etc/passwd there, or a pipe on which opening waits: neither is opened.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -18,12 +18,21 @@ pub(crate) fn open(folder: &Path, name: &str, access: Access) -> io::Result<File
 pub(crate) fn make(folder: &Path, name: &str, access: Access, mode: u32) -> io::Result<File> {
     let opened = plain::open(folder, name, access, Some(mode));
     if matches!(opened, Err(plain::Why::NotPlain)) {
-        let path = folder.join(name);
-        fs::remove_file(&path)?;
-        complain!("{}: was a link or no file; removed", path.display());
+        remove(folder, name)?;
+        complain!("{}: was a link or no file; removed", folder.join(name).display());
         return as_io(folder, name, plain::open(folder, name, access, Some(mode)));
     }
     as_io(folder, name, opened)
+}
+
+/// Gives a file of the folder another name in it.
+pub(crate) fn rename(folder: &Path, from: &str, to: &str) -> io::Result<()> {
+    Ok(plain::rename(folder, from, to)?)
+}
+
+/// Removes a file, or what is in its place, from the folder.
+pub(crate) fn remove(folder: &Path, name: &str) -> io::Result<()> {
+    Ok(plain::remove(folder, name)?)
 }
 
 fn as_io<T: Into<File>>(

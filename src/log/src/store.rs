@@ -7,7 +7,7 @@
 
 mod files;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,9 @@ pub(crate) use files::{count, create_directory, files, is_same};
 
 /// The file being written.
 pub(crate) const CURRENT: &str = "current";
+
+/// No write that was torn is longer, in bytes; a file of whoever owns the folder may be, and full of holes.
+const TORN_MOST: u64 = 1 << 20;
 
 /// One unit's files.
 pub(crate) struct Store {
@@ -117,28 +120,17 @@ impl Store {
         Ok(())
     }
 
-    /// Cuts off what is behind the last line end; gives how many bytes that were.
+    /// Cuts off what is behind the last line end; gives how many bytes that were. Where there is none for
+    /// so long, it is not a write of ours that was torn, and stays.
     pub(crate) fn mend(&mut self) -> io::Result<u64> {
         let Some(open) = &mut self.open else { return Ok(0) };
-        let mut tail = [0; 4096];
-        let (before, mut size) = (open.size, open.size);
-        while size > 0 {
-            let length = size.min(tail.len() as u64);
-            let piece = &mut tail[..length as usize];
-            open.file.read_exact_at(piece, size - length)?;
-            match piece.iter().rposition(|byte| *byte == b'\n') {
-                Some(at) => {
-                    size = size - length + at as u64 + 1;
-                    break;
-                }
-                None => size -= length,
-            }
+        let before = open.size;
+        let end = line_end(&open.file, before)?.unwrap_or(before);
+        if end < before {
+            open.file.set_len(end)?;
+            (open.size, open.mid_line) = (end, false);
         }
-        if size < before {
-            open.file.set_len(size)?;
-            (open.size, open.mid_line) = (size, false);
-        }
-        Ok(before - size)
+        Ok(before - end)
     }
 
     /// Gives the descriptor back; the next `prepare` opens it again.
@@ -191,8 +183,8 @@ impl Store {
             self.remove(CURRENT)?;
         } else {
             self.prune(kept - 1)?;
-            let archive = self.directory.join(archive_name(self.newest_archive + 1));
-            gone_is_fine(fs::rename(self.directory.join(CURRENT), archive))?;
+            let archive = archive_name(self.newest_archive + 1);
+            gone_is_fine(plain::rename(&self.directory, CURRENT, &archive))?;
             self.newest_archive += 1;
         }
         self.moved = true;
@@ -216,7 +208,7 @@ impl Store {
             self.gone = self.gone.plus(amount);
         }
         self.moved = true;
-        gone_is_fine(fs::remove_file(self.directory.join(name)))
+        gone_is_fine(plain::remove(&self.directory, name))
     }
 
     /// Removes all but the newest archives.
@@ -229,6 +221,22 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Where the last line of so many bytes ends; None where that is too far back to be known.
+fn line_end(file: &File, size: u64) -> io::Result<Option<u64>> {
+    let mut piece = [0; 4096];
+    let mut end = size;
+    while end > 0 && size - end < TORN_MOST {
+        let length = end.min(piece.len() as u64);
+        let piece = &mut piece[..length as usize];
+        file.read_exact_at(piece, end - length)?;
+        end -= length;
+        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(Some(end + at as u64 + 1));
+        }
+    }
+    Ok((end == 0).then_some(0))
 }
 
 /// Whether there is no room left.

@@ -32,7 +32,7 @@ fn record() -> (Vec<Call>, PathBuf) {
     let traces = Folder::new();
     let place = disk.path().join("web");
     let trace = traces.path().join("of");
-    let calls = "trace=openat,write,pwrite64,ftruncate,rename,unlink,fsync,fdatasync";
+    let calls = "trace=openat,write,pwrite64,ftruncate,/^rename,/^unlink,fsync,fdatasync";
     let before = ["strace", "-ff", "-qq", "-y", "-xx", "-s", "200000", "-e", calls, "-o"];
     let before = [&before[..], &[trace.to_str().unwrap()]].concat();
     let mut world = World::process(&before, ROLE);

@@ -1,10 +1,11 @@
 //! Opens files in a folder that may belong to somebody else, who can put anything in their place:
 //! follows no link, waits for no pipe, and takes no file from there that has a name elsewhere too.
+//! Renames and removes nothing anywhere else either.
 //! For helpers; PID 1 has no use for it.
 
 use crate::raw::retry;
 use crate::{Errno, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::path::Path;
 
 /// The folder itself is no link either.
@@ -85,6 +86,24 @@ fn is_ours(folder: &OwnedFd) -> crate::Result<bool> {
 /// ENOTDIR where it is a link, or no folder.
 pub fn open_folder(folder: &Path) -> crate::Result<OwnedFd> {
     open_flags(folder, FOLDER)
+}
+
+/// Gives a file of the folder another name in it.
+///
+/// # Errors
+/// ENOENT; ENOTDIR where the folder is a link, or no folder.
+pub fn rename(folder: &Path, from: &str, to: &str) -> crate::Result<()> {
+    let folder = open_flags(folder, FOLDER | OFlags::PATH)?;
+    retry(|| rustix::fs::renameat(&folder, from, &folder, to))
+}
+
+/// Removes a file, a link or a pipe from the folder.
+///
+/// # Errors
+/// ENOENT; ENOTDIR where the folder is a link, or no folder; EISDIR or EPERM for a directory.
+pub fn remove(folder: &Path, name: &str) -> crate::Result<()> {
+    let folder = open_flags(folder, FOLDER | OFlags::PATH)?;
+    retry(|| rustix::fs::unlinkat(&folder, name, AtFlags::empty()))
 }
 
 fn open_flags(folder: &Path, flags: OFlags) -> crate::Result<OwnedFd> {

@@ -1,6 +1,7 @@
 //! Stories of one log's files.
 
 use super::*;
+use std::fs;
 
 const LIMITS: Limits = Limits { max_size_bytes: 100, max_files: 3, ..Limits::USUAL };
 
@@ -152,6 +153,18 @@ fn a_folder_that_is_a_link_is_not_followed() {
     std::os::unix::fs::symlink("elsewhere", folder.0.join("web")).unwrap();
     folder.store().prepare(LIMITS, 1).unwrap_err();
     assert!(fs::read_dir(folder.0.join("elsewhere")).unwrap().next().is_none());
+    // Nor when it becomes one later, where it is in a folder of somebody else's.
+    fs::remove_file(folder.0.join("web")).unwrap();
+    let mut store = folder.store();
+    store.prepare(LIMITS, 1).unwrap();
+    fs::rename(folder.0.join("web"), folder.0.join("mine")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", folder.0.join("web")).unwrap();
+    for name in ["current", "@0000000001"] {
+        fs::write(folder.0.join("elsewhere").join(name), "unharmed").unwrap();
+    }
+    store.rotate(LIMITS, 2).unwrap_err();
+    store.remove("current").unwrap_err();
+    assert_eq!(fs::read_dir(folder.0.join("elsewhere")).unwrap().count(), 2);
 }
 
 #[test]
@@ -164,6 +177,11 @@ fn a_file_of_holes_is_not_read_through() {
     store.count_gone();
     assert!(store.remove_oldest());
     assert_eq!(store.gone(), Amount::default());
+    // Nor for the end of its last line: nothing of it is taken for a write that was torn.
+    let file = fs::File::create(folder.0.join("web/current")).unwrap();
+    file.set_len(1 << 42).unwrap();
+    store.prepare(LIMITS, 1).unwrap();
+    assert_eq!((store.mend().unwrap(), store.size()), (0, 1 << 42));
 }
 
 #[test]

@@ -40,8 +40,10 @@ pub(crate) fn read(trace: &str, directory: &Path) -> Vec<Call> {
                 let length = arguments.rsplit(", ").next().unwrap().trim_end_matches(')');
                 Call::Cut(opened, length.parse().unwrap())
             }
-            "rename" => Call::Rename(named(0), named(1)),
-            "unlink" => Call::Remove(named(0)),
+            "rename" | "renameat" | "renameat2" => {
+                Call::Rename(opened.join(named(0)), opened.join(named(1)))
+            }
+            "unlink" | "unlinkat" => Call::Remove(opened.join(named(0))),
             "fsync" | "fdatasync" => Call::Sync(opened),
             _ => continue,
         };
