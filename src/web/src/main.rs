@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 /// Threads that wait for PID 1 and for files: they are few, because a Pi Zero has one processor, and
 /// PID 1 room for 32 clients.
-const WAITING: usize = 8;
+pub(crate) const WAITING: usize = 8;
 
 /// None of ours needs a quarter of it.
 const STACK_BYTES: usize = 512 * 1024;

@@ -8,7 +8,7 @@ use crate::route::{Look, Lost, Route, route};
 use crate::serve::Work;
 use crate::sessions::{COOKIE, LIFE, Sessions};
 use crate::token::Token;
-use crate::{metrics, options};
+use crate::{WAITING, metrics, options};
 use ettan_cli::client::{self, Goal, Outcome, Trouble};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -265,10 +266,15 @@ fn refuse(status: StatusCode, code: &str, text: &str, api: bool) -> Reply {
     }
 }
 
-/// In a thread that may wait.
+/// In a thread that may wait, once one is free: what stands in line goes with whoever leaves.
 async fn blocking(work: impl FnOnce() -> Reply + Send + 'static) -> Reply {
-    let done = spawn_blocking(work).await;
-    done.unwrap_or_else(|_| reply::text(StatusCode::INTERNAL_SERVER_ERROR, "failed"))
+    static THREADS: Semaphore = Semaphore::const_new(WAITING);
+    let thread = THREADS.acquire().await;
+    let done = spawn_blocking(move || {
+        let _taken = thread;
+        work()
+    });
+    done.await.unwrap_or_else(|_| reply::text(StatusCode::INTERNAL_SERVER_ERROR, "failed"))
 }
 
 fn answer_look(look: &Look, manner: Manner) -> Reply {

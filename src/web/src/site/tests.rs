@@ -139,3 +139,35 @@ fn so_many_changes_at_a_time_and_no_more() {
     drop(taken);
     assert!(Place::take(&places).is_some());
 }
+
+#[test]
+fn whoever_leaves_before_his_turn_costs_no_work() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Arc::new(std::sync::Mutex::new(gate));
+    runtime.block_on(async {
+        let visit = || {
+            let (begun, gate) = (Arc::clone(&begun), Arc::clone(&gate));
+            tokio::spawn(blocking(move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                // Until the other end is dropped.
+                let _ = gate.lock().unwrap().recv();
+                reply::text(StatusCode::OK, "done")
+            }))
+        };
+        let visits: Vec<_> = (0..5 * WAITING).map(|_| visit()).collect();
+        while begun.load(Ordering::SeqCst) < WAITING {
+            tokio::task::yield_now().await;
+        }
+        visits.iter().for_each(tokio::task::JoinHandle::abort);
+        for visit in visits {
+            let _ = visit.await;
+        }
+        drop(open);
+        let after = blocking(|| reply::text(StatusCode::OK, "after")).await;
+        assert_eq!(after.status(), StatusCode::OK);
+    });
+    drop(runtime);
+    assert_eq!(begun.load(Ordering::SeqCst), WAITING);
+}
