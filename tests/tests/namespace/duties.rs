@@ -412,6 +412,21 @@ fn directories_of_tmpfiles_are_made() {
     assert_eq!(machine.ettan("restart tmpfiles").code, 0);
 }
 
+/// The program itself, from Debian.
+#[test]
+fn systemd_tmpfiles_does_all_but_keep_people_out() {
+    let mut machine = Builder::default().build();
+    let lines =
+        "f! /run/nologin 0644 - - - not yet\nd /run/nobodys 0755 who-is-that\nd /run/first\n";
+    machine.write("/etc/tmpfiles.d/ours.conf", lines.as_bytes());
+    machine.unit("tmpfiles", &shipped("tmpfiles"));
+    machine.boot();
+    machine.expect(&["tmpfiles up"]);
+    assert_eq!(machine.sh("ls -d /run/first").ok(), "/run/first");
+    assert_ne!(machine.sh("ls /run/nologin").code, 0);
+    assert!(machine.ettan("logs tmpfiles").out.contains("who-is-that"));
+}
+
 #[test]
 fn randomness_is_carried_over_a_boot_and_counted_once() {
     let mut machine = Namespace::usual();
