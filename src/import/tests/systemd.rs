@@ -301,3 +301,18 @@ fn a_key_is_written_exactly_when_the_loader_takes_it() {
         assert!(key.is_supported() || !written, "{directive}");
     }
 }
+
+#[test]
+fn the_bus_opens_its_socket_itself() {
+    let unit = unit(
+        "[Unit]\nDescription=D-Bus\nRequires=dbus.socket\n[Service]\nType=notify\n\
+         ExecStart=@/usr/bin/dbus-daemon @dbus-daemon --system --address=systemd: --nofork --nopidfile \
+         --systemd-activation --syslog-only\n",
+    );
+    let text = unit.text();
+    let command =
+        "exec-start = \"/usr/bin/dbus-daemon --system --nofork --nopidfile --syslog-only\"\n";
+    assert!(text.contains(command), "{text}");
+    assert!(text.contains("runtime-directory = [\"dbus\"]\n"), "{text}");
+    assert_eq!(fates(&unit, "ExecStart"), [Fate::Approximated]);
+}

@@ -2,6 +2,7 @@
 //! scripts without such a unit. Each as units of ours, or why not.
 
 use ettan_import::{Disk, Imported, Tree};
+use ettan_unit::tree::resolve;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -85,11 +86,18 @@ pub(super) fn enabled(root: &Path) -> Vec<Service> {
             let numbered = name
                 .strip_prefix('S')
                 .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-            if let Some(stem) =
-                numbered.filter(|stem| !stem.is_empty() && file_of(&tree, stem).is_none())
-            {
-                let path = format!("/etc/init.d/{stem}");
-                found.entry(stem.to_owned()).or_insert_with(|| taken(&tree, stem, &path));
+            let Some(script) = numbered.filter(|script| !script.is_empty()) else { continue };
+            // A unit of this name has taken its place, and one that is masked has to: so systemd has it.
+            let stem = script.strip_suffix(".sh").unwrap_or(script);
+            let masked = is_masked(root, stem);
+            if masked || file_of(&tree, stem).is_none() {
+                let path = format!("/etc/init.d/{script}");
+                found.entry(stem.to_owned()).or_insert_with(|| match masked {
+                    true if instead(stem).is_none() => {
+                        Service { source: path, made: Err("it is masked".to_owned()) }
+                    }
+                    _ => taken(&tree, stem, &path),
+                });
             }
         }
     }
@@ -114,15 +122,21 @@ fn refused(stem: &str, why: &str) -> Service {
 }
 
 fn is_masked(root: &Path, stem: &str) -> bool {
-    let file = root.join(format!("etc/systemd/system/{stem}.service"));
-    std::fs::read_link(file).is_ok_and(|target| target == Path::new("/dev/null"))
+    let folders = DIRECTORIES.iter().filter_map(|folder| resolve(root, Path::new(folder)).ok());
+    let mut files = folders.map(|folder| folder.join(format!("{stem}.service")));
+    let first = files.find(|file| file.symlink_metadata().is_ok());
+    let target = first.and_then(|file| std::fs::read_link(file).ok());
+    target.is_some_and(|target| target == Path::new("/dev/null"))
+}
+
+fn instead(stem: &str) -> Option<&'static str> {
+    INSTEAD.iter().find(|(name, _)| *name == stem).map(|(_, ours)| *ours)
 }
 
 fn taken(tree: &dyn Tree, stem: &str, path: &str) -> Service {
     let source = path.to_owned();
-    let instead = INSTEAD.iter().find(|(name, _)| *name == stem);
-    let made = match instead {
-        Some((_, ours)) => Err(format!("{ours} does that")),
+    let made = match instead(stem) {
+        Some(ours) => Err(format!("{ours} does that")),
         None if stem.starts_with("systemd-") && stem != UDEV => {
             Err("it is a part of systemd".to_owned())
         }
@@ -173,6 +187,12 @@ mod tests {
         symlink("/dev/null", root.join("etc/systemd/system/masked.service")).unwrap();
         write("etc/rc2.d/S01cron", "");
         write("etc/rc2.d/S02old", "");
+        write("etc/rc2.d/S03sudo", "");
+        write("etc/rcS.d/S04hwclock.sh", "");
+        for name in ["sudo", "hwclock"] {
+            let unit = root.join(format!("lib/systemd/system/{name}.service"));
+            symlink("/dev/null", unit).unwrap();
+        }
         write("etc/rc2.d/K01off", "");
         write(
             "etc/init.d/old",
@@ -192,11 +212,13 @@ mod tests {
             [
                 "/lib/systemd/system/cron.service cron",
                 "gone.service: its file is missing",
+                "/etc/init.d/hwclock.sh: clock does that",
                 "masked.service: it is masked",
                 "/lib/systemd/system/networking.service: ifup does that",
                 "/etc/init.d/old old",
                 "openvpn@a.service: it is an instance of a template",
                 "/lib/systemd/system/ssh.service ssh",
+                "/etc/init.d/sudo: it is masked",
                 "/lib/systemd/system/systemd-timesyncd.service: it is a part of systemd",
             ]
         );

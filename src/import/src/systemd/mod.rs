@@ -2,6 +2,7 @@
 //! and the rest have no counterpart, and the report says so of each directive.
 
 mod command;
+mod dbus;
 mod environment;
 mod guess;
 mod kinds;

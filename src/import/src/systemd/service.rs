@@ -6,7 +6,7 @@ use crate::systemd::command::{self, Command, Variables};
 use crate::systemd::limit::{self, is_zero, span, start_limit};
 use crate::systemd::parse::{NEITHER, boolean, words};
 use crate::systemd::unit::{by_rule, every};
-use crate::systemd::{Sections, environment, key_of, specifier};
+use crate::systemd::{Sections, dbus, environment, key_of, specifier};
 use crate::tree::Tree;
 use crate::value::Value;
 
@@ -319,7 +319,9 @@ fn exec_start(
         [] => return every(values, draft, |from, draft| draft.drop(from, "the command is empty")),
         [one] => {
             why.extend(prefixes(one));
-            one.words.clone()
+            let mut words = one.words.clone();
+            why.extend(dbus::opens_its_socket(&mut words, draft));
+            words
         }
         many => {
             why.push("a shell runs the commands one after the other".into());
