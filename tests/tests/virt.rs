@@ -91,6 +91,35 @@ fn f3_10_a_machine_whose_critical_unit_was_well_and_is_beyond_help_is_reset() {
     assert!(machine.is_off(), "{end:?}");
 }
 
+/// What somebody has put onto the card in a laptop. Nothing says where the partition is: it is on the disk of
+/// the root.
+#[test]
+#[ignore = "make test-qemu"]
+fn a_boot_partition_that_is_not_mounted_says_which_units_start() {
+    let mut machine = Qemu::new("virt", "boot-partition");
+    machine.unit("web", &idle());
+    machine.unit("app", &idle());
+    machine.on_boot_partition("RESCUE.TOM", "units.web = \"off\"\r\nrescue = \"no\"\r\n");
+    machine.boot();
+    machine.expect(&["app up"]);
+    assert_eq!(machine.ettan("is-active web").code, 4);
+    let told = machine.ettan("status").out;
+    assert!(told.contains("/run/ettan/boot/"), "{told}");
+    assert!(told.contains(":1:7: warning: `web = \"off\"`: it is masked"), "{told}");
+    // Nothing of the look at it is left.
+    assert_ne!(machine.sh("grep vfat /proc/mounts || ls /run/ettan/card").code, 0);
+    // Once it is mounted, what it says now counts.
+    let mount = "mkdir -p /boot/firmware && mount -t vfat /dev/vda1 /boot/firmware && \
+                 rm /boot/firmware/[Ee]*/*";
+    let _ = machine.sh(mount).ok();
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.expect(&["web up"]);
+    let _ = machine.sh("umount /boot/firmware").ok();
+    let _ = machine.sh("dmesg -n 5; ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+    machine.card_is_clean();
+}
+
 #[test]
 #[ignore = "make test-qemu"]
 fn f3_14_a_kernel_panic_is_a_restart_ten_seconds_later() {

@@ -52,25 +52,19 @@ impl Qemu {
         self.has("-global virtio-mmio.force-legacy=false -device virtio-keyboard-device");
     }
 
-    /// A FAT partition with one file in its folder `ettan`, as the board's second disk. Before it boots.
+    /// The boot partition of its card has this file in its folder `ettan`. Before the board boots; makes the card.
     ///
     /// # Panics
     /// Without mtools.
-    pub fn has_boot_partition(&mut self, name: &str, text: &str) {
-        let mut image = self.overlay.clone().into_os_string();
-        image.push(".fat");
-        let image = image.into_string().expect("a plain path");
-        let file = format!("{image}.file");
+    pub fn on_boot_partition(&mut self, name: &str, text: &str) {
+        self.make_card();
+        let (folder, file) = (self.image(), self.image().join("file"));
         fs::write(&file, text).expect("a file");
-        let words = format!(
-            "rm -f {image} && mformat -C -i {image} -T 32768 :: && mmd -i {image} ::/ETTAN && \
-             mcopy -i {image} {file} ::/ETTAN/{name} && rm {file}"
-        );
-        let made = Command::new("sh").args(["-c", &words]).output().expect("a shell");
+        let words =
+            format!("mmd -i sd.img@@1M ::/ETTAN && mcopy -i sd.img@@1M file ::/ETTAN/{name}");
+        let made = Command::new("sh").args(["-c", &words]).current_dir(folder).output();
+        let made = made.expect("a shell");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        self.has(&format!(
-            "-drive if=none,id=boot,format=raw,file={image} -device virtio-blk-device,drive=boot"
-        ));
     }
 
     /// The file of this path was written last at this second since 1970. Before the board boots.
