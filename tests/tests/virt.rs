@@ -122,6 +122,28 @@ fn a_boot_partition_that_is_not_mounted_says_which_units_start() {
 
 #[test]
 #[ignore = "make test-qemu"]
+fn f3_10_a_disk_that_does_not_answer_any_more_is_a_reset() {
+    let mut machine = Qemu::new("virt", "hung");
+    machine.append("ettan.boot-ok=3");
+    machine.has("");
+    machine.unit("pulse", &shipped("pulse").replace("\"60s\"", "\"15s\""));
+    let commit = with("after = [\"boot-ok\"]", &shell("echo committed; exec sleep 100000"));
+    machine.unit("commit", &commit);
+    machine.boot();
+    machine.expect(&["pulse up", "commit up"]);
+    is_fed_again(&mut machine);
+    let _ = machine.sh("dmesg -n 7").ok();
+    // A byte a second: the next block takes an hour.
+    machine.tell("block_set_io_throttle card 1 0 0 0 0 0");
+    let end = machine.end();
+    let said = machine.report();
+    assert!(said.contains("not fed: pulse is not well"), "{end:?}: {said}");
+    assert!(said.contains("softdog: Initiating system reboot"), "{end:?}: {said}");
+    assert!(machine.is_off(), "{end:?}");
+}
+
+#[test]
+#[ignore = "make test-qemu"]
 fn f3_14_a_kernel_panic_is_a_restart_ten_seconds_later() {
     let mut machine = booted("panic");
     assert_eq!(machine.sh("cat /proc/sys/kernel/panic").ok(), "10");
