@@ -81,10 +81,10 @@ impl Watch {
     }
 }
 
-/// Resident memory of a process, KiB.
+/// Memory of a process without the pages of its file, which the kernel takes and gives; KiB.
 fn memory_kib(pid: i32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
