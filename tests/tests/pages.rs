@@ -244,6 +244,9 @@ fn rescue_and_back() {
     assert_eq!(machine.ettan("is-active telldusd").code, 3);
     // A machine of this kind has no terminal for it: what counts is what it is to be.
     assert_eq!(machine.status("ettan-rescue")["goal"], "up");
+    // What is mended in it is read, and the shell stays.
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    assert_eq!(machine.status("ettan-rescue")["goal"], "up");
     assert_eq!(machine.ettan("rescue --leave").code, 0);
     machine.until("they are back", |machine| machine.ettan("is-active telldusd").code == 0);
     assert_eq!(machine.status("ettan-rescue")["goal"], "down");

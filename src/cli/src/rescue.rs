@@ -27,6 +27,7 @@ fn there(
     wait: bool,
     screen: &Screen,
 ) -> Result<Code, Trouble> {
+    let keep = crate::instances::of(keep);
     let is_there = |name: &String| units.iter().any(|unit| unit.unit.as_str() == name);
     if let Some(name) = keep.iter().find(|name| !is_there(name)) {
         let text = format!("no unit is called {name:?}; nothing was stopped");

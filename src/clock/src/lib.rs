@@ -21,6 +21,9 @@ use stamps::Stamps;
 /// much behind at most, and the card has 144 small writes a day.
 const SAVE_MS: u64 = 10 * 60 * 1000;
 
+/// While a unit's timer waits for the clock to be right, PID 1 is asked so often, in milliseconds.
+const LOOK_MS: u64 = 10_000;
+
 /// Its time stamp is the time.
 const SAVED: &str = "/var/lib/ettan/clock";
 
@@ -63,11 +66,16 @@ pub fn main() -> i32 {
     if let Err(error) = notify("READY=1") {
         say!("saying that it is ready: {error}");
     }
-    let mut stamps = Stamps::default();
+    let (mut stamps, mut saved_at) = (Stamps::default(), clock::now());
     loop {
-        stamps.tell();
-        match wait_one(&ends, Interest::Read, Some(SAVE_MS)) {
-            Ok(false) => saved.save(),
+        let soon = stamps.tell().then_some(LOOK_MS);
+        let left = SAVE_MS.saturating_sub(clock::now().saturating_sub(saved_at));
+        match wait_one(&ends, Interest::Read, Some(soon.map_or(left, |soon| soon.min(left)))) {
+            Ok(false) if clock::now().saturating_sub(saved_at) >= SAVE_MS => {
+                saved.save();
+                saved_at = clock::now();
+            }
+            Ok(false) => {}
             Ok(true) => {
                 let _ = ends.read();
                 saved.save();

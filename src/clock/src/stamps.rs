@@ -28,21 +28,25 @@ pub(crate) struct Stamps {
 }
 
 impl Stamps {
-    /// Tells it what the stamps say, and has them say what PID 1 knows better.
-    pub(crate) fn tell(&mut self) {
-        if let Err(errno) = self.try_to() {
+    /// Tells it what the stamps say, and has them say what PID 1 knows better. True while some unit waits
+    /// for the clock.
+    pub(crate) fn tell(&mut self) -> bool {
+        self.try_to().unwrap_or_else(|errno| {
             self.say(format_args!("telling when timers started units last: {}", Cause(errno)));
-        }
+            false
+        })
     }
 
-    fn try_to(&mut self) -> Result<(), Errno> {
+    fn try_to(&mut self) -> Result<bool, Errno> {
         let mut line = Line::new()?;
-        for status in persistent(&mut line)? {
+        let units = persistent(&mut line)?;
+        let waits = units.iter().any(|unit| !unit.clock_right);
+        for status in units {
             let Some(second) = self.last(Path::new(TIMERS), &status) else { continue };
             line.say(&Request::Ran(Ran { unit: status.unit, second }))?;
             line.answer()?;
         }
-        Ok(())
+        Ok(waits)
     }
 
     /// When the unit was started last, in seconds since 1970. One that never was counts from when the
@@ -66,7 +70,7 @@ impl Stamps {
         Some(second)
     }
 
-    /// Once is enough: it is tried every ten minutes.
+    /// Once is enough: it is tried again and again.
     fn say(&mut self, what: std::fmt::Arguments<'_>) {
         if !std::mem::replace(&mut self.said, true) {
             crate::say!("{what}");

@@ -89,16 +89,17 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.to_string()),
     };
-    let files =
-        entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    let bad: Vec<String> = files
-        .take(MAX_FILES)
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            let error = copy_file(&entry.path(), to, &name).err()?;
-            Some(format!("{}: {error}", name.display()))
-        })
-        .collect();
+    let is_file = |entry: &io::Result<fs::DirEntry>| match entry {
+        Ok(entry) => entry.file_type().is_ok_and(|kind| kind.is_file()),
+        Err(_) => true,
+    };
+    let copied = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.map_err(|error| format!("what is behind it: {error}"))?;
+        let name = entry.file_name();
+        copy_file(&entry.path(), to, &name).map_err(|error| format!("{}: {error}", name.display()))
+    };
+    let files = entries.filter(is_file).take(MAX_FILES);
+    let bad: Vec<String> = files.filter_map(|entry| copied(entry).err()).collect();
     if bad.is_empty() { Ok(()) } else { Err(bad.join("; ")) }
 }
 

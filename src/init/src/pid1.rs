@@ -24,7 +24,8 @@ use crate::wall::Wall;
 use crate::watchdog::Keeper;
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, Millis, Notice, Pid, Power, Probes as Duty, Program, State, Supervisor, UnitId,
+    Action, Event, Goal, Millis, Notice, Pid, Power, Probes as Duty, Program, State, Supervisor,
+    UnitId,
 };
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
@@ -88,7 +89,7 @@ pub(crate) struct Pid1 {
     /// Somebody asked for a reload while one was running, or too soon after one.
     pub(crate) reload_at: Option<Millis>,
     pub(crate) last_reload: Millis,
-    /// The rescue shell was offered because there is no table; once is enough.
+    /// The rescue shell was offered because there is no table, or nothing to start; once is enough.
     pub(crate) rescue_offered: bool,
     /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
     pub(crate) cad: crate::translate::CtrlAltDel,
@@ -311,7 +312,10 @@ impl Pid1 {
 
     /// The boot was a success: units wait for that, to say so to a boot loader.
     fn look_at_vitals(&mut self) {
-        let over = self.control.boot_over().map(Millis);
+        // In a rescue nothing is to be up, which is no success.
+        let rescue = self.builtins.and_then(|builtins| self.supervisor.view(builtins.rescue));
+        let is_rescue = rescue.is_some_and(|view| view.goal == Goal::Up);
+        let over = self.control.boot_over().map(Millis).filter(|_| !is_rescue);
         if self.vitals.proves(self.now, over, &self.supervisor) {
             log::info!("the boot is a success: every critical unit stays up");
             self.feed(Event::Condition { name: BOOT_OK, holds: true });

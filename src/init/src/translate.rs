@@ -275,15 +275,16 @@ impl Pid1 {
         self.mind_prober();
         self.start_what_runs();
         if let Some(builtins) = self.builtins {
-            let ask = if nothing_starts {
+            if nothing_starts {
                 log::error!(
                     "no unit to start in /etc/units or /run/units: rescue shell on the console"
                 );
-                Ask::Start
-            } else {
-                Ask::Stop
-            };
-            self.feed(Event::Ask { unit: builtins.rescue, ask });
+                self.rescue_offered = true;
+                self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Start });
+            } else if core::mem::take(&mut self.rescue_offered) {
+                // Not one that somebody asked for: in the middle of a rescue units are mended and read.
+                self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Stop });
+            }
         }
         Ok(true)
     }

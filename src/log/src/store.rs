@@ -121,16 +121,19 @@ impl Store {
     }
 
     /// Cuts off what is behind the last line end; gives how many bytes that were. Where there is none for
-    /// so long, it is not a write of ours that was torn, and stays.
+    /// so long, it is not a write of ours that was torn: it stays, and is a line.
     pub(crate) fn mend(&mut self) -> io::Result<u64> {
         let Some(open) = &mut self.open else { return Ok(0) };
         let before = open.size;
-        let end = line_end(&open.file, before)?.unwrap_or(before);
-        if end < before {
-            open.file.set_len(end)?;
-            (open.size, open.mid_line) = (end, false);
+        let end = line_end(&open.file, before)?;
+        match end {
+            Some(end) if end == before => {}
+            Some(end) => open.file.set_len(end)?,
+            None => open.file.write_all(b"\n")?,
         }
-        Ok(before - end)
+        open.size = end.unwrap_or(before + 1);
+        open.mid_line = false;
+        Ok(before.saturating_sub(open.size))
     }
 
     /// Gives the descriptor back; the next `prepare` opens it again.

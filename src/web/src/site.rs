@@ -209,12 +209,12 @@ impl Site {
         let manner = self.manner_of(who);
         let _work = Work::begin(waits);
         // The change goes on when nobody waits for its answer any more, and so does its place.
-        blocking(move || {
+        let change = blocking(move || {
             let changed = client::change(goal, &unit, CHANGE_MS);
             drop(place);
             answer_change(&unit, changed, manner, api)
-        })
-        .await
+        });
+        tokio::spawn(change).await.unwrap_or_else(|_| broken())
     }
 }
 
@@ -274,7 +274,11 @@ async fn blocking(work: impl FnOnce() -> Reply + Send + 'static) -> Reply {
         let _taken = thread;
         work()
     });
-    done.await.unwrap_or_else(|_| reply::text(StatusCode::INTERNAL_SERVER_ERROR, "failed"))
+    done.await.unwrap_or_else(|_| broken())
+}
+
+fn broken() -> Reply {
+    reply::text(StatusCode::INTERNAL_SERVER_ERROR, "failed")
 }
 
 fn answer_look(look: &Look, manner: Manner) -> Reply {

@@ -67,7 +67,7 @@ fn a_moment_that_was_missed_is_caught_up_once_the_clock_is_right() {
     machine.until("the one that was missed is caught up", |machine| runs(machine, "missed") == 1);
     let new = "test -e /var/lib/ettan/timers/new";
     assert_ne!(machine.sh(new).code, 0, "nobody knew when that is");
-    // The helper looks every ten minutes; a new one at once.
+    // The helper looks every ten seconds; a new one at once.
     let _ = machine.ettan("restart clock").ok();
     machine.until("the one that is new counts from now on", |machine| machine.sh(new).code == 0);
     let year = machine.sh("date -r /var/lib/ettan/timers/missed +%Y").ok();

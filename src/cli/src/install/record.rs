@@ -225,46 +225,52 @@ impl Record {
     }
 
     /// Undoes all of it, or nothing; says what is out of the ordinary.
-    pub(super) fn undo(self) -> Result<Vec<String>, String> {
+    pub(super) fn undo(mut self) -> Result<Vec<String>, String> {
         self.can_be_undone()?;
-        let mut said = Vec::new();
-        for entry in self.entries.iter().rev() {
-            let place = at(&self.root, &entry.path)?;
-            let old = self.kept(&entry.path);
-            let shown = &entry.path;
+        let list = at(&self.root, PLACE)?;
+        let (mut said, mut directories) = (Vec::new(), Vec::new());
+        while let Some(entry) = self.entries.last().cloned() {
             if entry.what == What::Directory {
+                let place = at(&self.root, &entry.path)?;
                 // What others have put there stays, and the list goes last.
                 let _ = fs::remove_dir(&place);
-                continue;
+                directories.push(place);
+            } else {
+                said.extend(self.undo_one(&entry)?);
             }
-            let done = match (&old, place.symlink_metadata().is_ok()) {
-                // The power went before ours was there.
-                (Some(_), true) if is_same(&place, &old_of(&place)) => {
-                    fs::remove_file(old_of(&place))
-                }
-                (_, true) if !self.is_ours(entry) => {
-                    let also = old.map(|old| format!("; what was before it is {old}"));
-                    said.push(format!(
-                        "{shown}: was changed since, and stays{}",
-                        also.unwrap_or_default()
-                    ));
-                    continue;
-                }
-                (Some(_), _) => {
-                    said.push(format!("{shown}: as it was before"));
-                    fs::rename(old_of(&place), &place)
-                }
-                (None, true) => fs::remove_file(&place),
-                (None, false) => Ok(()),
-            };
-            done.map_err(|error| failed(&place, &error))?;
+            // After a power cut, what is undone is not what somebody has taken away.
+            self.entries.pop();
+            self.save(&list).map_err(|error| failed(&list, &error))?;
         }
-        let place = at(&self.root, PLACE)?;
-        fs::remove_file(&place).map_err(|error| failed(&place, &error))?;
-        for entry in self.entries.iter().rev().filter(|entry| entry.what == What::Directory) {
-            let _ = fs::remove_dir(at(&self.root, &entry.path)?);
+        fs::remove_file(&list).map_err(|error| failed(&list, &error))?;
+        for place in directories {
+            let _ = fs::remove_dir(place);
         }
         Ok(said)
+    }
+
+    /// Says what is out of the ordinary.
+    fn undo_one(&self, entry: &Entry) -> Result<Option<String>, String> {
+        let place = at(&self.root, &entry.path)?;
+        let old = self.kept(&entry.path);
+        let shown = &entry.path;
+        let (done, said) = match (&old, place.symlink_metadata().is_ok()) {
+            // The power went before ours was there.
+            (Some(_), true) if is_same(&place, &old_of(&place)) => {
+                (fs::remove_file(old_of(&place)), None)
+            }
+            (_, true) if !self.is_ours(entry) => {
+                let also = old.map(|old| format!("; what was before it is {old}"));
+                let also = also.unwrap_or_default();
+                (Ok(()), Some(format!("{shown}: was changed since, and stays{also}")))
+            }
+            (Some(_), _) => {
+                (fs::rename(old_of(&place), &place), Some(format!("{shown}: as it was before")))
+            }
+            (None, true) => (fs::remove_file(&place), None),
+            (None, false) => (Ok(()), None),
+        };
+        done.map(|()| said).map_err(|error| failed(&place, &error))
     }
 }
 

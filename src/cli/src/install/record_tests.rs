@@ -206,3 +206,24 @@ fn what_somebody_took_away_is_known_from_what_was_not_done_yet() {
     assert!(!record.was_removed("/etc/units/clock.toml"), "the power may have gone");
     assert!(!record.was_removed("/etc/units/seed.toml"), "it is new");
 }
+
+#[test]
+fn what_half_an_undoing_took_away_may_come_back() {
+    let root = Root::new("half");
+    done(&root);
+    let mut record = root.read();
+    record.put("/one.toml", b"1", 0o644).unwrap();
+    record.put("/two.toml", b"2", 0o644).unwrap();
+    // A folder that leads nowhere ends it in the middle.
+    let (units, aside) = (root.0.join("etc/units"), root.0.join("etc/aside"));
+    fs::rename(&units, &aside).unwrap();
+    symlink("units", &units).unwrap();
+    root.read().undo().unwrap_err();
+    fs::remove_file(&units).unwrap();
+    fs::rename(aside, units).unwrap();
+    assert!(["one.toml", "two.toml"].iter().all(|name| !root.0.join(name).exists()));
+    let left = root.read();
+    assert!(["/one.toml", "/two.toml"].iter().all(|path| !left.was_removed(path)));
+    left.undo().unwrap();
+    assert!(!root.0.join("etc").exists() && root.text("cmdline.txt") == "quiet");
+}

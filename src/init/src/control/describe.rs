@@ -445,7 +445,7 @@ impl Display for Line<'_> {
                 let view = self.sources.supervisor.view(unit);
                 let name = name(unit);
                 write!(f, "{name}: its timer went off, and ")?;
-                match view.filter(|view| view.goal == Goal::Up) {
+                match view.filter(|view| view.goal == Goal::Up && view.state != State::Failed) {
                     Some(view) => write!(f, "it is {} already", state_word(view.state).word())?,
                     None => f.write_str("this is a rescue")?,
                 }

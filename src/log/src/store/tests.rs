@@ -181,7 +181,8 @@ fn a_file_of_holes_is_not_read_through() {
     let file = fs::File::create(folder.0.join("web/current")).unwrap();
     file.set_len(1 << 42).unwrap();
     store.prepare(LIMITS, 1).unwrap();
-    assert_eq!((store.mend().unwrap(), store.size()), (0, 1 << 42));
+    assert_eq!((store.mend().unwrap(), store.size()), (0, (1 << 42) + 1));
+    assert!(!store.mid_line());
 }
 
 #[test]
