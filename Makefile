@@ -40,6 +40,9 @@ test-namespace: ## the real init as PID 1 of a namespace
 test-qemu:      ## the story of `make run` and scenarios on a Pi Zero and a Pi 2
 	tests/run qemu
 
+test-install:   ## `ettan install` on a whole Debian, which boots with systemd, with Ettan, with systemd
+	tests/run install
+
 fuzz:           ## ten million hostile inputs for each reader of bytes from outside
 	tests/run fuzz
 
@@ -58,4 +61,4 @@ clean:          ## remove everything built and downloaded
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help run shell image cross host-musl man check test test-units test-namespace \
-	test-qemu fuzz libfuzzer soak bench clean
+	test-qemu test-install fuzz libfuzzer soak bench clean

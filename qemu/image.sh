@@ -8,6 +8,7 @@
 # PACKAGES names more of Debian's packages for the root.
 . "$(dirname "$0")/lib.sh"
 . "$root/qemu/boards.sh"
+. "$root/qemu/kernel.sh"
 
 board "${1:?usage: image.sh BOARD [OVERLAY]}"
 overlay=${2:-}
@@ -17,72 +18,7 @@ packages="libc6,busybox-static,python3-cherrypy3,e2fsprogs${PACKAGES:+,$PACKAGES
 
 need mmdebstrap e2fsprogs fdisk dosfstools mtools kmod cpio python3.11 ca-certificates
 mkdir -p "$out" "$cache"
-
-# The mirror is the one this machine's own apt uses.
-mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-    awk '$2 == "bookworm" { print $1; exit }')
-[ -n "$mirror" ] || die "apt on this machine knows no bookworm; see sources.list(5)"
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-source_line="deb $([ -e $keyring ] && echo "[signed-by=$keyring]") $mirror bookworm main"
-
-# An apt of its own for the board's architecture; the machine's is left alone.
-private_apt() {
-    local home=$cache/apt-$arch
-    mkdir -p "$home/lists/partial" "$home/archives/partial"
-    echo "$source_line" >"$home/sources.list"
-    cat >"$home/apt.conf" <<CONF
-Dir::State "$home";
-Dir::State::status "/dev/null";
-Dir::Cache "$home";
-Dir::Etc::sourcelist "$home/sources.list";
-Dir::Etc::sourceparts "-";
-APT::Architecture "$arch";
-APT::Architectures { "$arch"; };
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-CONF
-    export APT_CONFIG=$home/apt.conf
-    apt-get -qq update
-}
-
-# Kernel, device trees, modules and a static busybox, unpacked and not installed.
-fetch_kernel() {
-    unpacked=$cache/kernel-$arch
-    [ -e "$unpacked/.ready" ] && return
-    say "download $kernel for $arch"
-    rm -rf "$unpacked" && mkdir -p "$unpacked/debs"
-    (
-        private_apt
-        image=$(apt-cache depends --no-recommends --no-suggests "$kernel" |
-            sed -n 's/.*Depends: \(linux-image-.*\)/\1/p')
-        cd "$unpacked/debs"
-        apt-get -qq download "$image" busybox-static
-    )
-    for deb in "$unpacked"/debs/*.deb; do dpkg -x "$deb" "$unpacked"; done
-    rm -r "$unpacked/debs"
-    /sbin/depmod -b "$unpacked" "$(basename "$unpacked"/lib/modules/*)"
-    touch "$unpacked/.ready"
-}
-
-make_initramfs() {
-    local work=$out/initramfs.dir version file
-    version=$(basename "$unpacked"/lib/modules/*)
-    rm -rf "$work" && mkdir -p "$work"/{bin,dev,proc,modules,root}
-    cp "$unpacked/bin/busybox" "$work/bin/busybox" 2>/dev/null ||
-        cp "$unpacked/usr/bin/busybox" "$work/bin/busybox"
-    install -m 755 "$root/qemu/initramfs-init" "$work/init"
-    echo "${disk}2" >"$work/disk"
-    for module in $modules; do
-        /sbin/modprobe -d "$unpacked" -S "$version" --show-depends "$module"
-    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' |
-        while read -r file; do
-            cp "$file" "$work/modules/" && basename "$file"
-        done >"$work/modules/order"
-    (cd "$work" && find . | cpio --quiet -o -H newc --owner 0:0 | gzip -1) >"$out/initramfs"
-    rm -r "$work"
-    cp "$unpacked"/boot/vmlinuz-* "$out/vmlinuz"
-    if [ -n "$dtb" ]; then cp "$unpacked"/usr/lib/linux-image-*/"$dtb" "$out/board.dtb"; fi
-}
+find_mirror
 
 # Debian's part of the root. CherryPy's byte code is compiled here: on an emulated
 # Pi Zero that saves most of a minute at the first start.

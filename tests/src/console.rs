@@ -86,6 +86,17 @@ impl Console {
         pending.ends_with("# ")
     }
 
+    /// Answers the question that the console ends with, as one of these and what to say; whether there is one.
+    pub(crate) fn answer(&mut self, questions: &[(&str, &str)]) -> bool {
+        let asked = questions.iter().find(|(asked, _)| self.pending.ends_with(asked));
+        if let Some((_, answer)) = asked {
+            // Each is answered once.
+            self.pending.push('\n');
+            self.type_line(answer);
+        }
+        asked.is_some()
+    }
+
     /// Types one line. What the board does not want to read any more is lost.
     pub(crate) fn type_line(&mut self, line: &str) {
         let _ =

@@ -5,6 +5,7 @@
 //! A boot takes long there, so one board may tell several stories: `again` takes away what the
 //! last one brought, and then `boot` means that PID 1 reads its units anew.
 
+mod debian;
 mod furnish;
 mod monitor;
 
@@ -36,6 +37,10 @@ pub struct Qemu {
     /// More options for QEMU.
     options: String,
     append: String,
+    /// The time of one boot, in seconds.
+    seconds: u64,
+    /// One has to log in on its console.
+    has_login: bool,
     /// Its root is never written to: units that come once it runs live in /run.
     read_only: bool,
     /// The card is made.
@@ -69,6 +74,8 @@ impl Qemu {
             overlay,
             options: String::new(),
             append: String::new(),
+            seconds: SECONDS,
+            has_login: false,
             read_only: false,
             made: false,
             later: Vec::new(),
@@ -96,7 +103,7 @@ impl Qemu {
         self.told = 0;
         self.units.clear();
         self.story = Story::default();
-        self.limit = Limit::seconds(SECONDS);
+        self.limit = Limit::seconds(self.seconds);
     }
 
     /// Lets it do what it does for so long, or until it is off.
@@ -173,10 +180,14 @@ impl Qemu {
     /// When it cannot be made.
     #[track_caller]
     pub fn make_card(&mut self) {
+        let mut script = self.script("image.sh");
+        self.make_by(script.arg(&self.overlay));
+    }
+
+    #[track_caller]
+    fn make_by(&mut self, script: &mut Command) {
         let log = File::create(format!("{}.log", self.overlay.display())).expect("a log");
-        let made = self
-            .script("image.sh")
-            .arg(&self.overlay)
+        let made = script
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
@@ -265,7 +276,10 @@ impl Qemu {
         // What is typed before the shell is there can leave the serial port deaf.
         while !self.console().has_prompt() {
             assert!(!self.limit.over() && self.is_on(), "no prompt on the console");
-            self.listen(Limit::moment());
+            match self.has_login {
+                true => self.log_in(),
+                false => drop(self.listen(Limit::moment())),
+            }
         }
         let ready = self.converse("echo @ready $((40+2))", |line| line.contains("@ready 42"));
         assert!(ready, "no shell answers on the console");
