@@ -87,6 +87,27 @@ pub fn killed_logger_loses_nothing(machine: &mut dyn Machine, kills: u32) {
     machine.unit("d", &shell(counter));
     machine.boot();
     machine.expect(&["d up"]);
+    kill_the_logger(machine, kills);
+    let _ = machine.sh("touch /run/stop").ok();
+    machine.until("the last line is there", |machine| {
+        machine.sh("tail -q -n 3 /run/log/ettan/d/*").out.contains("last ")
+    });
+    // Counted there: a serial console is no place for all of it.
+    let count = "cat /run/log/ettan/d/* | cut -c25- | grep '^ ' | awk '\
+        $1 == \"last\" { print \"last\", $2, \"of\", n + 0; exit } \
+        $1 != \"number\" || $2 != n + 1 || $3 != \"end\" { print \"line\", NR, \"is\", $0; exit } \
+        { n = $2 }'";
+    let counted = machine.sh(count).ok();
+    let words: Vec<&str> = counted.split_whitespace().collect();
+    assert!(
+        matches!(words[..], ["last", last, "of", said] if last == said && said != "0"),
+        "lost, doubled or out of order: {counted}"
+    );
+    assert_eq!(machine.ettan("is-active d").code, 0);
+}
+
+/// Kills the logger so often; after four times PID 1 is executed anew, after six it reads its units.
+pub fn kill_the_logger(machine: &mut dyn Machine, kills: u32) {
     let mut killed = 0;
     while killed < kills {
         // Long enough to be started again at once.
@@ -105,22 +126,6 @@ pub fn killed_logger_loses_nothing(machine: &mut dyn Machine, kills: u32) {
             _ => {}
         }
     }
-    let _ = machine.sh("touch /run/stop").ok();
-    machine.until("the last line is there", |machine| {
-        machine.sh("tail -q -n 3 /run/log/ettan/d/*").out.contains("last ")
-    });
-    // Counted there: a serial console is no place for all of it.
-    let count = "cat /run/log/ettan/d/* | cut -c25- | grep '^ ' | awk '\
-        $1 == \"last\" { print \"last\", $2, \"of\", n + 0; exit } \
-        $1 != \"number\" || $2 != n + 1 || $3 != \"end\" { print \"line\", NR, \"is\", $0; exit } \
-        { n = $2 }'";
-    let counted = machine.sh(count).ok();
-    let words: Vec<&str> = counted.split_whitespace().collect();
-    assert!(
-        matches!(words[..], ["last", last, "of", said] if last == said && said != "0"),
-        "lost, doubled or out of order: {counted}"
-    );
-    assert_eq!(machine.ettan("is-active d").code, 0);
 }
 
 /// A service that takes more memory than `memory-max` is ended, and nobody else. Only for a machine

@@ -40,9 +40,6 @@ const BEFORE: usize = 10;
 /// How often to look when the kernel does not tell of changes.
 const LOOK_MS: u64 = 1_000;
 
-/// An error is one up to this severity.
-const ERROR: u8 = 3;
-
 /// What `logs` was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
@@ -167,9 +164,12 @@ fn is_error(line: &Line<'_>) -> bool {
                     && !(line.text.ends_with(b"exited with status 0")
                         || line.text.ends_with(b"(success-exit-status)"))
         }
-        Kind::Line | Kind::Error | Kind::Rest | Kind::Message(_) | Kind::Clock => {
-            wish::severity(line) <= ERROR
-        }
+        Kind::Line
+        | Kind::Error
+        | Kind::Rest
+        | Kind::ErrorRest
+        | Kind::Message(_)
+        | Kind::Clock => wish::severity(line) <= wish::ERROR,
     }
 }
 
@@ -305,6 +305,7 @@ impl Journal {
             Kind::Line => "line",
             Kind::Error => "error",
             Kind::Rest => "rest",
+            Kind::ErrorRest => "error-rest",
             Kind::Note => "note",
             Kind::Message(_) => "message",
             Kind::Clock => "clock",

@@ -3,6 +3,7 @@
 
 use crate::control::History;
 use crate::memory::{self, Memory};
+use crate::pipes::Ends;
 use crate::report::Cause;
 use crate::state::{self, NONE, Part, Record, Whole};
 use ettan_core::{ExitStatus, MAX_CONDITIONS, MAX_UNITS, Millis, Pid, Supervisor, UnitId};
@@ -306,11 +307,13 @@ impl Past {
     }
 
     /// Takes both ends of a pipe over, if they still are that pipe.
-    pub(crate) fn take_pipe(&mut self, record: &state::PipeRecord) -> Option<(OwnedFd, OwnedFd)> {
+    pub(crate) fn take_pipe(&mut self, record: &state::EndsRecord) -> Option<Ends> {
+        let state::EndsRecord { identity, shown, .. } = *record;
         let (read, write) = (self.take(record.read)?, self.take(record.write)?);
-        let same = |end: &OwnedFd| pipe::identity(end) == Ok(record.identity);
+        let same = |end: &OwnedFd| pipe::identity(end) == Ok(identity);
         let ways = (pipe::is_write_end(&read), pipe::is_write_end(&write));
-        (same(&read) && same(&write) && ways == (Ok(false), Ok(true))).then_some((read, write))
+        let is_it = same(&read) && same(&write) && ways == (Ok(false), Ok(true));
+        is_it.then_some(Ends { read, write, identity, shown })
     }
 
     /// Gives the supervisor its units back. None when that cannot be: the supervisor is then to

@@ -212,7 +212,8 @@ impl Pid1 {
         }
         let log = LogPolicy::of(&launch);
         let owner = &policy.name;
-        self.pipes.of(unit, owner, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        let apart = start::errors_are_apart(&launch);
+        self.pipes.of(unit, owner, log, apart).map_err(|errno| fault(Step::Pipe, errno))?;
         if is_main {
             // Before it can say a word, so that the log shows where the run begins.
             let starting = State::Starting { pid: None, since: self.now };
@@ -222,8 +223,8 @@ impl Pid1 {
         let policy = self.supervisor.unit(unit).ok_or(gone)?;
         let table = self.tables.table().ok_or(gone)?;
         let start = Start::of(&table, &policy.name, what);
-        let output =
-            self.pipes.of(unit, &policy.name, log).map_err(|errno| fault(Step::Pipe, errno))?;
+        let output = self.pipes.of(unit, &policy.name, log, apart);
+        let output = output.map_err(|errno| fault(Step::Pipe, errno))?.map(Some);
         let view = self.supervisor.view(unit).ok_or(gone)?;
         if is_main && view.reason == Reason::Reloaded {
             // The limits of before must not stay.
@@ -247,7 +248,7 @@ impl Pid1 {
         let pid = start.spawn(&Surroundings {
             cookie,
             variables: &hook::Variables::of(what, &view),
-            fds: descriptors(null, [Some(output); 2], start.streams, start.reporting(said)),
+            fds: descriptors(null, output, start.streams, start.reporting(said)),
             ready,
             group: group.as_ref(),
         })?;

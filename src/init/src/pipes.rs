@@ -1,11 +1,12 @@
-//! Holds both ends of every unit's log pipe, and shows the read ends to the logger; /dev/log and
-//! /dev/kmsg too. Never reads log data: a dying service or a dying logger loses no byte, because
-//! what carries it outlives both.
+//! Holds both ends of every unit's log pipe, and of a second one where its errors are kept apart, and
+//! shows the read ends to the logger; /dev/log and /dev/kmsg too. Never reads log data: a dying
+//! service or a dying logger loses no byte, because what carries it outlives both.
 
 use crate::control::describe::Sources;
-use crate::state::PipeRecord;
+use crate::state::{EndsRecord, PipeRecord};
 use crate::tables::Tables;
 use core::ffi::CStr;
+use core::fmt::Arguments;
 use ettan_core::{MAX_UNITS, Name, Reason, State, Supervisor, UnitId};
 use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
 use ettan_table::Launch;
@@ -54,13 +55,20 @@ impl LogPolicy {
 struct Pipe {
     /// Whose: a load may give a unit's place to another.
     owner: Name,
-    read: OwnedFd,
-    write: OwnedFd,
-    /// What the kernel calls it; 0 where it does not say.
-    identity: u64,
+    output: Ends,
+    /// For standard error, from the first start on that kept it apart.
+    errors: Option<Ends>,
     policy: LogPolicy,
+}
+
+/// Both ends of one pipe.
+pub(crate) struct Ends {
+    pub(crate) read: OwnedFd,
+    pub(crate) write: OwnedFd,
+    /// What the kernel calls it; 0 where it does not say.
+    pub(crate) identity: u64,
     /// The running logger knows it.
-    shown: bool,
+    pub(crate) shown: bool,
 }
 
 /// Something else that the logger reads, and how it is called in the packet.
@@ -109,7 +117,7 @@ impl Pipes {
     pub(crate) fn new() -> Self {
         // Our own writes must never wait for a logger.
         let own = Pipe::new(&Name::new(), LogPolicy::DEFAULT)
-            .and_then(|pipe| pipe::set_nonblocking(&pipe.write, true).map(|()| pipe))
+            .and_then(|pipe| pipe::set_nonblocking(&pipe.output.write, true).map(|()| pipe))
             .ok();
         // A queue of ten, the kernel's default, would make programs wait for each restart of the
         // logger. Where it cannot be set, they do.
@@ -128,7 +136,7 @@ impl Pipes {
         let mut names = DOORS.into_iter();
         let doors = doors.map(|fd| Some(Door { name: names.next()?, fd: fd?, shown: false }));
         let unshown_doors = doors.iter().flatten().count();
-        let unshown = usize::from(own.as_ref().is_some_and(|own| !own.shown));
+        let unshown = own.as_ref().map_or(0, Pipe::unshown);
         let unshown = unshown.saturating_add(unshown_doors);
         let (units, marks) = (Vec::with_capacity(MAX_UNITS), VecDeque::with_capacity(MARKS));
         Self { logger, own, units, doors, unshown, rests: false, marks }
@@ -136,15 +144,13 @@ impl Pipes {
 
     /// The pipes that the execution before had; allocates as `new` does.
     pub(crate) fn again(
-        (read, write): (OwnedFd, OwnedFd),
-        record: &PipeRecord,
+        mut output: Ends,
         logger: Option<OwnedFd>,
         doors: [Option<OwnedFd>; DOORS.len()],
     ) -> Self {
-        let shown = record.shown && logger.is_some();
-        let identity = record.identity;
+        output.shown &= logger.is_some();
         let (owner, policy) = (Name::new(), LogPolicy::DEFAULT);
-        let own = Pipe { owner, read, write, identity, policy, shown };
+        let own = Pipe { owner, output, errors: None, policy };
         Self::with(logger, Some(own), doors)
     }
 
@@ -159,34 +165,42 @@ impl Pipes {
         &mut self,
         unit: UnitId,
         owner: &Name,
-        (read, write): (OwnedFd, OwnedFd),
+        (mut output, mut errors): (Ends, Option<Ends>),
         record: &PipeRecord,
     ) {
-        let PipeRecord { max_size_bytes, max_files, identity, .. } = *record;
-        let shown = record.shown && self.logger.is_some();
+        for ends in core::iter::once(&mut output).chain(&mut errors) {
+            ends.shown &= self.logger.is_some();
+        }
+        let PipeRecord { max_size_bytes, max_files, .. } = *record;
         let policy = LogPolicy { max_size_bytes, max_files, words: 0 };
-        let owner = owner.clone();
-        self.put(unit, Pipe { owner, read, write, identity, policy, shown });
+        self.put(unit, Pipe { owner: owner.clone(), output, errors, policy });
     }
 
-    /// Finds the ends of this pipe among `spare`.
+    /// Finds among `spare` the ends of the pipes that a unit's process has as its output and as its
+    /// standard error.
     pub(crate) fn find_ends(
         &mut self,
         unit: UnitId,
         owner: &Name,
         policy: LogPolicy,
         spare: &mut Vec<OwnedFd>,
-        identity: u64,
+        identities: [Option<u64>; 2],
     ) {
-        let mut end = |is_write| {
-            let at = spare.iter().position(|fd| {
-                pipe::identity(fd) == Ok(identity) && pipe::is_write_end(fd) == Ok(is_write)
-            })?;
-            Some(spare.swap_remove(at))
+        let mut ends = |identity: Option<u64>| {
+            let identity = identity?;
+            let mut end = |is_write| {
+                let at = spare.iter().position(|fd| {
+                    pipe::identity(fd) == Ok(identity) && pipe::is_write_end(fd) == Ok(is_write)
+                })?;
+                Some(spare.swap_remove(at))
+            };
+            Some(Ends { read: end(false)?, write: end(true)?, identity, shown: false })
         };
-        if let (Some(read), Some(write)) = (end(false), end(true)) {
-            let owner = owner.clone();
-            self.put(unit, Pipe { owner, read, write, identity, policy, shown: false });
+        let [output, errors] = identities.map(&mut ends);
+        // Its output may go elsewhere.
+        let output = output.or_else(|| errors.as_ref().and_then(|_| Ends::new().ok()));
+        if let Some(output) = output {
+            self.put(unit, Pipe { owner: owner.clone(), output, errors, policy });
         }
     }
 
@@ -196,7 +210,7 @@ impl Pipes {
             self.units.resize_with(place.saturating_add(1), || None);
         }
         if let Some(slot) = self.units.get_mut(place) {
-            self.unshown = self.unshown.saturating_add(usize::from(!pipe.shown));
+            self.unshown = self.unshown.saturating_add(pipe.unshown());
             *slot = Some(pipe);
         }
     }
@@ -213,10 +227,11 @@ impl Pipes {
 
     /// The write end of PID 1's own log.
     pub(crate) fn own(&self) -> Option<BorrowedFd<'_>> {
-        self.own.as_ref().map(|pipe| pipe.write.as_fd())
+        self.own.as_ref().map(|pipe| pipe.output.write.as_fd())
     }
 
-    /// The write end for a unit that is about to start; made at its first start, kept for good.
+    /// The write ends for a unit that is about to start: for its output and its standard error, which
+    /// are the same unless that is kept `apart`. Made at the first such start, kept for good.
     ///
     /// # Errors
     /// The kernel's answer to pipe2(2): EMFILE, ENFILE or ENOMEM.
@@ -225,24 +240,19 @@ impl Pipes {
         unit: UnitId,
         owner: &Name,
         policy: LogPolicy,
-    ) -> Result<BorrowedFd<'_>, Errno> {
+        apart: bool,
+    ) -> Result<[BorrowedFd<'_>; 2], Errno> {
         let place = usize::from(unit.0);
         if place >= self.units.len() && place < MAX_UNITS {
             self.units.resize_with(place.saturating_add(1), || None);
         }
         let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
-        if let Some(pipe) = slot.take_if(|pipe| pipe.owner != *owner)
-            && !pipe.shown
-        {
-            self.unshown = self.unshown.saturating_sub(1);
+        if let Some(pipe) = slot.take_if(|pipe| pipe.owner != *owner) {
+            self.unshown = self.unshown.saturating_sub(pipe.unshown());
         }
         let pipe = match slot {
             Some(pipe) => {
-                if pipe.policy != policy && pipe.shown {
-                    pipe.shown = false;
-                    self.unshown = self.unshown.saturating_add(1);
-                }
-                pipe.policy = policy;
+                self.unshown = self.unshown.saturating_add(pipe.renew(policy));
                 pipe
             }
             None => {
@@ -253,7 +263,13 @@ impl Pipes {
                 slot.insert(pipe)
             }
         };
-        Ok(pipe.write.as_fd())
+        if apart && pipe.errors.is_none() {
+            pipe.errors = Some(Ends::new()?);
+            self.unshown = self.unshown.saturating_add(1);
+        }
+        let output = pipe.output.write.as_fd();
+        let errors = pipe.errors.as_ref().filter(|_| apart);
+        Ok([output, errors.map_or(output, |errors| errors.write.as_fd())])
     }
 
     /// A new logger is about to start: makes its socket and returns the logger's end.
@@ -265,7 +281,7 @@ impl Pipes {
         self.logger = Some(ours);
         self.rests = false;
         let pipes = self.own.iter_mut().chain(self.units.iter_mut().flatten());
-        let pipes = pipes.map(|pipe| pipe.shown = false).count();
+        let pipes = pipes.flat_map(Pipe::ends).map(|ends| ends.shown = false).count();
         let doors = self.doors.iter_mut().flatten().map(|door| door.shown = false).count();
         self.unshown = pipes.saturating_add(doors);
         Ok(theirs)
@@ -351,12 +367,15 @@ impl Pipes {
             let unit = supervisor.unit(UnitId(u16::try_from(place).ok()?))?;
             Some((unit.name.as_str(), pipe))
         });
-        for (name, pipe) in own.chain(units).filter(|(_, pipe)| !pipe.shown) {
+        for (name, pipe) in own.chain(units).filter(|(_, pipe)| pipe.unshown() > 0) {
             let words = tables.launch(name).map_or(&[][..], |launch| launch.log_words.to_bytes());
-            if let Err(errno) = pipe.show(logger, name, words) {
+            let before = pipe.unshown();
+            let shown = pipe.show(logger, name, words);
+            let now = before.saturating_sub(pipe.unshown());
+            self.unshown = self.unshown.saturating_sub(now);
+            if let Err(errno) = shown {
                 return self.refused(errno);
             }
-            self.unshown = self.unshown.saturating_sub(1);
         }
         // The last, so that the logger knows the units that messages may be for.
         for door in self.doors.iter_mut().flatten().filter(|door| !door.shown) {
@@ -406,11 +425,7 @@ impl Pipes {
             let unit = u16::try_from(place).ok().and_then(|id| supervisor.unit(UnitId(id)));
             let launch = unit.and_then(|unit| tables.launch(&unit.name));
             if let (Some(pipe), Some(policy)) = (pipe, launch.map(|l| LogPolicy::of(&l))) {
-                if pipe.policy != policy && pipe.shown {
-                    pipe.shown = false;
-                    self.unshown = self.unshown.saturating_add(1);
-                }
-                pipe.policy = policy;
+                self.unshown = self.unshown.saturating_add(pipe.renew(policy));
             }
         }
     }
@@ -419,11 +434,8 @@ impl Pipes {
     pub(crate) fn forget_gone(&mut self, supervisor: &Supervisor) {
         for (place, slot) in self.units.iter_mut().enumerate() {
             let loaded = u16::try_from(place).is_ok_and(|id| supervisor.unit(UnitId(id)).is_some());
-            if !loaded
-                && let Some(pipe) = slot.take()
-                && !pipe.shown
-            {
-                self.unshown = self.unshown.saturating_sub(1);
+            if !loaded && let Some(pipe) = slot.take() {
+                self.unshown = self.unshown.saturating_sub(pipe.unshown());
             }
         }
     }
@@ -431,31 +443,72 @@ impl Pipes {
 
 impl Pipe {
     fn new(owner: &Name, policy: LogPolicy) -> Result<Self, Errno> {
-        let ends = pipe::pipe()?;
-        let identity = pipe::identity(&ends.read).unwrap_or(0);
-        let owner = owner.clone();
-        Ok(Self { owner, read: ends.read, write: ends.write, identity, policy, shown: false })
+        Ok(Self { owner: owner.clone(), output: Ends::new()?, errors: None, policy })
+    }
+
+    /// The output's, then those of the errors.
+    fn ends(&mut self) -> impl Iterator<Item = &mut Ends> {
+        core::iter::once(&mut self.output).chain(&mut self.errors)
+    }
+
+    /// How many pipes the logger does not know.
+    fn unshown(&self) -> usize {
+        let ends = core::iter::once(&self.output).chain(&self.errors);
+        ends.filter(|ends| !ends.shown).count()
+    }
+
+    /// Another policy holds. Gives how many pipes are to be shown again.
+    fn renew(&mut self, policy: LogPolicy) -> usize {
+        if core::mem::replace(&mut self.policy, policy) == policy {
+            return 0;
+        }
+        self.ends().filter_map(|ends| core::mem::take(&mut ends.shown).then_some(())).count()
+    }
+
+    /// Shows the logger what it does not know.
+    fn show(&mut self, logger: &OwnedFd, name: &str, words: &[u8]) -> Result<(), Errno> {
+        let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
+        let unshown = self.ends().zip(["", "stream=err "]).filter(|(ends, _)| !ends.shown);
+        for (ends, stream) in unshown {
+            let head = format_args!("open {name} {max_size_bytes} {max_files} {stream}");
+            ends.show(logger, head, words)?;
+        }
+        Ok(())
     }
 
     fn record(&self) -> PipeRecord {
+        PipeRecord {
+            output: self.output.record(),
+            errors: self.errors.as_ref().map(Ends::record),
+            max_size_bytes: self.policy.max_size_bytes,
+            max_files: self.policy.max_files,
+        }
+    }
+}
+
+impl Ends {
+    fn new() -> Result<Self, Errno> {
+        let pipe::Pipe { read, write } = pipe::pipe()?;
+        let identity = pipe::identity(&read).unwrap_or(0);
+        Ok(Self { read, write, identity, shown: false })
+    }
+
+    fn record(&self) -> EndsRecord {
         reexec::keep(&self.read);
         reexec::keep(&self.write);
-        PipeRecord {
+        EndsRecord {
             read: self.read.as_raw_fd(),
             write: self.write.as_raw_fd(),
             identity: self.identity,
-            max_size_bytes: self.policy.max_size_bytes,
-            max_files: self.policy.max_files,
             shown: self.shown,
         }
     }
 
-    fn show(&mut self, logger: &OwnedFd, name: &str, words: &[u8]) -> Result<(), Errno> {
+    fn show(&mut self, logger: &OwnedFd, head: Arguments<'_>, words: &[u8]) -> Result<(), Errno> {
         let mut packet = [0; PACKET_MAX];
-        let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
         let mut room = packet.as_mut_slice();
         // The loader lets no words through that are longer.
-        let _ = write!(room, "open {name} {max_size_bytes} {max_files} ");
+        let _ = room.write_fmt(head);
         let _ = room.write(words);
         let left = room.len();
         let used = packet.get(..PACKET_MAX.saturating_sub(left)).unwrap_or_default();

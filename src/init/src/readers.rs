@@ -3,7 +3,7 @@
 
 use crate::group::Launched;
 use crate::memory::{self, Record};
-use crate::state::{self, NONE, Part, PipeRecord, Whole};
+use crate::state::{self, EndsRecord, NONE, Part, PipeRecord, Whole};
 
 /// The record that these bytes are at this unit's place; none when they are not whole.
 #[must_use]
@@ -38,14 +38,9 @@ pub fn whole(record: &[u8]) -> Option<(Vec<u8>, i32)> {
 /// Records as they are written.
 #[must_use]
 pub fn examples() -> Vec<Vec<u8>> {
-    let pipe = PipeRecord {
-        read: 30,
-        write: 31,
-        identity: 4711,
-        max_size_bytes: 262_144,
-        max_files: 4,
-        shown: true,
-    };
+    let output = EndsRecord { read: 30, write: 31, identity: 4711, shown: true };
+    let pipe = PipeRecord { output, errors: None, max_size_bytes: 262_144, max_files: 4 };
+    let two = PipeRecord { errors: Some(EndsRecord { read: 32, write: 33, ..output }), ..pipe };
     let launched = Launched {
         cookie: 77,
         born: 8000,
@@ -71,8 +66,8 @@ pub fn examples() -> Vec<Vec<u8>> {
         last_reload: 700,
         begun: 600,
     };
-    let parts =
-        [Some(pipe), None].map(|pipe| bytes(|to| Part { launched, pipe, place: 7 }.write(to)));
+    let parts = [Some(pipe), Some(two), None]
+        .map(|pipe| bytes(|to| Part { launched, pipe, place: 7 }.write(to)));
     let wholes = [whole, Whole { own_pipe: None, nofile: None, closer: 302, ..whole }];
     parts.into_iter().chain(wholes.map(|whole| bytes(|to| whole.write(to)))).collect()
 }

@@ -4,9 +4,9 @@
 use ettan_sys::{Errno, OwnedFd, pipe};
 use std::os::fd::BorrowedFd;
 
-/// A start takes two for the log pipe and one for the cgroup; a look for leftovers three; the rest
-/// is for what happens on the way.
-const RESERVE: usize = 8;
+/// A start takes two for each of two log pipes and one for the cgroup; a look for leftovers three; the
+/// rest is for what happens on the way.
+const RESERVE: usize = 10;
 
 /// Open for nothing, so that their numbers are free when they are needed.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use crate::past::Past;
 use crate::pid1::Pid1;
 use crate::pipes::{LogPolicy, Pipes};
 use crate::probes::Probes;
+use crate::start::errors_are_apart;
 use crate::state::{NONE, Part};
 use ettan_core::{
     Ask, Event, ExitStatus, Kind, Pid, Program, SpawnFault, State, Step, Supervisor, UnitId,
@@ -19,10 +20,10 @@ const UNSEEN: ExitStatus = ExitStatus::Signal { signal: signals::KILL, core: fal
 pub(crate) fn pipes(past: &mut Past) -> Pipes {
     let Some(whole) = past.whole().copied() else { return Pipes::new() };
     let Some(record) = whole.own_pipe else { return Pipes::new() };
-    let Some(ends) = past.take_pipe(&record) else { return Pipes::new() };
+    let Some(ends) = past.take_pipe(&record.output) else { return Pipes::new() };
     let logger = past.take(whole.logger);
     let doors = whole.doors.map(|number| past.take(number));
-    Pipes::again(ends, &record, logger, doors)
+    Pipes::again(ends, logger, doors)
 }
 
 /// The prober's socket, and that of sd_notify.
@@ -58,10 +59,11 @@ impl Pid1 {
         for (unit, part) in parts {
             self.groups.remember(*unit, part.launched);
             if let Some(record) = &part.pipe
-                && let Some(ends) = self.past.take_pipe(record)
+                && let Some(output) = self.past.take_pipe(&record.output)
             {
+                let errors = record.errors.and_then(|errors| self.past.take_pipe(&errors));
                 let owner = self.supervisor.unit(*unit).map(|unit| unit.name.clone());
-                self.pipes.take_over(*unit, &owner.unwrap_or_default(), ends, record);
+                self.pipes.take_over(*unit, &owner.unwrap_or_default(), (output, errors), record);
             }
         }
         self.take_places_over(parts);
@@ -287,11 +289,14 @@ impl Pid1 {
         }
         let policy = self.supervisor.unit(unit).filter(|unit| !unit.builtin)?;
         let kind = policy.kind;
-        let log = LogPolicy::of(&self.tables.launch(&policy.name)?);
-        let (mut members, mut output) = (0_u32, None);
+        let launch = self.tables.launch(&policy.name)?;
+        let (log, apart) = (LogPolicy::of(&launch), errors_are_apart(&launch));
+        let (mut members, mut outputs) = (0_u32, [None; 2]);
         self.groups.each_member(&self.supervisor, unit, |pid| {
             members = members.saturating_add(1);
-            output = output.or(ettan_sys::procfs::output_of(pid));
+            for (output, number) in outputs.iter_mut().zip(1..) {
+                *output = output.or_else(|| procfs::output_of(pid, number));
+            }
         });
         if members == 0 {
             self.meet(unit);
@@ -316,11 +321,13 @@ impl Pid1 {
                 launched(pid)
             },
         );
-        if let Some(identity) = output {
-            let owner = self.supervisor.unit(unit).map(|unit| unit.name.clone());
-            let owner = owner.unwrap_or_default();
-            self.pipes.find_ends(unit, &owner, log, &mut self.past.spare, identity);
+        if let ([None, Some(errors)], false) = (outputs, apart) {
+            // Its output goes elsewhere.
+            outputs = [Some(errors), None];
         }
+        let owner = self.supervisor.unit(unit).map(|unit| unit.name.clone());
+        let owner = owner.unwrap_or_default();
+        self.pipes.find_ends(unit, &owner, log, &mut self.past.spare, outputs);
         if is_launcher {
             // It ended long ago, and well, since the daemon is there: now the PID file says who.
             self.past.launched = Some(pid);

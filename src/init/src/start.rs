@@ -10,7 +10,7 @@ use ettan_core::{Pid, Program, SpawnFault, Step};
 use ettan_sys::poll::{Epoll, Interest};
 use ettan_sys::spawn::{self, Identity, OwnPid, SpawnPlan, SpawnStep};
 use ettan_sys::{Errno, cgroup, pipe};
-use ettan_table::{Launch, Stream, Strings, Table, report_fd};
+use ettan_table::{Extra, Launch, Stream, Strings, Table, report_fd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// As many as the table carries.
@@ -132,7 +132,14 @@ impl<'a> Start<'a> {
     }
 }
 
-/// Descriptors 0 to 2 as asked for; 3 and 4 are for our own helpers.
+/// Whether this unit's standard error is apart from its output in the log.
+pub(crate) fn errors_are_apart(launch: &Launch<'_>) -> bool {
+    let is_apart = |extra| matches!(extra, Extra::Streams([_, _, Stream::Error]));
+    launch.extras.clone().any(is_apart)
+}
+
+/// Descriptors 0 to 2 as asked for; 3 and 4 are for our own helpers. `output` is the log for 1, and
+/// for 2.
 pub(crate) fn descriptors<'a>(
     null: Option<&'a OwnedFd>,
     output: [Option<BorrowedFd<'a>>; 2],
@@ -143,7 +150,7 @@ pub(crate) fn descriptors<'a>(
     let [output, errors] = output;
     let with = |stream, log: Option<BorrowedFd<'a>>| match stream {
         // Without a log pipe there is still /dev/null.
-        Stream::Log => log.or(null),
+        Stream::Log | Stream::Error => log.or(null),
         // The terminal takes its place.
         Stream::Null | Stream::Tty => null,
     };

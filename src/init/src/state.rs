@@ -8,16 +8,23 @@ use ettan_core::{ExitStatus, Pid, RECORD_MAX};
 /// No descriptor.
 pub(crate) const NONE: i32 = -1;
 
-/// One log pipe.
+/// One log's pipe, and that of errors where they are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PipeRecord {
+    pub(crate) output: EndsRecord,
+    pub(crate) errors: Option<EndsRecord>,
+    pub(crate) max_size_bytes: u32,
+    pub(crate) max_files: u16,
+}
+
+/// One pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndsRecord {
     /// The numbers of its ends.
     pub(crate) read: i32,
     pub(crate) write: i32,
     /// What the kernel says it is: a number that now stands for something else shows by it.
     pub(crate) identity: u64,
-    pub(crate) max_size_bytes: u32,
-    pub(crate) max_files: u16,
     /// The logger knows it.
     pub(crate) shown: bool,
 }
@@ -180,13 +187,21 @@ fn flag(to: &mut Record, value: bool) {
 fn pipe(to: &mut Record, pipe: Option<PipeRecord>) {
     flag(to, pipe.is_some());
     if let Some(pipe) = pipe {
-        let _ = to.extend_from_slice(&pipe.read.to_le_bytes());
-        let _ = to.extend_from_slice(&pipe.write.to_le_bytes());
-        let _ = to.extend_from_slice(&pipe.identity.to_le_bytes());
+        ends(to, &pipe.output);
         let _ = to.extend_from_slice(&pipe.max_size_bytes.to_le_bytes());
         let _ = to.extend_from_slice(&pipe.max_files.to_le_bytes());
-        flag(to, pipe.shown);
+        flag(to, pipe.errors.is_some());
+        if let Some(errors) = &pipe.errors {
+            ends(to, errors);
+        }
     }
+}
+
+fn ends(to: &mut Record, ends: &EndsRecord) {
+    let _ = to.extend_from_slice(&ends.read.to_le_bytes());
+    let _ = to.extend_from_slice(&ends.write.to_le_bytes());
+    let _ = to.extend_from_slice(&ends.identity.to_le_bytes());
+    flag(to, ends.shown);
 }
 
 /// Takes values off the front.
@@ -222,13 +237,20 @@ impl Take<'_> {
             return Some(None);
         }
         Some(Some(PipeRecord {
+            output: self.ends()?,
+            max_size_bytes: self.array().map(u32::from_le_bytes)?,
+            max_files: self.array().map(u16::from_le_bytes)?,
+            errors: if self.flag()? { Some(self.ends()?) } else { None },
+        }))
+    }
+
+    fn ends(&mut self) -> Option<EndsRecord> {
+        Some(EndsRecord {
             read: self.i32()?,
             write: self.i32()?,
             identity: self.u64()?,
-            max_size_bytes: self.array().map(u32::from_le_bytes)?,
-            max_files: self.array().map(u16::from_le_bytes)?,
             shown: self.flag()?,
-        }))
+        })
     }
 }
 
@@ -238,14 +260,9 @@ mod tests {
 
     use super::*;
 
-    const PIPE: PipeRecord = PipeRecord {
-        read: 30,
-        write: 31,
-        identity: 1 << 40,
-        max_size_bytes: u32::MAX,
-        max_files: 9,
-        shown: true,
-    };
+    const ENDS: EndsRecord = EndsRecord { read: 30, write: 31, identity: 1 << 40, shown: true };
+    const PIPE: PipeRecord =
+        PipeRecord { output: ENDS, errors: None, max_size_bytes: u32::MAX, max_files: 9 };
 
     #[test]
     fn what_is_written_is_read_and_the_longest_fits() {
@@ -284,10 +301,16 @@ mod tests {
             beside: 6,
         };
         let mut record = begin(&[7; RECORD_MAX], RECORD_MAX);
-        Part { launched, pipe: Some(PIPE), place: 7 }.write(&mut record);
+        let errors = EndsRecord { read: 32, write: 33, identity: 9, shown: false };
+        let pipe = Some(PipeRecord { errors: Some(errors), ..PIPE });
+        Part { launched, pipe, place: 7 }.write(&mut record);
         assert!(!record.is_full());
-        let part = Part::read(split(&record).unwrap().1).unwrap();
-        assert_eq!((part.launched.main_born, part.pipe, part.place), (5, Some(PIPE), 7));
+        let ours = split(&record).unwrap().1;
+        let part = Part::read(ours).unwrap();
+        assert_eq!((part.launched.main_born, part.pipe, part.place), (5, pipe, 7));
+        for end in 0..ours.len() {
+            assert!(Part::read(&ours[..end]).is_none());
+        }
     }
 
     #[test]

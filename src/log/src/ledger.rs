@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use ettan_sys::clock::Moment;
 
 use crate::clock::{CLOCK_BYTES, Clock};
-use crate::packet::Limits;
+use crate::cut::Marks;
+use crate::packet::{Limits, Stream};
 use crate::page::{Amount, Page, find_line_end};
 use crate::rate::Rate;
 use crate::record::{Stamps, TAI_BYTES};
@@ -70,10 +71,26 @@ enum Lead {
     Line = b' ' as isize,
     /// More of the line before.
     Rest = b'+' as isize,
+    /// A line of its standard error, where that is kept apart.
+    Error = b'!' as isize,
+    /// More of the line of standard error before.
+    ErrorRest = b'-' as isize,
     /// Said by Ettan, not by the service.
     Note = b'*' as isize,
     /// Said by syslog(3) or by the kernel; `N>` follows.
     Message = b'<' as isize,
+}
+
+impl Lead {
+    /// Of what the service writes there: a new line, or the rest of one that was cut.
+    const fn of(stream: Stream, is_rest: bool) -> Self {
+        match (stream, is_rest) {
+            (Stream::Output, false) => Lead::Line,
+            (Stream::Output, true) => Lead::Rest,
+            (Stream::Error, false) => Lead::Error,
+            (Stream::Error, true) => Lead::ErrorRest,
+        }
+    }
 }
 
 /// Which clock record is in the file being written.
@@ -97,7 +114,12 @@ pub(crate) struct Ledger {
     store: Store,
     /// Bytes of the service's in the line being written; 0 between two lines.
     column: usize,
-    next: Lead,
+    /// Where the service wrote that line.
+    stream: Stream,
+    /// By stream: its line had to be ended before its end, and goes on with what comes next of it.
+    cut: [bool; 2],
+    /// The same for the logger after us.
+    marks: Marks,
     told: Told,
     gap: Option<Gap>,
     rate: Rate,
@@ -106,11 +128,14 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A log in this directory. Nothing is created before there is something to write.
     pub(crate) fn new(directory: PathBuf, limits: Limits) -> Self {
+        let marks = Marks::new(directory.clone());
         Ledger {
             limits,
             store: Store::new(directory),
             column: 0,
-            next: Lead::Line,
+            stream: Stream::Output,
+            cut: marks.cut,
+            marks,
             told: Told::default(),
             gap: None,
             rate: Rate::default(),
@@ -147,10 +172,12 @@ impl Ledger {
     pub(crate) fn prepare(&mut self, second: u64) -> io::Result<()> {
         let opened = self.store.prepare(self.limits, second)?;
         if opened {
+            self.cut_line();
             // Whoever wrote before was interrupted in a line, and its rest is still to come.
-            let is_in_line = self.column > 0 || self.is_in_line() || self.store.mid_line();
-            self.column = 0;
-            self.next = if is_in_line { Lead::Rest } else { Lead::Line };
+            if self.store.mid_line() {
+                self.cut[self.store.last_stream() as usize] = true;
+                self.marks.keep(self.cut);
+            }
             if self.store.size() == 0 {
                 self.told = Told::default();
             }
@@ -159,30 +186,52 @@ impl Ledger {
     }
 
     /// Settles what became of the write that a logger was killed in.
-    pub(crate) fn settle(&mut self, left: &mut Left) -> io::Result<()> {
+    pub(crate) fn settle(&mut self, left: &mut Left, stream: Stream) -> io::Result<()> {
         self.store.settle(left)?;
-        if left.is_in_line() {
-            self.next = Lead::Rest;
-        }
+        self.cut[stream as usize] = left.is_in_line();
         Ok(())
     }
 
-    /// What comes next goes on in a line that had to be ended before its end.
-    pub(crate) fn is_in_line(&self) -> bool {
-        self.column == 0 && self.next == Lead::Rest
+    /// What comes next of this stream goes on in a line that had to be ended before its end.
+    pub(crate) fn is_in_line(&self, stream: Stream) -> bool {
+        self.cut[stream as usize]
+    }
+
+    /// Ends the line being written; more of it is to come, perhaps to the logger after us.
+    fn cut_line(&mut self) {
+        if self.column > 0 {
+            self.column = 0;
+            self.cut[self.stream as usize] = true;
+            self.marks.keep(self.cut);
+        }
+    }
+
+    /// Ends all lines: no more of them will come.
+    fn end_lines(&mut self) {
+        self.column = 0;
+        self.cut = [false; 2];
+    }
+
+    /// What follows was written to this stream.
+    fn turn_to(&mut self, stream: Stream) {
+        if self.stream != stream {
+            self.cut_line();
+            self.stream = stream;
+        }
     }
 
     /// Logs what a service wrote. Never fails and never waits: what cannot be written is
     /// counted, and the file says so as soon as it can be written again.
-    pub(crate) fn take(&mut self, desk: &mut Desk<'_>, output: &[u8]) {
+    pub(crate) fn take(&mut self, desk: &mut Desk<'_>, stream: Stream, output: &[u8]) {
         let mut rest = match self.limits.lines_a_second {
             0 => output,
             limit => {
                 if self.rate.to_tell(desk.second).is_some() {
+                    self.turn_to(stream);
                     // In its place; what cannot be written is told later.
                     let _ = self.heal(desk);
                 }
-                let within = self.rate.pass(limit, desk.second, output);
+                let within = self.rate.pass(limit, desk.second, stream, output);
                 desk.stage.skip(within.start as u64);
                 output.get(within).unwrap_or_default()
             }
@@ -191,15 +240,17 @@ impl Ledger {
             return;
         }
         let output = rest;
+        self.turn_to(stream);
         let written = self
             .start(desk)
             .and_then(|()| self.add_lines(desk, &mut rest))
             .and_then(|()| self.write(desk));
         if let Err(why) = written {
             let amount = desk.page.of_service().plus(Amount::of(rest));
-            let mid_line = output.last().is_some_and(|byte| *byte != b'\n');
-            self.lose(desk, amount, mid_line, why);
+            self.lose(desk, amount, why);
+            self.cut[stream as usize] = output.last().is_some_and(|byte| *byte != b'\n');
         }
+        self.marks.keep(self.cut);
     }
 
     /// Logs a message with facility and severity. It may come within an unfinished line, which
@@ -215,7 +266,6 @@ impl Ledger {
                 return;
             }
         }
-        let mid_line = self.column > 0 || self.is_in_line();
         let written = self.start(desk).and_then(|()| {
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 for piece in line.chunks(MAX_LINE) {
@@ -225,7 +275,7 @@ impl Ledger {
             self.write(desk)
         });
         if let Err(why) = written {
-            self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, mid_line, why);
+            self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, why);
         }
     }
 
@@ -242,10 +292,7 @@ impl Ledger {
             rest = others;
         }
         desk.page.add(b"\n");
-        if self.column > 0 {
-            self.column = 0;
-            self.next = Lead::Rest;
-        }
+        self.cut_line();
         Ok(())
     }
 
@@ -254,13 +301,14 @@ impl Ledger {
         let written = self.start(desk).and_then(|()| {
             self.start_line(desk, Lead::Note)?;
             add_note(&mut desk.page, text);
-            self.column = 0;
-            self.next = Lead::Line;
+            self.end_lines();
             self.write(desk)
         });
         if let Err(why) = written {
-            self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, false, why);
+            self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, why);
+            self.end_lines();
         }
+        self.marks.keep(self.cut);
     }
 
     /// Ends an unfinished line: no more of it will come.
@@ -275,10 +323,10 @@ impl Ledger {
             self.write(desk)
         });
         if let Err(why) = ended {
-            self.lose(desk, Amount::default(), false, why);
+            self.lose(desk, Amount::default(), why);
         }
-        self.column = 0;
-        self.next = Lead::Line;
+        self.end_lines();
+        self.marks.keep(self.cut);
     }
 
     /// Tries again to say what was lost. Ok if there is nothing left to say.
@@ -295,15 +343,13 @@ impl Ledger {
             }
             (None, None) => return Ok(()),
         };
-        let next = self.next;
         let healed = self.prepare(desk.second).and_then(|()| {
             self.start_line(desk, Lead::Note)?;
             add_note(&mut desk.page, &text);
             self.write(desk)
         });
         desk.page.clear();
-        self.column = 0;
-        self.next = next;
+        self.cut_line();
         if healed.is_err() {
             self.told = Told::default();
         }
@@ -322,12 +368,13 @@ impl Ledger {
 
     fn add_lines(&mut self, desk: &mut Desk<'_>, rest: &mut &[u8]) -> io::Result<()> {
         while let Some(first) = rest.first() {
+            let stream = self.stream;
             if self.column == MAX_LINE && *first != b'\n' {
-                self.column = 0;
-                self.next = Lead::Rest;
+                // The stage knows of it.
+                (self.column, self.cut[stream as usize]) = (0, true);
             }
             if self.column == 0 {
-                self.start_line(desk, self.next)?;
+                self.start_line(desk, Lead::of(stream, self.is_in_line(stream)))?;
             }
             if desk.page.room() == 0 {
                 self.write(desk)?;
@@ -338,7 +385,7 @@ impl Ledger {
             desk.page.add_output(piece);
             *rest = others;
             self.column = if end.is_some() { 0 } else { self.column + piece.len() };
-            self.next = Lead::Line;
+            self.cut[stream as usize] = false;
         }
         Ok(())
     }
@@ -399,7 +446,7 @@ impl Ledger {
         }
         let (length, of_service) = (desk.page.text().len() as u64, desk.page.of_service());
         let (inode, size) = (self.store.inode(), self.store.size());
-        desk.stage.intend(inode, size, length, of_service.bytes, self.is_in_line());
+        desk.stage.intend(inode, size, length, of_service.bytes, self.is_in_line(self.stream));
         loop {
             match self.store.append(desk.page.text()) {
                 Err(error) if crate::store::is_full(&error) && self.store.remove_oldest() => {}
@@ -411,14 +458,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn lose(&mut self, desk: &mut Desk<'_>, amount: Amount, mid_line: bool, why: io::Error) {
+    fn lose(&mut self, desk: &mut Desk<'_>, amount: Amount, why: io::Error) {
         desk.page.clear();
         // The clock record may have been on it.
         self.told = Told::default();
         let before = self.gap.take().map_or(Amount::default(), |gap| gap.amount);
         self.gap = Some(Gap { amount: before.plus(amount), why });
-        self.column = 0;
-        self.next = if mid_line { Lead::Rest } else { Lead::Line };
+        self.cut_line();
     }
 }
 

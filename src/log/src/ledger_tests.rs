@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::packet::STREAMS;
 use crate::record::{ClockNote, ISO_BYTES, Kind, Line};
 
 const UNLIMITED: Limits = Limits { max_size_bytes: u64::MAX, max_files: 2, ..Limits::USUAL };
@@ -29,23 +30,35 @@ fn desk(memory: &mut [u8]) -> Desk<'_> {
 
 /// What the service wrote, from the lines of its log; and the notes.
 fn read(log: &[u8]) -> (Vec<u8>, Vec<String>) {
-    let (mut output, mut notes) = (Vec::new(), Vec::new());
+    let ([output, errors], notes) = read_both(log);
+    assert!(errors.is_empty());
+    (output, notes)
+}
+
+/// The same with what it wrote to standard error.
+fn read_both(log: &[u8]) -> ([Vec<u8>; 2], Vec<String>) {
+    let ([mut output, mut errors], mut notes) = ([Vec::new(), Vec::new()], Vec::new());
     for line in log.split_inclusive(|byte| *byte == b'\n') {
         assert!(line.starts_with(b"1970-01-01T00:00:00.000Z"), "{line:?}");
         let (lead, text) = (line[ISO_BYTES], &line[ISO_BYTES + 1..]);
         assert!(text.len() <= MAX_LINE + 1);
         match lead {
             b' ' => output.extend_from_slice(text),
+            b'!' => errors.extend_from_slice(text),
             b'+' => {
                 assert_eq!(output.pop(), Some(b'\n'));
                 output.extend_from_slice(text);
             }
-            b'=' => {}
+            b'-' => {
+                assert_eq!(errors.pop(), Some(b'\n'));
+                errors.extend_from_slice(text);
+            }
+            b'=' | b'<' => {}
             b'*' => notes.push(String::from_utf8_lossy(text).trim_end().to_owned()),
             other => panic!("a lead of {other}"),
         }
     }
-    (output, notes)
+    ([output, errors], notes)
 }
 
 fn whole_log(folder: &Path) -> Vec<u8> {
@@ -85,7 +98,7 @@ fn however_it_is_cut_nothing_is_lost_or_doubled() {
         let mut rest = &said[..];
         while !rest.is_empty() {
             let (chunk, others) = rest.split_at(1 + dice.below(rest.len().min(20_000)));
-            ledger.take(&mut desk, chunk);
+            ledger.take(&mut desk, Stream::Output, chunk);
             rest = others;
             // Its file closed, or a new logger: the line goes on.
             match dice.below(8) {
@@ -103,6 +116,52 @@ fn however_it_is_cut_nothing_is_lost_or_doubled() {
 }
 
 #[test]
+fn however_two_streams_come_nothing_of_either_is_lost_or_doubled() {
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let folder = Folder::new(&format!("two{seed}"));
+        let longest = [10, 100, 9_000][dice.below(3)];
+        let said = STREAMS.map(|_| {
+            let mut said = Vec::new();
+            for _ in 0..1 + dice.below(12) {
+                let fill = b'a' + dice.below(26) as u8;
+                said.extend(std::iter::repeat_n(fill, dice.below(longest)));
+                said.push(b'\n');
+            }
+            said
+        });
+        let max_size_bytes = [100, 5_000, u64::MAX][dice.below(3)];
+        let limits = Limits { max_size_bytes, max_files: u32::MAX, ..UNLIMITED };
+        let mut memory = vec![0; HEAD_BYTES + dice.below(300)];
+        let mut desk = desk(&mut memory);
+        let mut ledger = Ledger::new(folder.0.clone(), limits);
+        let mut rest = [0, 1].map(|stream: usize| &said[stream][..]);
+        while rest.iter().any(|rest| !rest.is_empty()) {
+            let stream = STREAMS[dice.below(2)];
+            let left = &mut rest[stream as usize];
+            if !left.is_empty() {
+                let (chunk, others) = left.split_at(1 + dice.below(left.len().min(5_000)));
+                ledger.take(&mut desk, stream, chunk);
+                *left = others;
+            }
+            // A message, its file closed, or a new logger: all lines go on.
+            match dice.below(12) {
+                0 => ledger.message(&mut desk, 14, b"meanwhile"),
+                1 => ledger.shed(),
+                2 => ledger = Ledger::new(folder.0.clone(), limits),
+                _ => {}
+            }
+        }
+        ledger.finish(&mut desk);
+        let (written, notes) = read_both(&whole_log(&folder.0));
+        assert!(written == said, "seed {seed}");
+        assert!(notes.is_empty());
+        let left = STREAMS.map(|stream| Marks::new(folder.0.clone()).cut[stream as usize]);
+        assert_eq!(left, [false; 2], "seed {seed}");
+    }
+}
+
+#[test]
 fn what_cannot_be_written_is_counted_to_the_byte() {
     let folder = Folder::new("count");
     // A file where the folder should be.
@@ -110,12 +169,12 @@ fn what_cannot_be_written_is_counted_to_the_byte() {
     let mut memory = [0; 1024];
     let mut desk = desk(&mut memory);
     let mut ledger = Ledger::new(folder.0.join("web"), UNLIMITED);
-    ledger.take(&mut desk, b"one\ntwo\nthr");
-    ledger.take(&mut desk, b"ee and");
+    ledger.take(&mut desk, Stream::Output, b"one\ntwo\nthr");
+    ledger.take(&mut desk, Stream::Output, b"ee and");
     assert!(ledger.has_gap());
     assert!(ledger.heal(&mut desk).is_err());
     fs::remove_file(&folder.0).unwrap();
-    ledger.take(&mut desk, b" a half\nfour\n");
+    ledger.take(&mut desk, Stream::Output, b" a half\nfour\n");
     assert!(!ledger.has_gap());
     let log = fs::read(folder.0.join("web/current")).unwrap();
     let lines: Vec<_> = log.split(|b| *b == b'\n').map(|l| l.get(24..).unwrap_or(l)).collect();
@@ -130,9 +189,9 @@ fn a_note_ends_an_unfinished_line() {
     let mut memory = [0; 1024];
     let mut desk = desk(&mut memory);
     let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
-    ledger.take(&mut desk, b"half");
+    ledger.take(&mut desk, Stream::Output, b"half");
     ledger.note(&mut desk, "ended");
-    ledger.take(&mut desk, b"new\n");
+    ledger.take(&mut desk, Stream::Output, b"new\n");
     let (output, notes) = read(&whole_log(&folder.0));
     assert_eq!((&output[..], &notes[..]), (&b"half\nnew\n"[..], &["ended".to_owned()][..]));
 }
@@ -149,12 +208,12 @@ fn every_file_says_how_its_clocks_stand_and_each_setting_of_them_too() {
     let limits = Limits { max_size_bytes: 400, max_files: u32::MAX, ..UNLIMITED };
     let mut ledger = Ledger::new(folder.0.clone(), limits);
     let _ = desk.set_time(moment(5_000, 4_000));
-    ledger.take(&mut desk, b"in 1970\n");
+    ledger.take(&mut desk, Stream::Output, b"in 1970\n");
     assert!(desk.set_time(moment(1_700_000_000_000, 6_000)));
-    ledger.take(&mut desk, b"today\ntoday\n");
+    ledger.take(&mut desk, Stream::Output, b"today\ntoday\n");
     assert!(!desk.set_time(moment(1_700_000_001_000, 7_000)));
     for _ in 0..20 {
-        ledger.take(&mut desk, b"later\n");
+        ledger.take(&mut desk, Stream::Output, b"later\n");
     }
     let log = whole_log(&folder.0);
     let lines: Vec<_> = log.split(|byte| *byte == b'\n').map(Line::of).collect();
@@ -178,10 +237,10 @@ fn lines_without_times_stand_alone() {
     let limits = Limits { stamps: Stamps::None, ..UNLIMITED };
     let mut ledger = Ledger::new(folder.0.clone(), limits);
     let _ = desk.set_time(moment(5_000, 4_000));
-    ledger.take(&mut desk, b"plain\nhalf");
+    ledger.take(&mut desk, Stream::Output, b"plain\nhalf");
     ledger.note(&mut desk, "ended");
     let _ = desk.set_time(moment(66_000, 65_000));
-    ledger.take(&mut desk, b"plain\n");
+    ledger.take(&mut desk, Stream::Output, b"plain\n");
     let log = String::from_utf8(whole_log(&folder.0)).unwrap();
     let shape: Vec<_> = log.lines().map(|line| line.split(" boot").next().unwrap()).collect();
     let expected = [
@@ -203,8 +262,8 @@ fn a_file_whose_head_is_lost_has_another_clock_record() {
     let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
     let _ = desk.set_time(moment(5_000, 4_000));
     for _ in 0..30 {
-        ledger.take(&mut desk, &[b'x'; 8_000]);
-        ledger.take(&mut desk, b"\n");
+        ledger.take(&mut desk, Stream::Output, &[b'x'; 8_000]);
+        ledger.take(&mut desk, Stream::Output, b"\n");
     }
     let log = whole_log(&folder.0);
     let count = |log: &[u8]| {
@@ -222,12 +281,12 @@ fn lines_over_the_limit_are_dropped_and_told() {
     let limits = Limits { lines_a_second: 2, ..UNLIMITED };
     let mut ledger = Ledger::new(folder.0.clone(), limits);
     let _ = desk.set_time(moment(5_000, 4_000));
-    ledger.take(&mut desk, b"one\ntwo\nthree\nfo");
+    ledger.take(&mut desk, Stream::Output, b"one\ntwo\nthree\nfo");
     assert!(ledger.has_gap());
     ledger.heal(&mut desk).unwrap();
     assert!(ledger.has_gap());
     let _ = desk.set_time(moment(6_000, 5_000));
-    ledger.take(&mut desk, b"ur\nfive\n");
+    ledger.take(&mut desk, Stream::Output, b"ur\nfive\n");
     let log = String::from_utf8(whole_log(&folder.0)).unwrap();
     let texts: Vec<_> =
         log.lines().filter(|l| !l.contains("=up")).map(|line| &line[24..]).collect();
@@ -249,7 +308,7 @@ fn an_old_file_is_put_aside() {
     let mut ledger = Ledger::new(folder.0.clone(), limits);
     for second in [1_000_i64, 1_059, 1_060, 1_119, 1_120] {
         let _ = desk.set_time(moment(second * 1000, 4_000));
-        ledger.take(&mut desk, b"line\n");
+        ledger.take(&mut desk, Stream::Output, b"line\n");
     }
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
 }
@@ -260,10 +319,10 @@ fn a_line_that_a_message_came_into_goes_on_in_the_file_opened_again() {
     let mut memory = [0; 1024];
     let mut desk = desk(&mut memory);
     let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
-    ledger.take(&mut desk, b"half ");
+    ledger.take(&mut desk, Stream::Output, b"half ");
     ledger.message(&mut desk, 14, b"meanwhile");
     ledger.shed();
-    ledger.take(&mut desk, b"a line\n");
+    ledger.take(&mut desk, Stream::Output, b"a line\n");
     let log = whole_log(&folder.0);
     let kinds: Vec<_> = log.split(|byte| *byte == b'\n').map(|line| Line::of(line).kind).collect();
     let end = [Kind::Line, Kind::Message(14), Kind::Rest, Kind::Line];

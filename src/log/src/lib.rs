@@ -15,6 +15,7 @@ macro_rules! complain {
 
 mod alert;
 mod clock;
+mod cut;
 pub mod held;
 mod keep;
 mod kernel;
@@ -67,7 +68,7 @@ pub fn main() -> i32 {
     }
 }
 
-/// A pipe and a file for each of 1,024 units, and some; with less, files are closed and opened.
+/// Two pipes and a file for each of 1,024 units, and some; with less, files are closed and opened.
 const DESCRIPTORS: u64 = 4096;
 
 fn run() -> Result<End, ettan_sys::Errno> {

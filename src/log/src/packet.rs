@@ -15,6 +15,8 @@ pub(crate) enum Packet<'a> {
     Open {
         /// The unit.
         name: &'a str,
+        /// What the unit writes there.
+        stream: Stream,
         /// When and how much to rotate.
         limits: Limits,
         /// Whether and where it is kept on a disk too.
@@ -43,6 +45,19 @@ pub(crate) enum Packet<'a> {
         text: &'a str,
     },
 }
+
+/// What a unit writes to a pipe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Its standard output; standard error too, where that is not kept apart.
+    #[default]
+    Output,
+    /// Its standard error.
+    Error,
+}
+
+/// Both, in the order of their numbers.
+pub(crate) const STREAMS: [Stream; 2] = [Stream::Output, Stream::Error];
 
 /// Whether and where a log is kept on a disk too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,9 +128,10 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
             let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
             let max_files = words.next()?.parse::<u32>().ok()?.max(1);
             let mut limits = Limits { max_size_bytes, max_files, ..Limits::default() };
-            let mut keep = Keep::default();
+            let (mut stream, mut keep) = (Stream::Output, Keep::default());
             for word in words {
                 match word.split_once('=')? {
+                    ("stream", "err") => stream = Stream::Error,
                     ("stamps", word) => limits.stamps = Stamps::of_word(word)?,
                     ("storage", "disk") => keep.when = When::Always,
                     ("storage", "flush") => keep.when = When::Asked,
@@ -130,7 +146,7 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
                     _ => return None,
                 }
             }
-            Some(Packet::Open { name, limits, keep, routes })
+            Some(Packet::Open { name, stream, limits, keep, routes })
         }
         "syslog" if rest.is_empty() => Some(Packet::Syslog),
         "kernel" if rest.is_empty() => Some(Packet::Kernel),
@@ -158,16 +174,14 @@ mod tests {
     #[test]
     fn the_verbs_are_read() {
         let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
-        assert_eq!(
-            read(b"open web 4096 3"),
-            Some(Packet::Open { name: "web", limits, keep: Keep::default(), routes: "" })
-        );
+        let open = |stream, limits| {
+            let keep = Keep::default();
+            Some(Packet::Open { name: "web", stream, limits, keep, routes: "" })
+        };
+        assert_eq!(read(b"open web 4096 3"), open(Stream::Output, limits));
         let limits = Limits { stamps: Stamps::Tai64n, ..limits };
-        let packet = b"open web 4096 3 stamps=tai64n";
-        assert_eq!(
-            read(packet),
-            Some(Packet::Open { name: "web", limits, keep: Keep::default(), routes: "" })
-        );
+        assert_eq!(read(b"open web 4096 3 stamps=tai64n"), open(Stream::Output, limits));
+        assert_eq!(read(b"open web 4096 3 stream=err stamps=tai64n"), open(Stream::Error, limits));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
         assert_eq!(
             read(b"mark web ended\n"),
@@ -180,16 +194,15 @@ mod tests {
     #[test]
     fn limits_of_zero_become_the_smallest_that_work() {
         let limits = Limits { max_size_bytes: 1, max_files: 1, ..Limits::default() };
-        assert_eq!(
-            read(b"open web 0 0"),
-            Some(Packet::Open { name: "web", limits, keep: Keep::default(), routes: "" })
-        );
+        let (stream, keep) = (Stream::Output, Keep::default());
+        let open = Packet::Open { name: "web", stream, limits, keep, routes: "" };
+        assert_eq!(read(b"open web 0 0"), Some(open));
     }
 
     #[test]
     fn rubbish_is_refused() {
         let long = format!("close {}", "x".repeat(65));
-        let packets: [&[u8]; 15] = [
+        let packets: [&[u8]; 16] = [
             b"",
             b"open",
             b"open web",
@@ -197,6 +210,7 @@ mod tests {
             b"open web 1 2 3",
             b"open web 1 2 stamps=roman",
             b"open web 1 2 colour=red",
+            b"open web 1 2 stream=out",
             b"open web -1 2",
             b"close ../etc",
             b"close .",

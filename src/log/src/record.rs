@@ -48,6 +48,8 @@ pub enum Kind {
     Error,
     /// `+`: more of the output line before.
     Rest,
+    /// `-`: more of the line of standard error before.
+    ErrorRest,
     /// `*`: a note of Ettan's own.
     Note,
     /// `<N>`: a message with facility and severity, from syslog(3) or from the kernel.
@@ -90,6 +92,7 @@ fn stamped(line: &[u8]) -> Option<Line<'_>> {
         b' ' => Kind::Line,
         b'!' => Kind::Error,
         b'+' => Kind::Rest,
+        b'-' => Kind::ErrorRest,
         b'*' => Kind::Note,
         b'=' => Kind::Clock,
         b'<' => return message(stamp, text),
@@ -258,10 +261,11 @@ mod tests {
 
     #[test]
     fn each_kind_of_record_is_taken_apart() {
-        let cases: [(&[u8], Kind, &[u8]); 6] = [
+        let cases: [(&[u8], Kind, &[u8]); 7] = [
             (b" hello", Kind::Line, b"hello"),
             (b"!oops", Kind::Error, b"oops"),
             (b"+more", Kind::Rest, b"more"),
+            (b"-more", Kind::ErrorRest, b"more"),
             (b"*ended", Kind::Note, b"ended"),
             (b"<30>x[1]: y", Kind::Message(30), b"x[1]: y"),
             (b"=up 1.000 boot -", Kind::Clock, b"up 1.000 boot -"),

@@ -1,4 +1,4 @@
-//! Picks out of one unit's output what its routes take. A line is judged once it is whole, so its
+//! Picks out of one stream of a unit's output what its routes take. A line is judged once it is whole, so its
 //! beginning is kept meanwhile: in memory, and in a small file beside the log for a logger that
 //! takes over in the middle of it.
 //!
@@ -11,18 +11,25 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::ledger::MAX_LINE;
+use crate::packet::{STREAMS, Stream};
 use crate::page::find_line_end;
 use crate::plain::{self, Access};
 use crate::route::Rule;
 use crate::stage::{Left, Stage};
 
 /// The file with the beginning of the line, in the log's folder.
-const NAME: &str = ".line";
+const fn name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Output => ".line",
+        Stream::Error => ".line-err",
+    }
+}
 
-/// The routes of one unit, and the line that is not whole yet.
+/// The routes of one unit, and the line of this stream that is not whole yet.
 pub(crate) struct Router {
     pub(crate) rules: Vec<Rule>,
     directory: PathBuf,
+    name: &'static str,
     file: Option<File>,
     /// The beginning of the line, at most `MAX_LINE` bytes. With that many it is judged, and
     /// what follows goes where it went.
@@ -33,18 +40,24 @@ pub(crate) struct Router {
 
 impl Router {
     /// Goes on with the line whose beginning is in this log's folder, if there is one.
-    pub(crate) fn new(directory: &Path, rules: Vec<Rule>) -> Self {
+    pub(crate) fn new(directory: &Path, stream: Stream, rules: Vec<Rule>) -> Self {
+        Router::of(directory.to_owned(), name(stream), rules)
+    }
+
+    fn of(directory: PathBuf, name: &'static str, rules: Vec<Rule>) -> Self {
         let mut head = Vec::new();
-        let file = plain::open(directory, NAME, Access::Append);
+        let file = plain::open(&directory, name, Access::Append);
         if let Ok(file) = &file {
             let _ = file.take(MAX_LINE as u64).read_to_end(&mut head);
         }
-        Router { rules, directory: directory.to_owned(), file: file.ok(), head, is_kept: true }
+        Router { rules, directory, name, file: file.ok(), head, is_kept: true }
     }
 
     /// Without routes, the beginning of a line would be that of another one later.
     pub(crate) fn forget(directory: &Path) {
-        let _ = fs::remove_file(directory.join(NAME));
+        for stream in STREAMS {
+            let _ = fs::remove_file(directory.join(name(stream)));
+        }
     }
 
     /// Puts what the rule of this number takes of the output into `chosen`. True if a line was
@@ -100,7 +113,7 @@ impl Router {
             );
             // Rather none than one with a hole.
             (self.is_kept, self.file) = (false, None);
-            let _ = fs::remove_file(self.directory.join(NAME));
+            let _ = fs::remove_file(self.directory.join(self.name));
         }
     }
 
@@ -110,7 +123,7 @@ impl Router {
         let Some(file) = &self.file else { return Ok(false) };
         let is_kept = left.settle(file)?.is_some() && left.is_done();
         let rules = std::mem::take(&mut self.rules);
-        *self = Router::new(&std::mem::take(&mut self.directory), rules);
+        *self = Router::of(std::mem::take(&mut self.directory), self.name, rules);
         Ok(is_kept)
     }
 
@@ -129,7 +142,7 @@ impl Router {
         if !self.head.is_empty() {
             self.head.clear();
             let emptied = self.file.as_ref().is_none_or(|file| file.set_len(0).is_ok());
-            self.is_kept = emptied || fs::remove_file(self.directory.join(NAME)).is_ok();
+            self.is_kept = emptied || fs::remove_file(self.directory.join(self.name)).is_ok();
             if !emptied {
                 self.file = None;
             }
@@ -138,7 +151,7 @@ impl Router {
 
     fn open(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
-            self.file = Some(plain::make(&self.directory, NAME, Access::Append, 0o600)?);
+            self.file = Some(plain::make(&self.directory, self.name, Access::Append, 0o600)?);
         }
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }

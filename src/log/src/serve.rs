@@ -18,7 +18,7 @@ use crate::alert::Alerts;
 use crate::keep::Keeper;
 use crate::kernel::Kernel;
 use crate::ledger::{Desk, Ledger};
-use crate::packet::Limits;
+use crate::packet::{Limits, STREAMS, Stream};
 use crate::page::Page;
 use crate::stage::Stage;
 use crate::syslog::Syslog;
@@ -78,15 +78,45 @@ struct Log {
     name: String,
     /// Whose it is: of a route, not its own name.
     unit: String,
-    /// The packet that opened it, for the stage.
-    packet: Vec<u8>,
-    pipe: Option<OwnedFd>,
+    /// By stream.
+    inlets: [Inlet; 2],
     ledger: Ledger,
     /// Where it is kept on a disk too.
     disk: Option<Disk>,
     limits: Limits,
     /// Where its lines go as well.
     routes: Option<Routes>,
+}
+
+/// Where a log's lines come from.
+#[derive(Default)]
+struct Inlet {
+    /// The packet that opened it, for the stage.
+    packet: Vec<u8>,
+    pipe: Option<OwnedFd>,
+}
+
+impl Inlet {
+    fn of(packet: &[u8], pipe: OwnedFd) -> Self {
+        Inlet { packet: packet.to_vec(), pipe: Some(pipe) }
+    }
+}
+
+impl Log {
+    fn has_pipe(&self) -> bool {
+        self.inlets.iter().any(|inlet| inlet.pipe.is_some())
+    }
+}
+
+/// What the kernel says when there is something in the pipe of this stream.
+fn token(slot: usize, stream: Stream) -> u64 {
+    (slot as u64) << 1 | stream as u64
+}
+
+/// The reverse of [`token`].
+fn of_token(token: u64) -> Option<(usize, Stream)> {
+    let stream = STREAMS[usize::from(token & 1 == 1)];
+    usize::try_from(token >> 1).ok().map(|slot| (slot, stream))
 }
 
 struct Logger<'a> {
@@ -175,8 +205,8 @@ impl Logger<'_> {
                 self.read_kernel(messages::A_TURN);
             }
             for ready in woken.iter().filter(|ready| ready.token < ALERT) {
-                if let Ok(slot) = usize::try_from(ready.token) {
-                    self.read_once(slot);
+                if let Some((slot, stream)) = of_token(ready.token) {
+                    self.read_once(slot, stream);
                 }
             }
             if woken.iter().any(|ready| ready.token == ALERT) {

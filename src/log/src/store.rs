@@ -14,12 +14,17 @@ use std::path::{Path, PathBuf};
 
 use ettan_sys::plain::open_folder;
 
-use crate::packet::Limits;
+use crate::ledger::MAX_LINE;
+use crate::packet::{Limits, Stream};
 use crate::page::Amount;
 use crate::plain::{self, Access};
+use crate::record::{Kind, Line, TAI_BYTES};
 use crate::stage::Left;
 use files::{archive_name, archives, give, gone_is_fine, newest, seconds};
 pub(crate) use files::{count, create_directory, files, is_same};
+
+/// The longest line without its end: a time, the byte after it, a service's text.
+const LINE_MOST: usize = TAI_BYTES + 1 + MAX_LINE;
 
 /// The file being written.
 pub(crate) const CURRENT: &str = "current";
@@ -90,6 +95,22 @@ impl Store {
     /// Whether the last byte of `current` is no line end.
     pub(crate) fn mid_line(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.mid_line)
+    }
+
+    /// Where the service wrote the last line of `current`: what it begins with says so.
+    pub(crate) fn last_stream(&self) -> Stream {
+        let Some(open) = &self.open else { return Stream::Output };
+        let mut tail = [0; LINE_MOST];
+        let length = open.size.min(tail.len() as u64);
+        let tail = &mut tail[..length as usize];
+        if open.file.read_exact_at(tail, open.size - length).is_err() {
+            return Stream::Output;
+        }
+        let start = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        match Line::of(&tail[start..]).kind {
+            Kind::Error | Kind::ErrorRest => Stream::Error,
+            Kind::Line | Kind::Rest | Kind::Note | Kind::Message(_) | Kind::Clock => Stream::Output,
+        }
     }
 
     /// How old the first line of `current` is, in seconds.

@@ -212,6 +212,149 @@ fn f6_1_the_logger_killed_under_load_loses_nothing_that_was_in_the_pipe() {
     });
 }
 
+#[test]
+fn standard_error_is_told_apart_in_the_order_of_arrival() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        let errors = world.open_with("web", "1048576 4 stream=err");
+        for (pipe, text, end) in [
+            (&web, "one\n", " one\n"),
+            (&errors, "two\n", "!two\n"),
+            (&web, "th", " th"),
+            (&errors, "four\nfi", "!fi"),
+            (&web, "ree\n", "+ree\n"),
+            (&errors, "ve\n", "-ve\n"),
+        ] {
+            say(pipe, text);
+            world.expect("web", |log| log.ends_with(end.as_bytes()));
+        }
+        world.end();
+        let expected = [
+            (' ', "one"),
+            ('!', "two"),
+            (' ', "th"),
+            ('!', "four"),
+            ('!', "fi"),
+            ('+', "ree"),
+            ('-', "ve"),
+        ];
+        assert_eq!(log_of(&world, "web"), expected.map(|(lead, text)| Line::new(lead, text)));
+    });
+}
+
+#[test]
+fn a_log_goes_with_the_last_of_its_two_pipes() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        let errors = world.open_with("web", "1048576 4 stream=err");
+        say(&errors, "an error\n");
+        world.expect("web", |log| log.ends_with(b"!an error\n"));
+        drop(errors);
+        say(&web, "goes on\n");
+        world.expect("web", |log| log.ends_with(b" goes on\n"));
+        world.send("note web still there");
+        world.expect("web", |log| log.ends_with(b"*still there\n"));
+        say(&web, "last\n");
+        drop(web);
+        world.expect("web", |log| log.ends_with(b" last\n"));
+        world.send("note web is not logged any more");
+        world.end();
+        let texts: Vec<_> = log_of(&world, "web").into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, [&b"an error"[..], b"goes on", b"still there", b"last"]);
+    });
+}
+
+#[test]
+fn f6_1_a_line_that_an_error_came_into_goes_on_after_the_loggers_death() {
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        let web = world.open("web", 1 << 20, 4);
+        let errors = world.open_with("web", "1048576 4 stream=err");
+        say(&web, "half ");
+        world.expect("web", |log| log.ends_with(b" half "));
+        say(&errors, "an error\n");
+        world.expect("web", |log| log.ends_with(b"!an error\n"));
+        world.kill();
+        world.start_process(&[], ROLE);
+        world.reopen_with("web", "1048576 4 stream=err", &errors);
+        world.reopen("web", 1 << 20, 4, &web);
+        say(&web, "a line\nand another\n");
+        world.end();
+        let expected = [(' ', "half "), ('!', "an error"), ('+', "a line"), (' ', "and another")];
+        assert_eq!(log_of(&world, "web"), expected.map(|(lead, text)| Line::new(lead, text)));
+    });
+}
+
+/// What the service wrote to its output, and what to standard error.
+fn kept_apart(world: &World, name: &str) -> [Vec<u8>; 2] {
+    let files = files(&world.folder.path().join(name));
+    let texts: Vec<_> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    let all = lines(&texts.concat());
+    [" +", "!-"].map(|leads| {
+        let mut mine: Vec<_> = all.iter().filter(|l| leads.contains(l.lead)).cloned().collect();
+        mine.iter_mut().filter(|line| line.lead == '-').for_each(|line| line.lead = '+');
+        output(&mine)
+    })
+}
+
+/// As `survives_a_kill_before`, with standard error apart.
+fn both_survive_a_kill_before(call: &str, number: usize) -> bool {
+    let calls = format!("trace={call}");
+    let kill = format!("inject={call}:signal=KILL:when={number}");
+    let folder = Folder::new();
+    let mut before = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-e", &calls, "-e", &kill];
+    let paths = [".stage", "web", "web/current", "web/.cut", "web/.cut-err"]
+        .map(|name| folder.path().join(name));
+    for path in &paths {
+        before.extend(["-P", path.to_str().unwrap()]);
+    }
+    let mut world = World::process_over(folder, &before, ROLE);
+    let pipes = [(); 2].map(|()| pipe::pipe().unwrap());
+    let open = |world: &World| {
+        let words = ["3000 100", "3000 100 stream=err"];
+        pipes.iter().zip(words).all(|(pipe, words)| world.try_reopen_with("web", words, pipe))
+    };
+    let [out, err] = &pipes;
+    say(out, numbered(0..20) + "a line ");
+    say(err, numbered(20..40) + "an error ");
+    let mut lives = open(&world) && world.has_read(out) && world.has_read(err);
+    for (pipe, word) in [(out, "first"), (err, "second")] {
+        say(pipe, "of three ");
+        lives = lives && world.has_read(pipe) && world.is_through(word);
+    }
+    if lives {
+        // What is left of it concerns the end, after which nobody goes on.
+        let _ = world.try_end();
+        return false;
+    }
+    world.gone();
+    world.start_process(&[], ROLE);
+    assert!(open(&world));
+    say(out, "parts\n");
+    say(err, "parts\n");
+    world.end();
+    let expected = [
+        numbered(0..20) + "a line of three parts\n",
+        numbered(20..40) + "an error of three parts\n",
+    ];
+    let [output, errors] = kept_apart(&world, "web").map(|kept| String::from_utf8(kept).unwrap());
+    assert_eq!([output, errors], expected, "killed before {call} {number}");
+    true
+}
+
+#[test]
+fn f6_1_the_logger_killed_before_any_system_call_keeps_both_streams_whole() {
+    story(|| {
+        let calls =
+            ["openat", "splice", "pwrite64", "write", "/^renameat", "ftruncate", "/^unlinkat"];
+        let kills =
+            calls.map(|call| (1..).take_while(|n| both_survive_a_kill_before(call, *n)).count());
+        assert!(kills.iter().sum::<usize>() > 15, "{kills:?}");
+    });
+}
+
 /// What the service wrote, from all files of its log.
 fn kept(world: &World, name: &str) -> Vec<u8> {
     let files = files(&world.folder.path().join(name));

@@ -10,8 +10,8 @@ use std::path::Path;
 use ettan_sys::poll::{Interest, wait_one};
 use ettan_sys::{pipe, process, signals, socket};
 use harness::{
-    Folder, World, be_a_logger, expect_file, files, lines, nothing_for_300_ms, output, pid_1_of,
-    say, story,
+    Folder, Line, World, be_a_logger, expect_file, files, lines, nothing_for_300_ms, output,
+    pid_1_of, say, story,
 };
 
 const ROLE: &str = "logger_process";
@@ -71,6 +71,31 @@ fn a_line_is_judged_when_it_is_whole() {
         world.expect("web", |log| log.ends_with(b"status 0\n"));
         world.end();
         assert_eq!(kept(&world, "web.errors"), "an error\nerror\n");
+    });
+}
+
+#[test]
+fn a_line_of_errors_is_judged_apart_from_one_of_output() {
+    story(|| {
+        let mut world = World::new();
+        let words = "1048576 4";
+        let routes = "route=bad match=*bad*";
+        let web = world.open_with("web", &format!("{words} {routes}"));
+        let errors = world.open_with("web", &format!("{words} stream=err {routes}"));
+        for (pipe, text, end) in [
+            (&web, "good ", " good "),
+            (&errors, "a bad", "!a bad"),
+            (&web, "day\n", "+day\n"),
+            (&errors, " thing\n", "- thing\n"),
+            (&web, "bad again\n", " bad again\n"),
+        ] {
+            say(pipe, text);
+            world.expect("web", |log| log.ends_with(end.as_bytes()));
+        }
+        world.end();
+        let bad = fs::read(world.current("web.bad")).unwrap();
+        let expected = [Line::new('!', "a bad thing"), Line::new(' ', "bad again")];
+        assert_eq!(lines(&bad), expected);
     });
 }
 

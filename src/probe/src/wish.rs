@@ -163,7 +163,7 @@ fn captured(line: &[u8], inside: &mut bool, met: &mut bool, regex: &Regex) {
     match line.kind {
         Kind::Note if line.text == b"starting" => (*inside, *met) = (true, false),
         Kind::Note | Kind::Clock => {}
-        Kind::Line | Kind::Error | Kind::Rest | Kind::Message(_) => {
+        Kind::Line | Kind::Error | Kind::Rest | Kind::ErrorRest | Kind::Message(_) => {
             *met |= *inside && regex.is_match(&String::from_utf8_lossy(line.text));
         }
     }

@@ -89,12 +89,13 @@ pub fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat { state, ppid, pgrp, session, start_time, kernel_thread })
 }
 
-/// Which pipe the process has as its standard output (see [`crate::pipe::identity`]).
+/// Which pipe the process has as its descriptor of this number, 1 for standard output (see
+/// [`crate::pipe::identity`]).
 #[must_use]
-pub fn output_of(pid: i32) -> Option<u64> {
+pub fn output_of(pid: i32, number: u8) -> Option<u64> {
     use std::io::Write as _;
     let mut path = [0_u8; 32];
-    write!(path.as_mut_slice(), "/proc/{pid}/fd/1").ok()?;
+    write!(path.as_mut_slice(), "/proc/{pid}/fd/{number}").ok()?;
     let path = core::ffi::CStr::from_bytes_until_nul(&path).ok()?;
     let stat = rustix::fs::stat(path).ok()?;
     let is_pipe = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo;

@@ -53,6 +53,8 @@ pub enum Stream {
     Log,
     /// The terminal of tty-path.
     Tty,
+    /// The unit's log, as what it says of errors; descriptor 2 alone.
+    Error,
 }
 
 /// A file of cgroup v2.
@@ -139,7 +141,7 @@ const KNOBS: [Knob; 5] =
     [Knob::MemoryMax, Knob::MemoryHigh, Knob::TasksMax, Knob::CpuWeight, Knob::CpuQuota];
 
 /// As above.
-const STREAMS: [Stream; 3] = [Stream::Null, Stream::Log, Stream::Tty];
+const STREAMS: [Stream; 4] = [Stream::Null, Stream::Log, Stream::Tty, Stream::Error];
 
 /// The extras of one unit, in order.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, NeedKind, Probes, Rest
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 11;
+pub(crate) const VERSION: u32 = 12;
 /// Words before the unit records.
 pub(crate) const HEADER_WORDS: usize = 12;
 /// Bytes before what the checksum covers.

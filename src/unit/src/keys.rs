@@ -210,7 +210,11 @@ pub const KEYS: &[Key] = &[
         "log, null, inherit, tty, file:PATH or append:PATH; log, with a terminal tty",
         p::standard_output,
     ),
-    service("standard-error", "as standard-output; the same", p::standard_error),
+    service(
+        "standard-error",
+        "as standard-output, or log:err: as errors in the log; the same",
+        p::standard_error,
+    ),
     service("instances", "1 to 128; 1", i::instances),
     service("instance-name", "a name with `%i` in it; %p_%02i", i::instance_name),
     service("watchdog-sec", "a span of time; none", y::watchdog_sec),

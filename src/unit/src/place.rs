@@ -35,6 +35,7 @@ pub(crate) struct PlaceDraft {
 enum Wanted {
     Null,
     Log,
+    LogErr,
     Inherit,
     Tty,
     File(String),
@@ -138,14 +139,15 @@ fn wanted(text: &str, number: usize) -> Result<Wanted, Complaint> {
         ("tty", _) => Ok(Wanted::Tty),
         ("log", _) if !is_input => Ok(Wanted::Log),
         ("inherit", _) if !is_input => Ok(Wanted::Inherit),
-        ("log:err", _) if number == 2 => Err(Complaint::new("`log:err` is not supported yet")),
+        ("log:err", _) if number == 2 => Ok(Wanted::LogErr),
         (_, Some(("file", path))) => absolute(path).map(Wanted::File),
         (_, Some(("append", path))) if !is_input => absolute(path).map(Wanted::Append),
         _ => {
             let complaint = Complaint::new(format!("`{}` is not one of them", shown(text)));
             Err(complaint.hint(match is_input {
                 true => "null, tty, file:PATH",
-                false => "log, null, inherit, tty, file:PATH, append:PATH",
+                false if number == 1 => "log, null, inherit, tty, file:PATH, append:PATH",
+                false => "log, log:err, null, inherit, tty, file:PATH, append:PATH",
             }))
         }
     }
@@ -267,6 +269,7 @@ impl PlaceDraft {
             let made = match wanted {
                 Wanted::Null => Ok(Stream::Null),
                 Wanted::Log => Ok(Stream::Log),
+                Wanted::LogErr => Ok(Stream::Error),
                 Wanted::Tty if is_controlling => Ok(Stream::Tty),
                 Wanted::Tty => Err(format!("{name}=tty:{}", escaped(terminal))),
                 Wanted::File(path) if number == 0 => Err(file("read", &path, notes)?),

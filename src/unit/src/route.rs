@@ -12,7 +12,7 @@ use crate::{log, nearest};
 const MAX_ROUTES: usize = 16;
 
 /// The longest words of one log in bytes: PID 1 hands them on in a packet of 3,072, after a verb, a
-/// name and two numbers.
+/// name, two numbers and which stream it is.
 const MAX_WORDS: usize = 2_960;
 
 /// The longest name: it becomes a part of a folder's.

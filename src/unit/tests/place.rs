@@ -52,11 +52,13 @@ fn a_service_without_such_keys_is_executed_directly() {
 
 #[test]
 fn descriptors_are_made_by_pid_1_where_no_path_is_needed() {
-    use Stream::{Log, Null, Tty};
+    use Stream::{Error, Log, Null, Tty};
     let streams = |keys: &str, expected| assert_eq!(place(keys), (String::new(), Some(expected)));
     streams("standard-output = \"null\"", [Null, Null, Log]);
     streams("standard-output = \"null\"\nstandard-error = \"inherit\"", [Null; 3]);
     streams("standard-output = \"inherit\"", [Null, Null, Log]);
+    streams("standard-error = \"log:err\"", [Null, Log, Error]);
+    streams("standard-output = \"null\"\nstandard-error = \"log:err\"", [Null, Null, Error]);
     streams("standard-input = \"tty\"", [Tty; 3]);
     streams("standard-input = \"tty\"\nstandard-error = \"log\"", [Tty, Tty, Log]);
     streams("tty-path = \"/dev/tty1\"\nstandard-output = \"log\"", [Tty, Log, Tty]);
@@ -129,6 +131,8 @@ fn what_cannot_be_is_refused_with_a_hint() {
     refused("standard-input = \"append:/x\"", &["is not one of them"]);
     refused("standard-output = \"journal\"", &["log, null, inherit, tty"]);
     refused("standard-output = \"file:relative\"", &["`relative` is not an absolute path"]);
+    refused("standard-output = \"log:err\"", &["`log:err` is not one of them"]);
+    refused("standard-error = \"log:warn\"", &["`log:warn` is not one of them", "log:err"]);
     refused("standard-output = \"null:\"", &["`null:` is not one of them"]);
     refused("protect-system = \"ful\"", &["did you mean `full`?"]);
     refused("read-write-paths = \"data\"", &["`data` is not an absolute path"]);

@@ -126,6 +126,37 @@ fn f3_6_a_lost_state_never_makes_a_second_instance() {
 }
 
 #[test]
+fn f3_6_a_lost_state_loses_neither_of_two_log_pipes() {
+    let mut machine = failing();
+    let script = "n=0; while :; do n=$((n+1)); echo out $n; echo err $n >&2; sleep 0.05; done";
+    machine.unit("d", &format!("{}standard-error = \"log:err\"\n", shell(script)));
+    let keys = "standard-output = \"append:/run/out\"\nstandard-error = \"log:err\"\n";
+    machine.unit("e", &format!("{}{keys}", shell(script)));
+    machine.boot();
+    machine.until("all is logged", |m| {
+        let [d, e] = ["d", "e"].map(|unit| m.ettan(&format!("logs {unit}")).out);
+        d.contains(" out 9\n") && d.contains("!err 9\n") && e.contains("!err 9\n")
+    });
+    let before = ["d", "e"].map(|unit| machine.main_pid(unit));
+    fail(&machine, "corrupt");
+    machine.until("PID 1 answers again", |m| told(m, "crashes") == 1);
+    machine.until("both are up again", |m| {
+        ["d", "e"].iter().all(|unit| m.ettan(&format!("is-active {unit}")).code == 0)
+    });
+    assert_eq!(["d", "e"].map(|unit| machine.main_pid(unit)), before, "what ran was not kept");
+    for (unit, kind) in [("d", " out "), ("d", "!err "), ("e", "!err ")] {
+        let last = |m: &mut Namespace| {
+            let log = m.ettan(&format!("logs -n 1000 {unit}")).out;
+            let number =
+                |line: &str| line.split_once(kind).and_then(|(_, n)| n.parse::<u32>().ok());
+            log.lines().filter_map(number).max().unwrap_or(0)
+        };
+        let now = last(&mut machine);
+        machine.until("the log goes on", |m| last(m) > now + 20);
+    }
+}
+
+#[test]
 fn f3_6_a_lost_state_without_cgroups_ends_all_and_starts_each_once() {
     let mut machine = failing_in(Builder::default().cgroups(Cgroups::Missing));
     machine.unit("web", &idle());

@@ -48,6 +48,115 @@ fn f6_1_logger_killed_often_under_load_loses_nothing() {
     scenarios::killed_logger_loses_nothing(&mut Namespace::usual(), KILLS);
 }
 
+/// What a unit wrote to its output and to standard error, from all files of its log.
+fn both_streams(machine: &mut Namespace, unit: &str) -> [String; 2] {
+    let log =
+        machine.sh(&format!("cat /run/log/ettan/{unit}/@* /run/log/ettan/{unit}/current")).out;
+    let mut streams = [String::new(), String::new()];
+    for line in log.lines() {
+        let [output, errors] = &mut streams;
+        let (stream, goes_on) = match line.get(24..25) {
+            Some(" ") => (output, false),
+            Some("+") => (output, true),
+            Some("!") => (errors, false),
+            Some("-") => (errors, true),
+            _ => continue,
+        };
+        if goes_on {
+            assert_eq!(stream.pop(), Some('\n'));
+        }
+        stream.push_str(&line[25..]);
+        stream.push('\n');
+    }
+    streams
+}
+
+#[test]
+fn f6_1_logger_killed_often_loses_nothing_of_either_stream() {
+    let mut machine = Namespace::usual();
+    let counter = "n=0; while [ ! -e /run/stop ] && [ $n -lt 20000 ]; do n=$((n + 1)); \
+                   echo number $n || echo BAD; echo number $n >&2 || echo BAD; \
+                   [ $((n %% 100)) -gt 0 ] || sleep 0.1; done; echo last; echo last >&2; exec sleep 100000";
+    let keys = "standard-error = \"log:err\"\n[log]\nmax-files = 1000\n";
+    machine.unit("d", &format!("{}{keys}", shell(counter)));
+    machine.boot();
+    machine.expect(&["d up"]);
+    let pid = machine.main_pid("d");
+    scenarios::kill_the_logger(&mut machine, KILLS);
+    let _ = machine.sh("touch /run/stop").ok();
+    machine.until("the last lines are there", |machine| {
+        both_streams(machine, "d").iter().all(|said| said.ends_with("last\n"))
+    });
+    for said in both_streams(&mut machine, "d") {
+        let count = said.lines().count() - 1;
+        assert!(count > 0);
+        let numbers = (1..=count).map(|n| format!("number {n}\n")).collect::<String>();
+        let same = said.bytes().zip(numbers.bytes()).take_while(|(a, b)| a == b).count();
+        assert!(said == numbers + "last\n", "wrong from byte {same} on: {:.80}", &said[same..]);
+    }
+    assert_eq!(machine.main_pid("d"), pid);
+}
+
+/// How many ends of pipes PID 1 holds.
+fn pipes(machine: &Namespace) -> usize {
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", machine.init())).expect("descriptors");
+    let is_pipe = |fd: std::path::PathBuf| {
+        std::fs::read_link(fd).is_ok_and(|what| what.to_string_lossy().starts_with("pipe:"))
+    };
+    fds.flatten().filter(|fd| is_pipe(fd.path())).count()
+}
+
+#[test]
+fn standard_error_is_told_apart_where_a_unit_asks_for_it() {
+    let mut machine = Namespace::usual();
+    let step = |n: u32| format!("until [ -e /run/{n} ]; do sleep 0.02; done; ");
+    let script = format!("echo one; {}echo two >&2; {}echo three; ", step(1), step(2));
+    let script = format!("{script}exec sleep 100000");
+    let unit = |keys: &str| format!("{}{QUICK}{keys}", shell(&script));
+    machine.unit("d", &unit(""));
+    machine.boot();
+    machine.expect(&["d up"]);
+    let before = pipes(&machine);
+    let tell = |machine: &mut Namespace| {
+        let logged = |machine: &mut Namespace, times: usize, word: &str| {
+            machine.until(word, |m| m.ettan("logs d").out.matches(word).count() == times);
+        };
+        let times = machine.ettan("logs d").out.matches(" one").count();
+        let _ = machine.sh("touch /run/1").ok();
+        logged(machine, times, "two");
+        let _ = machine.sh("touch /run/2").ok();
+        logged(machine, times, "three");
+        let _ = machine.sh("rm /run/1 /run/2").ok();
+        let log = machine.ettan("logs d").ok();
+        let lines = log.lines().filter_map(|line| line.get(24..));
+        lines.filter(|line| !line.starts_with('*')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    machine.until("it has begun", |m| m.ettan("logs d").out.contains(" one"));
+    assert!(tell(&mut machine).ends_with(&[" one", " two", " three"].map(str::to_owned)));
+    // A reload that adds the key.
+    machine.unit("d", &unit("standard-error = \"log:err\"\n"));
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.until("it has begun", |m| m.ettan("logs d").out.matches(" one").count() == 2);
+    assert_eq!(tell(&mut machine), [" one", " two", " three", " one", "!two", " three"]);
+    let bad = machine.ettan("logs -p err d").ok();
+    assert!(bad.lines().count() == 1 && bad.ends_with("!two"), "{bad}");
+    let json = machine.ettan("logs --json d").ok();
+    assert_eq!(json.matches("\"kind\":\"error\"").count(), 1, "{json}");
+    assert!(machine.ettan("status").ok().contains(" d!two"));
+    assert_eq!(pipes(&machine), before + 2);
+    // And one that takes it away.
+    machine.unit("d", &unit(""));
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.until("it has begun", |m| m.ettan("logs d").out.matches(" one").count() == 3);
+    assert!(tell(&mut machine).ends_with(&[" one", " two", " three"].map(str::to_owned)));
+    // A pipe that was made stays until its unit is gone.
+    assert_eq!(machine.sh("ettan stop d && rm /etc/units/d.toml").code, 0);
+    machine.until("all of its pipes are closed", |m| {
+        let _ = m.ettan("reload-units");
+        pipes(m) == before - 2
+    });
+}
+
 #[test]
 fn logs_are_rotated_by_size() {
     let mut machine = Namespace::usual();

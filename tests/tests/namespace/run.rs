@@ -65,7 +65,9 @@ fn output_and_exit_code_come_through_and_nothing_is_left() {
     let mut machine = Namespace::usual();
     let keys = "exec-start-pre = \"/bin/echo before\"\n";
     let script = "echo out; echo err >&2; sleep 100000 & exit 7";
-    machine.unit("job", &format!("{}{keys}restart = \"no\"\n", shell(script)));
+    // Of which nothing is to be seen here.
+    let apart = "standard-error = \"log:err\"\n";
+    machine.unit("job", &format!("{}{keys}{apart}restart = \"no\"\n", shell(script)));
     machine.unit("bad", &format!("{}exec-start-pre = \"/bin/false\"\n", idle()));
     machine.unit("gone", "[service]\nexec-start = '/bin/nosuch'\n");
     machine.boot();

@@ -19,6 +19,8 @@ pub(crate) struct Wish {
 /// syslog(3)'s words for severities, the worst first.
 const SEVERITIES: [&str; 8] =
     ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+/// An error is one up to this severity.
+pub(super) const ERROR: u8 = 3;
 const NOTICE: u8 = 5;
 const INFO: u8 = 6;
 
@@ -40,10 +42,17 @@ pub(super) fn severity(line: &Line<'_>) -> u8 {
     match line.kind {
         Kind::Message(priority) => (priority % 8) as u8,
         Kind::Note => NOTICE,
-        Kind::Line | Kind::Error | Kind::Rest | Kind::Clock => match line.text {
-            [b'<', digit @ b'0'..=b'7', b'>', ..] => digit - b'0',
-            _ => INFO,
-        },
+        Kind::Line | Kind::Rest | Kind::Clock => said(line.text).unwrap_or(INFO),
+        Kind::Error => said(line.text).unwrap_or(ERROR),
+        Kind::ErrorRest => ERROR,
+    }
+}
+
+/// What a line says of itself at its beginning.
+fn said(text: &[u8]) -> Option<u8> {
+    match text {
+        [b'<', digit @ b'0'..=b'7', b'>', ..] => Some(digit - b'0'),
+        _ => None,
     }
 }
 
@@ -144,6 +153,9 @@ mod tests {
         assert_eq!(of("<27>x: y"), 3);
         assert_eq!(of(" <4>careful"), 4);
         assert_eq!(of(" plain"), INFO);
+        assert_eq!(of("!plain"), ERROR);
+        assert_eq!(of("!<6>of a library that knows severities"), INFO);
+        assert_eq!(of("-the rest"), ERROR);
         assert_eq!(of("*ended"), NOTICE);
     }
 }

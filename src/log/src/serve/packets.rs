@@ -6,9 +6,9 @@ use ettan_sys::poll::Interest;
 use ettan_sys::{Errno, clock, pipe, socket};
 
 use super::disks::{Disk, KEEP_EVERY_MS, announce};
-use super::{Log, Logger, MAX_LOGS};
+use super::{Inlet, Log, Logger, MAX_LOGS, token};
 use crate::ledger::Ledger;
-use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet};
+use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, Stream};
 
 /// Packets taken in one turn.
 const PACKETS_A_TURN: usize = 64;
@@ -41,9 +41,9 @@ impl Logger<'_> {
 
     pub(super) fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
         match packet {
-            Packet::Open { name, limits, keep, routes } => match pipe {
+            Packet::Open { name, stream, limits, keep, routes } => match pipe {
                 Some(pipe) => {
-                    self.open(name, limits, keep, bytes, pipe);
+                    self.open(name, stream, limits, keep, Inlet::of(bytes, pipe));
                     if let Some(slot) = self.find(name) {
                         self.set_routes(slot, name, limits, keep, routes);
                     }
@@ -89,28 +89,29 @@ impl Logger<'_> {
     pub(super) fn open(
         &mut self,
         name: &str,
+        stream: Stream,
         limits: Limits,
         keep: Keep<'_>,
-        packet: &[u8],
-        pipe: OwnedFd,
+        inlet: Inlet,
     ) {
         if let Some(slot) = self.find(name) {
-            self.empty(slot);
+            self.empty_stream(slot, stream);
         }
         let Some(slot) = self.insert(name, limits) else {
             complain!("{name}: {MAX_LOGS} logs are open already; not logged");
             return;
         };
-        self.forget_pipe(slot);
-        let watched = pipe::set_nonblocking(&pipe, true)
-            .and_then(|()| self.poll.add(&pipe, slot as u64, Interest::Read));
+        self.forget_pipe(slot, stream);
+        let watched = inlet.pipe.as_ref().map_or(Ok(()), |pipe| {
+            pipe::set_nonblocking(pipe, true)?;
+            self.poll.add(pipe, token(slot, stream), Interest::Read)
+        });
         if let Err(error) = watched {
             complain!("{name}: its pipe cannot be waited for: {error}; not logged");
             return;
         }
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.set_limits(limits);
-            log.packet = packet.to_vec();
             log.limits = limits;
             log.disk = Disk::of(keep);
             if let Some(disk) = &log.disk {
@@ -118,7 +119,7 @@ impl Logger<'_> {
                 announce(&self.root.join(name), &disk.directory, disk.budget_bytes, limits.owner);
                 self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
             }
-            log.pipe = Some(pipe);
+            log.inlets[stream as usize] = inlet;
         }
     }
 
@@ -126,7 +127,7 @@ impl Logger<'_> {
     pub(super) fn close(&mut self, slot: usize) {
         self.empty(slot);
         let without_pipe =
-            self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| l.pipe.is_none()));
+            self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| !l.has_pipe()));
         if without_pipe {
             self.finish(slot);
         }
@@ -145,8 +146,7 @@ impl Logger<'_> {
         let log = Some(Log {
             name: name.to_owned(),
             unit: name.to_owned(),
-            packet: Vec::new(),
-            pipe: None,
+            inlets: Default::default(),
             ledger,
             disk: None,
             limits,

@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use ettan_sys::{Errno, pipe};
 
 use super::Logger;
-use crate::packet::{self, Packet};
+use crate::packet::{self, Packet, STREAMS, Stream};
 use crate::stage::Left;
 
 /// Reads of one pipe when it is emptied: 1 MiB, the largest pipe, so that a service that
@@ -15,12 +15,13 @@ const READS_TO_EMPTY: usize = 16;
 
 impl Logger<'_> {
     /// One read, one write. False if there was nothing.
-    pub(super) fn read_once(&mut self, slot: usize) -> bool {
+    pub(super) fn read_once(&mut self, slot: usize, stream: Stream) -> bool {
         let Some(Some(log)) = self.logs.get(slot) else { return false };
-        let Some(pipe) = &log.pipe else { return false };
+        let inlet = &log.inlets[stream as usize];
+        let Some(pipe) = &inlet.pipe else { return false };
         let second = self.desk.second;
-        let (stage, in_line) = (&mut self.desk.stage, log.ledger.is_in_line());
-        let taken = match stage.fill(&log.packet, in_line, pipe.as_fd(), self.input, second) {
+        let (stage, in_line) = (&mut self.desk.stage, log.ledger.is_in_line(stream));
+        let taken = match stage.fill(&inlet.packet, in_line, pipe.as_fd(), self.input, second) {
             // No room for the stage, or no file system that can: rather at risk than lost.
             Err(error) if error.raw_os_error() != Some(Errno::AGAIN.raw_os_error()) => {
                 pipe::read(pipe, self.input).map_err(Into::into)
@@ -29,14 +30,15 @@ impl Logger<'_> {
         };
         match taken {
             Ok(0) => {
-                self.finish(slot);
+                self.end_stream(slot, stream);
                 false
             }
             Ok(length) => {
                 self.make_room(slot);
                 let input = std::mem::take(&mut self.input);
-                self.with(slot, |log, desk| log.ledger.take(desk, &input[..length]));
-                self.route(slot, &input[..length], 1, 0);
+                let output = &input[..length];
+                self.with(slot, |log, desk| log.ledger.take(desk, stream, output));
+                self.route(slot, (stream, output), 1, 0);
                 self.desk.stage.clear();
                 self.input = input;
                 true
@@ -44,7 +46,7 @@ impl Logger<'_> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) => {
                 complain!("{}: reading its pipe: {error}; closed", log.name);
-                self.finish(slot);
+                self.end_stream(slot, stream);
                 false
             }
         }
@@ -55,13 +57,13 @@ impl Logger<'_> {
     pub(super) fn take_up(&mut self) {
         let Some(mut left) = self.desk.stage.left() else { return };
         let owner = left.owner.clone();
-        let slot = match packet::read(&owner) {
-            Some(Packet::Open { name, limits, keep, routes }) => {
+        let whose = match packet::read(&owner) {
+            Some(Packet::Open { name, stream, limits, keep, routes }) => {
                 let slot = self.insert(name, limits);
                 if let Some(slot) = slot {
                     self.set_routes(slot, name, limits, keep, routes);
                 }
-                slot
+                slot.map(|slot| (slot, stream))
             }
             Some(
                 Packet::Close { .. }
@@ -72,13 +74,13 @@ impl Logger<'_> {
             )
             | None => None,
         };
-        let Some(slot) = slot else {
+        let Some((slot, stream)) = whose else {
             complain!("the stage says not whose it is; its content is lost");
             self.desk.stage.clear();
             return;
         };
         let input = std::mem::take(&mut self.input);
-        if let Err(error) = self.go_on_with(slot, &mut left, input) {
+        if let Err(error) = self.go_on_with(slot, stream, &mut left, input) {
             complain!("last words of a log are lost: {error}");
         }
         self.input = input;
@@ -86,12 +88,18 @@ impl Logger<'_> {
     }
 
     /// Brings what is in the stage to those of this unit's logs that do not have it yet.
-    fn go_on_with(&mut self, slot: usize, left: &mut Left, input: &mut [u8]) -> io::Result<()> {
+    fn go_on_with(
+        &mut self,
+        slot: usize,
+        stream: Stream,
+        left: &mut Left,
+        input: &mut [u8],
+    ) -> io::Result<()> {
         let mut is_done = false;
         if left.target() > 0 {
-            is_done = self.settle_route(slot, left)?;
+            is_done = self.settle_route(slot, stream, left)?;
         } else if let Some(Some(log)) = self.logs.get_mut(slot) {
-            log.ledger.settle(left)?;
+            log.ledger.settle(left, stream)?;
         }
         let length = self.desk.stage.take_up(left, input)?;
         let output = input.get(..length).unwrap_or_default();
@@ -102,10 +110,10 @@ impl Logger<'_> {
             0 => {
                 let rest = usize::try_from(left.from()).ok().and_then(|from| output.get(from..));
                 let rest = rest.unwrap_or_default();
-                self.with(slot, |log, desk| log.ledger.take(desk, rest));
-                self.route(slot, output, 1, 0);
+                self.with(slot, |log, desk| log.ledger.take(desk, stream, rest));
+                self.route(slot, (stream, output), 1, 0);
             }
-            target => self.route(slot, output, target, left.from()),
+            target => self.route(slot, (stream, output), target, left.from()),
         }
         Ok(())
     }
@@ -124,10 +132,24 @@ impl Logger<'_> {
     }
 
     pub(super) fn empty(&mut self, slot: usize) {
+        for stream in STREAMS {
+            self.empty_stream(slot, stream);
+        }
+    }
+
+    pub(super) fn empty_stream(&mut self, slot: usize, stream: Stream) {
         for _ in 0..READS_TO_EMPTY {
-            if !self.read_once(slot) {
+            if !self.read_once(slot, stream) {
                 return;
             }
+        }
+    }
+
+    /// Nobody can write to this pipe any more. Without the other one the log goes, too.
+    fn end_stream(&mut self, slot: usize, stream: Stream) {
+        self.forget_pipe(slot, stream);
+        if self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| !l.has_pipe())) {
+            self.finish(slot);
         }
     }
 
@@ -136,15 +158,18 @@ impl Logger<'_> {
         self.with(slot, |log, desk| log.ledger.finish(desk));
         self.ask_for(slot);
         self.keep(false);
-        self.forget_pipe(slot);
+        for stream in STREAMS {
+            self.forget_pipe(slot, stream);
+        }
         if let Some(log) = self.logs.get_mut(slot) {
             *log = None;
         }
     }
 
     /// PID 1 has the same pipe open, so closing ours alone would not end the waiting for it.
-    pub(super) fn forget_pipe(&mut self, slot: usize) {
-        let pipe = self.logs.get_mut(slot).and_then(|log| log.as_mut()?.pipe.take());
+    pub(super) fn forget_pipe(&mut self, slot: usize, stream: Stream) {
+        let log = self.logs.get_mut(slot).and_then(Option::as_mut);
+        let pipe = log.and_then(|log| log.inlets[stream as usize].pipe.take());
         if let Some(Err(error)) = pipe.map(|pipe| self.poll.remove(pipe)) {
             complain!("a pipe cannot be left alone: {error}");
         }

@@ -5,19 +5,25 @@ use std::path::Path;
 
 use super::disks::{Disk, announce};
 use super::{Logger, MAX_LOGS};
-use crate::packet::{Keep, Limits, When};
-use crate::route;
+use crate::packet::{Keep, Limits, STREAMS, Stream, When};
+use crate::route::{self, Rule};
 use crate::router::Router;
 use crate::stage::Left;
 
 /// The further logs of one unit.
 pub(super) struct Routes {
-    pub(super) router: Router,
+    /// By stream; all have the same rules.
+    routers: [Router; 2],
     /// Where the log of each rule is.
     pub(super) slots: Vec<usize>,
 }
 
 impl Routes {
+    fn rule(&self, number: usize) -> Option<&Rule> {
+        let [router, _] = &self.routers;
+        router.rules.get(number)
+    }
+
     /// What the stage calls the keeping of a line's beginning: it comes after all logs.
     fn last_target(&self) -> u64 {
         self.slots.len() as u64 + 1
@@ -48,12 +54,15 @@ impl Logger<'_> {
             to.is_some()
         });
         let directory = self.root.join(name);
-        let (former, router) = match former {
-            Some(Routes { mut router, slots }) => {
-                router.rules = rules;
-                (slots, router)
+        let (former, routers) = match former {
+            Some(Routes { mut routers, slots }) => {
+                routers.iter_mut().for_each(|router| router.rules.clone_from(&rules));
+                (slots, routers)
             }
-            None => (Vec::new(), Router::new(&directory, rules)),
+            None => {
+                let router = |stream| Router::new(&directory, stream, rules.clone());
+                (Vec::new(), STREAMS.map(router))
+            }
         };
         for gone in former.into_iter().filter(|gone| !slots.contains(gone)) {
             self.finish_route(gone);
@@ -61,7 +70,7 @@ impl Logger<'_> {
         if slots.is_empty() {
             Router::forget(&directory);
         } else if let Some(Some(log)) = self.logs.get_mut(slot) {
-            log.routes = Some(Routes { router, slots });
+            log.routes = Some(Routes { routers, slots });
         }
     }
 
@@ -79,7 +88,7 @@ impl Logger<'_> {
             return None;
         };
         let log = self.logs.get_mut(slot)?.as_mut()?;
-        if log.pipe.is_some() {
+        if log.has_pipe() {
             complain!("{name}: is the log of a unit; nothing is routed to it");
             return None;
         }
@@ -100,7 +109,13 @@ impl Logger<'_> {
 
     /// Hands on what the unit wrote: to the log of this number first and to those after it, the first
     /// of which has so many bytes of its part already.
-    pub(super) fn route(&mut self, slot: usize, output: &[u8], first: u64, from: u64) {
+    pub(super) fn route(
+        &mut self,
+        slot: usize,
+        (stream, output): (Stream, &[u8]),
+        first: u64,
+        from: u64,
+    ) {
         let Some(mut routes) = self.take_routes(slot) else { return };
         let mut chosen = std::mem::take(&mut self.chosen);
         for (rule, to) in routes.slots.iter().enumerate() {
@@ -108,26 +123,27 @@ impl Logger<'_> {
             if target < first {
                 continue;
             }
-            let is_matched = routes.router.choose(rule, output, &mut chosen);
+            let router = &routes.routers[stream as usize];
+            let is_matched = router.choose(rule, output, &mut chosen);
             if chosen.is_empty() {
                 continue;
             }
             let from = if target == first { from } else { 0 };
             if from == 0 {
                 let log = self.logs.get(*to).and_then(Option::as_ref);
-                let is_in_line = log.is_some_and(|log| log.ledger.is_in_line());
+                let is_in_line = log.is_some_and(|log| log.ledger.is_in_line(stream));
                 self.desk.stage.turn_to(target, is_in_line);
             }
             let rest = usize::try_from(from).ok().and_then(|from| chosen.get(from..));
             let rest = rest.unwrap_or_default();
             self.make_room(*to);
-            self.with(*to, |log, desk| log.ledger.take(desk, rest));
+            self.with(*to, |log, desk| log.ledger.take(desk, stream, rest));
             if is_matched {
                 self.alert_for(&routes, rule);
             }
         }
         let last = routes.last_target();
-        routes.router.keep_head(output, &mut self.desk.stage, last);
+        routes.routers[stream as usize].keep_head(output, &mut self.desk.stage, last);
         self.chosen = chosen;
         self.give_routes(slot, routes);
     }
@@ -137,7 +153,7 @@ impl Logger<'_> {
         let Some(routes) = self.take_routes(slot) else { return };
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             for (rule, to) in routes.slots.iter().enumerate() {
-                if routes.router.rules.get(rule).is_some_and(|rule| rule.takes(line)) {
+                if routes.rule(rule).is_some_and(|rule| rule.takes(line)) {
                     self.with(*to, |log, desk| log.ledger.message(desk, priority, line));
                     self.alert_for(&routes, rule);
                 }
@@ -146,16 +162,18 @@ impl Logger<'_> {
         self.give_routes(slot, routes);
     }
 
-    /// A note comes now, so the line at hand will have no more.
+    /// A note comes now, so the lines at hand will have no more.
     pub(super) fn end_line(&mut self, slot: usize) {
         let Some(mut routes) = self.take_routes(slot) else { return };
-        for (rule, text) in routes.router.end_line() {
-            if let Some(to) = routes.slots.get(rule) {
-                self.with(*to, |log, desk| log.ledger.take(desk, &text));
-                self.alert_for(&routes, rule);
+        for stream in STREAMS {
+            for (rule, text) in routes.routers[stream as usize].end_line() {
+                if let Some(to) = routes.slots.get(rule) {
+                    self.with(*to, |log, desk| log.ledger.take(desk, stream, &text));
+                    self.alert_for(&routes, rule);
+                }
             }
+            routes.routers[stream as usize].forget_line();
         }
-        routes.router.forget_line();
         self.give_routes(slot, routes);
     }
 
@@ -169,20 +187,25 @@ impl Logger<'_> {
     }
 
     fn finish_route(&mut self, slot: usize) {
-        if self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| l.pipe.is_none())) {
+        if self.logs.get(slot).is_some_and(|log| log.as_ref().is_some_and(|l| !l.has_pipe())) {
             self.finish(slot);
         }
     }
 
     /// Settles the write to the log of this number that a logger was killed in. True if nothing is
     /// left to do.
-    pub(super) fn settle_route(&mut self, slot: usize, left: &mut Left) -> std::io::Result<bool> {
+    pub(super) fn settle_route(
+        &mut self,
+        slot: usize,
+        stream: Stream,
+        left: &mut Left,
+    ) -> std::io::Result<bool> {
         let Some(mut routes) = self.take_routes(slot) else { return Ok(true) };
         let target = left.target();
         let to = usize::try_from(target).ok().and_then(|at| routes.slots.get(at.checked_sub(1)?));
         let settled = match to.and_then(|to| self.logs.get_mut(*to)?.as_mut()) {
-            Some(log) => log.ledger.settle(left).map(|()| false),
-            None => routes.router.settle(left),
+            Some(log) => log.ledger.settle(left, stream).map(|()| false),
+            None => routes.routers[stream as usize].settle(left),
         };
         self.give_routes(slot, routes);
         settled
@@ -199,7 +222,7 @@ impl Logger<'_> {
     }
 
     fn alert_for(&mut self, routes: &Routes, rule: usize) {
-        if let Some(unit) = routes.router.rules.get(rule).and_then(|rule| rule.alert.as_deref()) {
+        if let Some(unit) = routes.rule(rule).and_then(|rule| rule.alert.as_deref()) {
             self.alerts.want(unit);
             self.alerts.go_on(&self.poll);
         }
