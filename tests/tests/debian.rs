@@ -70,6 +70,10 @@ fn a_debian_boots_with_systemd_then_with_ettan_then_with_systemd() {
         said.contains("cmdline.txt: console=ttyAMA0,115200 root=/dev/vda2 rootwait panic=10"),
         "{said}"
     );
+    assert!(
+        said.contains("/etc/units/fstrim.toml from /usr/lib/systemd/system/fstrim.timer"),
+        "{said}"
+    );
     assert!(!said.contains("refused as they are"), "{said}");
 
     machine.boot();

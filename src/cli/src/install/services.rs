@@ -1,4 +1,4 @@
-//! What is enabled on a root under the init that it has: units of systemd that its targets want, and init
+//! What is enabled on a root under the init that it has: services and timers that systemd's targets want, and init
 //! scripts without such a unit. Each as units of ours, or why not.
 
 use ettan_import::{Disk, Imported, Tree};
@@ -20,7 +20,7 @@ const DIRECTORIES: [&str; 3] =
     ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// What is started in an ordinary boot.
-const TARGETS: [&str; 8] = [
+const TARGETS: [&str; 9] = [
     "sysinit",
     "basic",
     "multi-user",
@@ -29,7 +29,12 @@ const TARGETS: [&str; 8] = [
     "network",
     "network-online",
     "sockets",
+    "timers",
 ];
+
+/// Timers of Debian, and what the same is called in cron's directories.
+const JOBS: [(&str, &str); 3] =
+    [("apt-daily", "apt-compat"), ("apt-daily-upgrade", "apt-compat"), ("dpkg-db-backup", "dpkg")];
 
 /// What vendor units do in place of services.
 const INSTEAD: [(&str, &str); 12] = [
@@ -70,11 +75,12 @@ pub(super) fn enabled(root: &Path) -> Vec<Service> {
         for target in TARGETS {
             for kind in ["wants", "requires"] {
                 for name in tree.list(&format!("{directory}/{target}.target.{kind}")) {
-                    if let Some(stem) = name.strip_suffix(".service") {
-                        let masked = is_masked(root, stem);
-                        found.entry(stem.to_owned()).or_insert_with(|| match masked {
-                            true => refused(stem, "it is masked"),
-                            false => unit_of(&tree, stem),
+                    let stem = name.strip_suffix(".service");
+                    if let Some(key) = stem.or_else(|| name.ends_with(".timer").then_some(&name)) {
+                        let masked = is_masked(root, &name);
+                        found.entry(key.to_owned()).or_insert_with(|| match masked {
+                            true => refused(&name, "it is masked"),
+                            false => unit_of(&tree, &name),
                         });
                     }
                 }
@@ -89,8 +95,9 @@ pub(super) fn enabled(root: &Path) -> Vec<Service> {
             let Some(script) = numbered.filter(|script| !script.is_empty()) else { continue };
             // A unit of this name has taken its place, and one that is masked has to: so systemd has it.
             let stem = script.strip_suffix(".sh").unwrap_or(script);
-            let masked = is_masked(root, stem);
-            if masked || file_of(&tree, stem).is_none() {
+            let unit = format!("{stem}.service");
+            let masked = is_masked(root, &unit);
+            if masked || file_of(&tree, &unit).is_none() {
                 let path = format!("/etc/init.d/{script}");
                 found.entry(stem.to_owned()).or_insert_with(|| match masked {
                     true if instead(stem).is_none() => {
@@ -104,26 +111,38 @@ pub(super) fn enabled(root: &Path) -> Vec<Service> {
     found.into_values().collect()
 }
 
-fn file_of(tree: &dyn Tree, stem: &str) -> Option<String> {
-    let places = DIRECTORIES.iter().map(|directory| format!("{directory}/{stem}.service"));
+fn file_of(tree: &dyn Tree, name: &str) -> Option<String> {
+    let places = DIRECTORIES.iter().map(|directory| format!("{directory}/{name}"));
     places.into_iter().find(|path| tree.exists(path))
 }
 
-fn unit_of(tree: &dyn Tree, stem: &str) -> Service {
-    match file_of(tree, stem) {
+fn unit_of(tree: &dyn Tree, name: &str) -> Service {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    match file_of(tree, name) {
+        // Debian's jobs of cron stand back for timers only where systemd runs.
+        Some(path) if name.ends_with(".timer") && has_job(tree, stem) => {
+            Service { source: path, made: Err("cron does that".to_owned()) }
+        }
         Some(path) => taken(tree, stem, &path),
-        None if stem.contains('@') => refused(stem, "it is an instance of a template"),
-        None => refused(stem, "its file is missing"),
+        None if stem.contains('@') => refused(name, "it is an instance of a template"),
+        None => refused(name, "its file is missing"),
     }
 }
 
-fn refused(stem: &str, why: &str) -> Service {
-    Service { source: format!("{stem}.service"), made: Err(why.to_owned()) }
+fn refused(name: &str, why: &str) -> Service {
+    Service { source: name.to_owned(), made: Err(why.to_owned()) }
 }
 
-fn is_masked(root: &Path, stem: &str) -> bool {
+/// Whether cron has a job of the name that a timer has, or of the one that the same package calls it.
+fn has_job(tree: &dyn Tree, stem: &str) -> bool {
+    let other = JOBS.iter().find(|(timer, _)| *timer == stem).map_or(stem, |(_, job)| *job);
+    let folders = ["cron.d", "cron.hourly", "cron.daily", "cron.weekly", "cron.monthly"];
+    folders.iter().any(|folder| tree.exists(&format!("/etc/{folder}/{other}")))
+}
+
+fn is_masked(root: &Path, name: &str) -> bool {
     let folders = DIRECTORIES.iter().filter_map(|folder| resolve(root, Path::new(folder)).ok());
-    let mut files = folders.map(|folder| folder.join(format!("{stem}.service")));
+    let mut files = folders.map(|folder| folder.join(name));
     let first = files.find(|file| file.symlink_metadata().is_ok());
     let target = first.and_then(|file| std::fs::read_link(file).ok());
     target.is_some_and(|target| target == Path::new("/dev/null"))
@@ -176,6 +195,14 @@ mod tests {
         for name in ["cron", "ssh", "systemd-timesyncd", "networking", "idle", "masked"] {
             write(&format!("lib/systemd/system/{name}.service"), service);
         }
+        let timer = "[Timer]\nOnCalendar=daily\n";
+        write("lib/systemd/system/backup.service", service);
+        write("etc/cron.daily/dpkg", "");
+        for name in ["backup", "dpkg-db-backup", "systemd-tmpfiles-clean", "lonely"] {
+            let unit = format!("{name}.timer");
+            write(&format!("lib/systemd/system/{unit}"), timer);
+            write(&format!("etc/systemd/system/timers.target.wants/{unit}"), timer);
+        }
         let wants = root.join("etc/systemd/system/multi-user.target.wants");
         fs::create_dir_all(&wants).unwrap();
         for name in
@@ -210,9 +237,12 @@ mod tests {
         assert_eq!(
             told,
             [
+                "/lib/systemd/system/backup.timer backup",
                 "/lib/systemd/system/cron.service cron",
+                "/lib/systemd/system/dpkg-db-backup.timer: cron does that",
                 "gone.service: its file is missing",
                 "/etc/init.d/hwclock.sh: clock does that",
+                "/lib/systemd/system/lonely.timer: there is nothing to start",
                 "masked.service: it is masked",
                 "/lib/systemd/system/networking.service: ifup does that",
                 "/etc/init.d/old old",
@@ -220,6 +250,7 @@ mod tests {
                 "/lib/systemd/system/ssh.service ssh",
                 "/etc/init.d/sudo: it is masked",
                 "/lib/systemd/system/systemd-timesyncd.service: it is a part of systemd",
+                "/lib/systemd/system/systemd-tmpfiles-clean.timer: it is a part of systemd",
             ]
         );
     }
