@@ -177,14 +177,14 @@ impl Pipes {
     }
 
     /// Finds among `spare` the ends of the pipes that a unit's process has as its output and as its
-    /// standard error.
+    /// standard error, and whether these are to be apart.
     pub(crate) fn find_ends(
         &mut self,
         unit: UnitId,
         owner: &Name,
         policy: LogPolicy,
         spare: &mut Vec<OwnedFd>,
-        identities: [Option<u64>; 2],
+        (identities, apart): ([Option<u64>; 2], bool),
     ) {
         let mut ends = |identity: Option<u64>| {
             let identity = identity?;
@@ -196,8 +196,11 @@ impl Pipes {
             };
             Some(Ends { read: end(false)?, write: end(true)?, identity, shown: false })
         };
-        let [output, errors] = identities.map(&mut ends);
-        // Its output may go elsewhere.
+        let (output, errors) = match identities.map(&mut ends) {
+            // Its output goes elsewhere, and is the log's all the same.
+            [None, Some(errors)] if !apart => (Some(errors), None),
+            [output, errors] => (output, errors),
+        };
         let output = output.or_else(|| errors.as_ref().and_then(|_| Ends::new().ok()));
         if let Some(output) = output {
             self.put(unit, Pipe { owner: owner.clone(), output, errors, policy });

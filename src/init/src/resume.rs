@@ -321,13 +321,9 @@ impl Pid1 {
                 launched(pid)
             },
         );
-        if let ([None, Some(errors)], false) = (outputs, apart) {
-            // Its output goes elsewhere.
-            outputs = [Some(errors), None];
-        }
         let owner = self.supervisor.unit(unit).map(|unit| unit.name.clone());
         let owner = owner.unwrap_or_default();
-        self.pipes.find_ends(unit, &owner, log, &mut self.past.spare, outputs);
+        self.pipes.find_ends(unit, &owner, log, &mut self.past.spare, (outputs, apart));
         if is_launcher {
             // It ended long ago, and well, since the daemon is there: now the PID file says who.
             self.past.launched = Some(pid);

@@ -189,6 +189,7 @@ impl Ledger {
     pub(crate) fn settle(&mut self, left: &mut Left, stream: Stream) -> io::Result<()> {
         self.store.settle(left)?;
         self.cut[stream as usize] = left.is_in_line();
+        self.marks.keep(self.cut);
         Ok(())
     }
 
@@ -346,6 +347,8 @@ impl Ledger {
         let healed = self.prepare(desk.second).and_then(|()| {
             self.start_line(desk, Lead::Note)?;
             add_note(&mut desk.page, &text);
+            // Noted before it is so.
+            self.cut_line();
             self.write(desk)
         });
         desk.page.clear();

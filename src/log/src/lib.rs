@@ -68,8 +68,9 @@ pub fn main() -> i32 {
     }
 }
 
-/// Two pipes and a file for each of 1,024 units, and some; with less, files are closed and opened.
-const DESCRIPTORS: u64 = 4096;
+/// Two pipes for each of 1,024 units, a file for each log, and some; with less, files are closed and
+/// opened.
+const DESCRIPTORS: u64 = 2 * 1_024 + serve::MAX_LOGS as u64 + 64;
 
 fn run() -> Result<End, ettan_sys::Errno> {
     let _ = limits::raise_nofile(DESCRIPTORS);

@@ -30,7 +30,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Logs at a time: as many as there can be units, and the helpers' and Ettan's own; and the same
 /// again for routes.
-const MAX_LOGS: usize = 2 * (1024 + 32);
+pub(crate) const MAX_LOGS: usize = 2 * (1024 + 32);
 
 /// Pipes read in one turn, each at most one buffer, before PID 1 is listened to again.
 const PIPES_A_TURN: usize = 64;
