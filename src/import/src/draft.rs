@@ -42,12 +42,6 @@ struct Entry {
     comments: Vec<String>,
 }
 
-/// Whether units can use the key: as the loader that this importer was built with has it.
-#[must_use]
-pub(crate) fn is_supported(section: &str, key: &str) -> bool {
-    KEYS.iter().any(|k| k.section == section && k.name == key && k.is_supported())
-}
-
 /// `text` where specifiers are replaced: a percent sign of its own.
 #[must_use]
 pub(crate) fn literal(text: &str) -> String {
@@ -222,9 +216,6 @@ fn gap(text: &str) -> &'static str {
 fn accepts(section: &str, key: &str, value: &Value) -> Result<(), String> {
     if !KEYS.iter().any(|k| k.section == section && k.name == key) {
         return Err(format!("there is no `{key}`"));
-    }
-    if !is_supported(section, key) {
-        return Err(format!("`{key}` is not supported yet"));
     }
     if LOOKED_UP.contains(&(section, key)) {
         return Ok(());

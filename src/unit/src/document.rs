@@ -139,25 +139,21 @@ fn section(
     draft: &mut Draft,
     notes: &mut Notes,
 ) {
-    match keys::section(name) {
-        Some(true) => {}
-        Some(false) => return notes.error(place, format!("[{name}] is not supported yet")),
-        None => {
-            let message = format!("unknown table [{}]", shown(name));
-            let lower = name.to_ascii_lowercase();
-            return match nearest::nearest(&lower, keys::sections()) {
-                _ if notes.is_garbled(place) || is_left_over(place, notes) => {}
-                None if lower == "install" => {
-                    let hint = "a unit in /etc/units starts at boot; `ettan enable` links it there";
-                    notes.error_with(place, message, hint);
-                }
-                Some(near) => notes.error_with(place, message, format!("did you mean [{near}]?")),
-                None => {
-                    let hint = "a unit has [unit] and [service]; tables named `x-…` are ignored";
-                    notes.error_with(place, message, hint);
-                }
-            };
-        }
+    if !keys::is_section(name) {
+        let message = format!("unknown table [{}]", shown(name));
+        let lower = name.to_ascii_lowercase();
+        return match nearest::nearest(&lower, keys::sections()) {
+            _ if notes.is_garbled(place) || is_left_over(place, notes) => {}
+            None if lower == "install" => {
+                let hint = "a unit in /etc/units starts at boot; `ettan enable` links it there";
+                notes.error_with(place, message, hint);
+            }
+            Some(near) => notes.error_with(place, message, format!("did you mean [{near}]?")),
+            None => {
+                let hint = "a unit has [unit] and [service]; tables named `x-…` are ignored";
+                notes.error_with(place, message, hint);
+            }
+        };
     }
     for (key, value) in table.iter() {
         let place = key.span();
@@ -186,8 +182,7 @@ fn entry(section: &str, key: &str, item: &Item<'_>, draft: &mut Draft, notes: &m
     match lookup {
         // What a syntax error left behind is no second mistake.
         _ if notes.is_garbled(&item.key) => {}
-        Lookup::Supported(parse) => parse(draft, item, notes),
-        Lookup::Later => notes.error(&item.key, format!("`{key}` is not supported yet")),
+        Lookup::Key(parse) => parse(draft, item, notes),
         Lookup::Unknown(hint) => {
             let message = format!("unknown key `{}` in [{section}]", shown(key));
             match hint {
@@ -203,7 +198,7 @@ fn stray(name: &str, place: &Range<usize>, value: &DeValue<'_>, notes: &mut Note
     if notes.is_garbled(place) || notes.is_full() {
         return;
     }
-    if keys::section(name).is_some() {
+    if keys::is_section(name) {
         return notes.error(place, format!("`{name}` is a table, not {}", kind_word(value)));
     }
     let message = format!("unknown key `{}` outside of a table", shown(name));

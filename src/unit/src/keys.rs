@@ -18,52 +18,39 @@ pub struct Key {
     pub section: &'static str,
     /// Its name: the systemd directive in kebab-case, where there is one.
     pub name: &'static str,
-    /// What it takes, and what holds without it: for the manual. Empty where it is not
-    /// supported yet.
+    /// What it takes, and what holds without it: for the manual.
     pub takes: &'static str,
-    parse: Option<Parse>,
+    parse: Parse,
 }
 
 /// Reads a value into the draft, or notes what is wrong with it.
 pub(crate) type Parse = fn(&mut Draft, &Item<'_>, &mut Notes);
 
-impl Key {
-    /// Whether units can use it.
-    #[must_use]
-    pub fn is_supported(&self) -> bool {
-        self.parse.is_some()
-    }
-
-    pub(crate) fn parser(&self) -> Option<Parse> {
-        self.parse
-    }
-}
-
 const fn unit(name: &'static str, takes: &'static str, parse: Parse) -> Key {
-    Key { section: "unit", name, takes, parse: Some(parse) }
+    Key { section: "unit", name, takes, parse }
 }
 
 const fn service(name: &'static str, takes: &'static str, parse: Parse) -> Key {
-    Key { section: "service", name, takes, parse: Some(parse) }
+    Key { section: "service", name, takes, parse }
 }
 
 const fn log(name: &'static str, takes: &'static str, parse: Parse) -> Key {
-    Key { section: "log", name, takes, parse: Some(parse) }
+    Key { section: "log", name, takes, parse }
 }
 
 const fn ready(name: &'static str, takes: &'static str, parse: Parse) -> Key {
-    Key { section: "ready", name, takes, parse: Some(parse) }
+    Key { section: "ready", name, takes, parse }
 }
 
 const fn health(name: &'static str, takes: &'static str, parse: Parse) -> Key {
-    Key { section: "health", name, takes, parse: Some(parse) }
+    Key { section: "health", name, takes, parse }
 }
 
 const fn timer(name: &'static str, takes: &'static str, parse: Parse) -> Key {
-    Key { section: "timer", name, takes, parse: Some(parse) }
+    Key { section: "timer", name, takes, parse }
 }
 
-/// All keys, supported or not.
+/// All keys.
 pub const KEYS: &[Key] = &[
     unit("description", "text; empty", d::description),
     unit("documentation", "text or a list of it; none", d::documentation),
@@ -258,25 +245,22 @@ pub const KEYS: &[Key] = &[
 
 /// Where a key stands.
 pub(crate) enum Lookup {
-    Supported(Parse),
-    Later,
+    Key(Parse),
     /// Not a key; what was probably meant.
     Unknown(Option<String>),
 }
 
 /// The key `name` of table `section`.
 pub(crate) fn look_up(section: &str, name: &str) -> Lookup {
-    if let Some(key) = find(section, name) {
-        return key.parser().map_or(Lookup::Later, Lookup::Supported);
+    match find(section, name) {
+        Some(key) => Lookup::Key(key.parse),
+        None => Lookup::Unknown(guess(section, name)),
     }
-    Lookup::Unknown(guess(section, name))
 }
 
-/// Whether any key stands in a table of that name, and whether one of those is supported.
-pub(crate) fn section(name: &str) -> Option<bool> {
-    let mut keys = KEYS.iter().filter(|key| key.section == name).peekable();
-    keys.peek()?;
-    Some(keys.any(Key::is_supported))
+/// Whether any key stands in a table of that name.
+pub(crate) fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|key| key.section == name)
 }
 
 /// All table names, each once.
@@ -341,7 +325,7 @@ mod tests {
             let again =
                 KEYS.iter().skip(at + 1).find(|k| (k.section, k.name) == (key.section, key.name));
             assert!(again.is_none(), "{}", key.name);
-            assert_eq!(key.is_supported(), !key.takes.is_empty(), "{}", key.name);
+            assert!(!key.takes.is_empty(), "{}", key.name);
         }
         assert_eq!(
             sections().collect::<Vec<_>>(),

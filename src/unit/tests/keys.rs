@@ -615,18 +615,6 @@ fn ready_and_health_refuse_what_cannot_be() {
 }
 
 #[test]
-fn every_key_of_the_plan_that_is_not_supported_says_so() {
-    for key in KEYS.iter().filter(|key| !key.is_supported()) {
-        let content = match key.section {
-            "service" => service(&format!("{} = 1", key.name)),
-            "unit" => unit(&format!("{} = 1", key.name)),
-            section => format!("{PLAIN}[{section}]\n{} = 1\n", key.name),
-        };
-        refused(content, &["is not supported yet"]);
-    }
-}
-
-#[test]
 fn the_manual_names_every_key() {
     let manual = include_str!("../../../docs/ettan-unit.5.md");
     for key in KEYS {

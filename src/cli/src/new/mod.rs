@@ -14,7 +14,7 @@ mod trial;
 use crate::change::{self, Goal};
 use crate::code::Code;
 use crate::escape::Screen;
-use ettan_unit::{KEYS, Severity, odd_name, read_alone};
+use ettan_unit::{Severity, odd_name, read_alone};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -153,16 +153,11 @@ fn lines(seen: &Seen) -> Vec<String> {
             Some(path) => ("unix-socket", path.to_owned()),
             None => ("tcp", address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")),
         };
-        let mark = if is_supported("ready", key) { "" } else { "# " };
         lines.push(String::new());
-        lines.push(format!("{mark}[ready]"));
-        lines.push(format!("{mark}{key} = {}", sample::text(&value)));
+        lines.push("[ready]".to_owned());
+        lines.push(format!("{key} = {}", sample::text(&value)));
     }
     lines
-}
-
-fn is_supported(section: &str, name: &str) -> bool {
-    KEYS.iter().any(|key| key.section == section && key.name == name && key.is_supported())
 }
 
 /// A path as it is; a name by PATH.
@@ -219,6 +214,7 @@ fn place(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ettan_unit::KEYS;
 
     #[test]
     fn what_was_seen_becomes_a_unit_that_the_loader_takes() {
@@ -237,7 +233,7 @@ mod tests {
     fn the_sample_has_every_key_and_the_loader_takes_it() {
         let text = sample::all(&["/usr/bin/web".into()]);
         assert_eq!(sound("web", &text), Ok(()), "{text}");
-        for key in KEYS.iter().filter(|key| key.is_supported()) {
+        for key in KEYS {
             let start = format!("{} =", key.name);
             let is_its = |line: &str| line.trim_start_matches("# ").starts_with(&start);
             assert!(text.lines().any(is_its), "{}", key.name);

@@ -42,7 +42,7 @@ pub(super) fn all(command: &[String]) -> String {
          # were not there. What stands behind the semicolon holds then.\n",
     );
     let mut sections: Vec<&str> = Vec::new();
-    for key in KEYS.iter().filter(|key| key.is_supported()) {
+    for key in KEYS {
         if !sections.contains(&key.section) {
             sections.push(key.section);
         }
@@ -51,7 +51,7 @@ pub(super) fn all(command: &[String]) -> String {
         // A table of its own with nothing in it is no mistake, but the loader may need a key.
         let mark = if section == "service" { "" } else { "# " };
         text.push_str(&format!("\n{mark}[{section}]\n"));
-        for key in KEYS.iter().filter(|key| key.section == section && key.is_supported()) {
+        for key in KEYS.iter().filter(|key| key.section == section) {
             let (takes, otherwise) = key.takes.split_once("; ").unwrap_or((key.takes, ""));
             text.push_str(&format!("\n# {takes}; {otherwise}\n"));
             match key.name {

@@ -1,6 +1,6 @@
 //! A key that has a directive's name, and no rule of its own here: whatever the loader takes.
 
-use crate::draft::{Draft, is_supported};
+use crate::draft::Draft;
 use crate::report::Origin;
 use crate::systemd::parse::{boolean, words};
 use crate::systemd::specifier;
@@ -9,12 +9,6 @@ use crate::value::Value;
 /// Sets it to the values that the loader takes, or says why there is none.
 pub(crate) fn set(section: &str, key: &str, values: &[(String, Origin)], draft: &mut Draft) {
     let Some((last, from)) = values.last() else { return };
-    if !is_supported(section, key) {
-        for (_, from) in values {
-            draft.drop(from, format!("`{key}` is not supported yet"));
-        }
-        return;
-    }
     let list: Vec<String> = values
         .iter()
         .flat_map(|(v, _)| words(v))

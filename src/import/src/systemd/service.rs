@@ -1,6 +1,6 @@
 //! [Service]: what runs, as whom, and when it runs again.
 
-use crate::draft::{Draft, is_supported};
+use crate::draft::Draft;
 use crate::report::Origin;
 use crate::systemd::command::{self, Command, Variables};
 use crate::systemd::limit::{self, is_zero, span, start_limit};
@@ -179,9 +179,6 @@ fn single(name: &str, key: &str, value: &str, from: &Origin, draft: &mut Draft) 
         "WorkingDirectory" => working_directory(value, from, draft),
         "KillMode" if value == "none" => {
             draft.near(from, "service", key, Value::text("process"), "something is always stopped");
-        }
-        "KillMode" if value == "control-group" && !is_supported("service", key) => {
-            draft.same(from, "a stop is for every process of the unit");
         }
         "SendSIGKILL" => match boolean(value) {
             Some(false) => {
