@@ -10,7 +10,9 @@ shift
 packages=("${@:-ettan-init}")
 [ $# = 0 ] && packages+=(ettan ettan-web)
 
-flags="-C link-self-contained=no"
+# The address of a static program is fixed, so code need not be able to run at any other; and as a panic
+# aborts, nobody ever reads how to unwind a stack. Both are a good part of a file, and of each start of it.
+flags="-C link-self-contained=no -C relocation-model=static -C force-unwind-tables=no"
 case $arch in
 # The processor of Pi 1 and Zero. Every other Pi runs this too.
 armv6) triple=arm-unknown-linux-musleabihf flags+=" -C target-cpu=arm1176jzf-s" ;;
