@@ -1,13 +1,13 @@
 //! PID 1's own words: through `log` and `simplelog` to the kernel log and to Ettan's own log.
 //! Never blocks: what cannot be written at once is dropped.
 
-use core::fmt::{self, Display, Formatter};
+use core::fmt::{self, Display, Formatter, Write as _};
 use ettan_sys::kmsg::{Kmsg, Level};
 use ettan_sys::pidfile::Why;
 use ettan_sys::{Errno, clock};
 use log::{LevelFilter, Log, Metadata, Record};
-use simplelog::{ConfigBuilder, WriteLogger};
-use std::io::Write;
+use simplelog::{CombinedLogger, SharedLogger};
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -17,72 +17,126 @@ const LINE_MAX: usize = 900;
 /// Starts the reporting. `own_log` is the write end of the pipe that becomes `ettan logs`.
 /// Allocates; to be called once, at boot.
 pub(crate) fn start(own_log: Option<OwnedFd>) {
-    let outlets = OUTLETS.get_or_init(|| Outlets {
-        kmsg: Kmsg::open().ok(),
-        own_log,
-        pending: Mutex::new(heapless::Vec::new()),
-    });
-    let levels = [Level::Error, Level::Warning, Level::Info, Level::Debug];
-    let report = Report(levels.map(|level| logger(level, outlets)));
-    log::set_max_level(LevelFilter::Debug);
+    let own =
+        OWN.get_or_init(|| OwnLog { pipe: own_log, pending: Mutex::new(heapless::Vec::new()) });
+    let mut outlets: Vec<Box<dyn SharedLogger>> = Vec::new();
+    if let Ok(kmsg) = Kmsg::open() {
+        outlets.push(Box::new(Outlet::Kernel(kmsg, Mutex::new([Pace::new(); 3]))));
+    }
+    outlets.push(Box::new(Outlet::Own(own)));
     // It fails only when a logger is set already, and then there is one.
-    let _ = log::set_boxed_logger(Box::new(report));
+    let _ = CombinedLogger::init(outlets);
 }
 
 /// Hands on what was said in this turn. Lines wait until then because each write wakes the logger,
 /// which would take the CPU just when a service is about to be started again.
 pub(crate) fn flush() {
-    if let Some(outlets) = OUTLETS.get() {
-        outlets.flush();
+    if let Some(own) = OWN.get() {
+        own.flush();
     }
-}
-
-/// One logger for each level. simplelog could write the level into the line, but allocates for
-/// it; this way the line is the text alone and its writer knows the level.
-struct Report([Box<WriteLogger<Writer>>; 4]);
-
-impl Log for Report {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let [error, warning, info, debug] = &self.0;
-        match record.level() {
-            log::Level::Error => error.log(record),
-            log::Level::Warn => warning.log(record),
-            log::Level::Info => info.log(record),
-            log::Level::Debug | log::Level::Trace => debug.log(record),
-        }
-    }
-
-    fn flush(&self) {}
 }
 
 /// For `ettan-init run`, which somebody looks at: warnings go to standard error.
 pub(crate) fn start_here() {
     // It fails only when a logger is set already, and then there is one.
-    let _ = WriteLogger::init(LevelFilter::Warn, bare(), std::io::stderr());
+    let _ = CombinedLogger::init(vec![Box::new(Outlet::Stderr)]);
 }
 
-/// Nothing but the text.
-fn bare() -> simplelog::Config {
-    ConfigBuilder::new()
-        .set_time_level(LevelFilter::Off)
-        .set_max_level(LevelFilter::Off)
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off)
-        .build()
+/// Where lines go. Of simplelog's own loggers each would bring along 48 KiB that can write the time of
+/// day; the kernel and the logger stamp lines themselves.
+enum Outlet {
+    /// The kernel's log, with a pace for errors, warnings, and the rest.
+    Kernel(Kmsg, Mutex<[Pace; 3]>),
+    Own(&'static OwnLog),
+    Stderr,
 }
 
-fn logger(level: Level, outlets: &'static Outlets) -> Box<WriteLogger<Writer>> {
-    let pace = Pace { left: BURST, filled_ms: clock::now() };
-    WriteLogger::new(
-        LevelFilter::Debug,
-        bare(),
-        Writer { level, outlets, line: heapless::Vec::new(), pace },
-    )
+impl Log for Outlet {
+    fn enabled(&self, about: &Metadata<'_>) -> bool {
+        about.level() <= self.level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut lines = Lines {
+            line: heapless::Vec::new(),
+            hand_on: |line: &mut Line| match self {
+                Self::Kernel(kmsg, paces) => tell_kernel(kmsg, paces, record.level(), line),
+                Self::Own(own) => {
+                    // Room for the line's end is kept by `Lines`.
+                    let _ = line.push(b'\n');
+                    own.keep(line);
+                }
+                Self::Stderr => {
+                    let _ = line.push(b'\n');
+                    // Nobody to tell when nobody listens.
+                    let _ = std::io::stderr().write_all(line);
+                }
+            },
+        };
+        // Neither can fail: `Lines` takes what it gets.
+        let _ = lines.write_fmt(*record.args());
+        let _ = lines.write_str("\n");
+    }
+
+    fn flush(&self) {}
+}
+
+impl SharedLogger for Outlet {
+    fn level(&self) -> LevelFilter {
+        match self {
+            Self::Kernel(..) => LevelFilter::Info,
+            Self::Own(_) => LevelFilter::Debug,
+            Self::Stderr => LevelFilter::Warn,
+        }
+    }
+
+    fn config(&self) -> Option<&simplelog::Config> {
+        None
+    }
+
+    fn as_log(self: Box<Self>) -> Box<dyn Log> {
+        self
+    }
+}
+
+fn tell_kernel(kmsg: &Kmsg, paces: &Mutex<[Pace; 3]>, level: log::Level, line: &Line) {
+    let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+    let [errors, warnings, rest] = &mut *paces;
+    let (pace, level) = match level {
+        log::Level::Error => (errors, Level::Error),
+        log::Level::Warn => (warnings, Level::Warning),
+        log::Level::Info | log::Level::Debug | log::Level::Trace => (rest, Level::Info),
+    };
+    if pace.allows(clock::now()) {
+        let text = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        // A line the kernel did not take is counted by `Kmsg` itself.
+        let _ = kmsg.line(level, format_args!("{text}"));
+    }
+}
+
+type Line = heapless::Vec<u8, LINE_MAX>;
+
+/// Collects a line, then hands it on.
+struct Lines<F: FnMut(&mut Line)> {
+    line: Line,
+    hand_on: F,
+}
+
+impl<F: FnMut(&mut Line)> fmt::Write for Lines<F> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                (self.hand_on)(&mut self.line);
+                self.line.clear();
+            } else if self.line.len() < LINE_MAX - 1 {
+                let _ = self.line.push(byte);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The kernel's answer in words: `read-only file system`. Its own `Display` would allocate.
@@ -115,17 +169,17 @@ impl Display for Doubt {
 /// The kernel takes this much as one piece or not at all (PIPE_BUF, pipe(7)): no line is torn.
 const PENDING_MAX: usize = 4096;
 
-static OUTLETS: OnceLock<Outlets> = OnceLock::new();
+static OWN: OnceLock<OwnLog> = OnceLock::new();
 
-/// Where lines go. Both may be missing.
-struct Outlets {
-    kmsg: Option<Kmsg>,
-    own_log: Option<OwnedFd>,
-    /// Lines for our own log, not handed on yet.
+/// Ettan's own log.
+struct OwnLog {
+    /// May be missing.
+    pipe: Option<OwnedFd>,
+    /// Lines not handed on yet.
     pending: Mutex<heapless::Vec<u8, PENDING_MAX>>,
 }
 
-impl Outlets {
+impl OwnLog {
     fn keep(&self, line: &[u8]) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         if pending.extend_from_slice(line).is_err() {
@@ -143,20 +197,12 @@ impl Outlets {
     }
 
     fn write_out(&self, pending: &mut heapless::Vec<u8, PENDING_MAX>) {
-        if let Some(pipe) = &self.own_log {
+        if let Some(pipe) = &self.pipe {
             // Full: the logger is behind by more than the pipe holds, and we do not wait.
             let _ = ettan_sys::pipe::write(pipe, pending);
         }
         pending.clear();
     }
-}
-
-/// Collects a line, then hands it on in one write to each outlet.
-struct Writer {
-    level: Level,
-    outlets: &'static Outlets,
-    line: heapless::Vec<u8, LINE_MAX>,
-    pace: Pace,
 }
 
 /// At most so many lines of a level in the kernel's log at once, and so many more each second: on
@@ -166,12 +212,17 @@ const BURST: u32 = 40;
 const LINES_PER_SECOND: u64 = 10;
 
 /// A bucket of lines that fills with time.
+#[derive(Clone, Copy)]
 struct Pace {
     left: u32,
     filled_ms: u64,
 }
 
 impl Pace {
+    fn new() -> Self {
+        Self { left: BURST, filled_ms: clock::now() }
+    }
+
     fn allows(&mut self, now_ms: u64) -> bool {
         let fresh = now_ms.saturating_sub(self.filled_ms).saturating_mul(LINES_PER_SECOND) / 1_000;
         if fresh > 0 {
@@ -182,42 +233,6 @@ impl Pace {
         let allowed = self.left > 0;
         self.left = self.left.saturating_sub(1);
         allowed
-    }
-}
-
-impl Writer {
-    fn hand_on(&mut self) {
-        if let Some(kmsg) = &self.outlets.kmsg
-            && self.level != Level::Debug
-            && self.pace.allows(clock::now())
-        {
-            let text = self.line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-            // A line the kernel did not take is counted by `Kmsg` itself.
-            let _ = kmsg.line(self.level, format_args!("{text}"));
-        }
-        // Room for the line's end is kept by `write`.
-        let _ = self.line.push(b'\n');
-        self.outlets.keep(&self.line);
-        self.line.clear();
-    }
-}
-
-impl Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        for &byte in bytes {
-            if byte == b'\n' {
-                self.hand_on();
-            } else {
-                if self.line.len() < LINE_MAX - 1 {
-                    let _ = self.line.push(byte);
-                }
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
