@@ -30,16 +30,22 @@ impl Supervisor {
     /// Adds a unit of Ettan's own, before the first load. None when there is no room, or the name
     /// is taken.
     pub fn builtin(&mut self, unit: Unit) -> Option<UnitId> {
-        if self.find(&unit.name).is_some() {
-            return None;
-        }
         let autostart = unit.autostart;
-        self.allow_work();
-        let id = self.place(Unit { builtin: true, ..unit })?;
-        self.reorder();
+        let id = self.builtin_at_rest(unit)?;
         if autostart {
             self.pull(id, Reason::Needed, Way::Gives);
         }
+        Some(id)
+    }
+
+    /// As [`Supervisor::builtin`]; nothing starts it before it is asked for.
+    pub fn builtin_at_rest(&mut self, unit: Unit) -> Option<UnitId> {
+        if self.find(&unit.name).is_some() {
+            return None;
+        }
+        self.allow_work();
+        let id = self.place(Unit { builtin: true, ..unit })?;
+        self.reorder();
         Some(id)
     }
 

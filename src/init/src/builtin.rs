@@ -16,7 +16,7 @@ pub(crate) const SELF_EXE: &CStr = c"/proc/self/exe";
 pub(crate) struct Builtins {
     /// Reads unit files; a oneshot, started at boot and by each reload.
     pub(crate) loader: UnitId,
-    /// Writes the logs.
+    /// Writes the logs; started after the first units, as the watcher ([`crate::late`]).
     pub(crate) logger: UnitId,
     /// Publishes conditions.
     pub(crate) watcher: UnitId,
@@ -45,7 +45,15 @@ impl Builtins {
     /// whose record was lost. None only when it has no room.
     pub(crate) fn of(supervisor: &mut Supervisor) -> Option<Self> {
         let mut one = |name, kind, autostart| {
-            supervisor.find(name).or_else(|| supervisor.builtin(unit(name, kind, autostart)))
+            let unit = unit(name, kind, autostart);
+            // The loader alone starts at once; see `late`.
+            let add = match kind {
+                Kind::Oneshot { .. } => Supervisor::builtin,
+                Kind::Simple | Kind::Notify | Kind::Forking | Kind::Target => {
+                    Supervisor::builtin_at_rest
+                }
+            };
+            supervisor.find(name).or_else(|| add(supervisor, unit))
         };
         let all = Self {
             logger: one("ettan-log", Kind::Simple, true)?,

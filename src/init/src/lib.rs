@@ -20,6 +20,7 @@
 //! | `prober` | hears the prober, and is heard |
 //! | `probes` | what the prober is told and says: readiness and health of units |
 //! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
+//! | `late` | when logger and watcher start: after the first units |
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
 //! | `card` | what files on the boot partition ask, where that is not mounted yet; runs beside the loader |
@@ -61,6 +62,7 @@ mod fault;
 mod group;
 mod guard;
 mod hook;
+mod late;
 mod memory;
 mod mend;
 mod past;

@@ -8,6 +8,7 @@ use crate::control::{Command, Context, Control, TableFacts};
 use crate::degraded::{Degraded, Feature};
 use crate::group::{Groups, runs_beside};
 use crate::guard::{self, Guard, Pulse};
+use crate::late;
 use crate::past::{self, Past};
 use crate::pipes::{Mark, Pipes};
 use crate::places::Places;
@@ -91,6 +92,8 @@ pub(crate) struct Pid1 {
     pub(crate) last_reload: Millis,
     /// The rescue shell was offered because there is no table, or nothing to start; once is enough.
     pub(crate) rescue_offered: bool,
+    /// When logger and watcher start at the latest; None: they were asked to.
+    pub(crate) late: Option<Millis>,
     /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
     pub(crate) cad: crate::translate::CtrlAltDel,
     /// Signals without a meaning.
@@ -199,6 +202,7 @@ impl Pid1 {
             reload_at: None,
             last_reload: Millis(0),
             rescue_offered: false,
+            late: Some(now.after(late::LATEST_MS)),
             cad: crate::translate::CtrlAltDel::default(),
             strays: crate::translate::Strays::default(),
             degraded,
@@ -266,6 +270,7 @@ impl Pid1 {
         // A time that is over may only end a count.
         self.work |= due.is_some() && self.supervisor.next_deadline() != due;
         self.offer_rescue();
+        self.call_late();
         self.look_at_vitals();
         self.after_turn();
         self.poll_logger();
@@ -346,6 +351,7 @@ impl Pid1 {
             self.watchdog.next_deadline(),
             self.vitals.next_deadline(),
             self.wall.next_deadline(),
+            self.late,
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),
