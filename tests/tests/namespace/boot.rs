@@ -27,6 +27,24 @@ fn a_usual_start() {
     comes_up(&mut Namespace::usual());
 }
 
+/// Whatever else runs before the first unit delays it (docs/adr/0040); nothing is lost by that.
+#[test]
+fn units_are_executed_before_logger_and_watcher() {
+    let mut machine = Namespace::usual();
+    machine.unit("web", &shell("echo early; exec sleep 100000"));
+    machine.boot();
+    machine.expect(&["web up"]);
+    machine.until("its words are in its log", |machine| {
+        machine.ettan("logs web").out.contains("early")
+    });
+    machine.until("the watcher runs", |machine| machine.ettan("is-active ettan-watch").code == 0);
+    // Numbers go up in a namespace of its own.
+    let web = machine.main_pid("web");
+    for helper in ["ettan-log", "ettan-watch"] {
+        assert!(machine.main_pid(helper) > web, "{helper} came first");
+    }
+}
+
 #[test]
 fn f7_1_nothing_is_mounted() {
     comes_up(&mut Builder::default().start(Start::Bare).build());
