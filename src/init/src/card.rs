@@ -4,13 +4,12 @@
 //! and nothing stays mounted. Runs in the loader; what the files say is the loader's business.
 
 use ettan_sys::poll::{Interest, wait_one};
-use ettan_sys::{mount, place};
+use ettan_sys::{mount, place, process, signals};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStringExt;
+use std::io::{self, PipeWriter, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Where the partition shows when it is mounted.
 const MOUNTED: [&str; 2] = ["boot/firmware", "boot"];
@@ -47,15 +46,11 @@ pub(crate) fn fetch() {
 /// Lets the other process look, and waits for its end, but not for long.
 fn look(device: &Path) -> io::Result<()> {
     fs::create_dir_all(PLACE)?;
-    let mut child = Command::new("/proc/self/exe")
-        .arg("card")
-        .arg(device)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let Some(mut words) = child.stdout.take() else { return Ok(()) };
+    let (mut words, tell) = io::pipe()?;
+    let child = process::fork(|| copy_and_tell(device, &tell))?;
+    drop(tell);
     if !wait_one(&words, Interest::Read, Some(PATIENCE_MS))? {
-        let _ = child.kill();
+        let _ = process::kill(child, signals::KILL);
         return Err(io::Error::other("it does not answer"));
     }
     // Nothing was said, or all is: PID 1 reaps it.
@@ -64,11 +59,11 @@ fn look(device: &Path) -> io::Result<()> {
     if text.is_empty() { Ok(()) } else { Err(io::Error::other(text)) }
 }
 
-/// `ettan-init card DEVICE`: copies the files, and says what is in the way, on standard output.
-pub(crate) fn helper_main(device: Option<OsString>) -> i32 {
-    let copied = device.map_or(Ok(()), |device| copy(device, Path::new(COPIES)));
+/// The other process: copies the files, and says what is in the way.
+fn copy_and_tell(device: &Path, mut tell: &PipeWriter) -> i32 {
+    let copied = copy(device.into(), Path::new(COPIES));
     if let Err(why) = &copied {
-        let _ = io::stdout().write_all(why.as_bytes());
+        let _ = tell.write_all(why.as_bytes());
     }
     i32::from(copied.is_err())
 }
@@ -155,16 +150,22 @@ fn root_device(mounts: &str, command_line: &str) -> Option<String> {
     Some(format!("sys/class/block/{name}"))
 }
 
-/// The partition of that number on the same disk.
+/// The partition of that number on the same disk. `partition` is a link to where the kernel has it.
 fn beside(partition: &Path, number: u32) -> Option<String> {
-    let own = fs::canonicalize(partition).ok()?;
-    if !own.join("partition").exists() {
+    let target = fs::read_link(partition).ok()?;
+    let disk = target.parent()?.file_name()?;
+    if !partition.join("partition").exists() {
         return None;
     }
-    for entry in fs::read_dir(own.parent()?).ok()?.flatten() {
+    for entry in fs::read_dir(partition.join("..")).ok()?.flatten() {
+        let name = entry.file_name();
+        // What else a disk has there is called otherwise.
+        if !name.as_bytes().starts_with(disk.as_bytes()) {
+            continue;
+        }
         let is = fs::read_to_string(entry.path().join("partition")).ok();
         if is.and_then(|text| text.trim().parse().ok()) == Some(number) {
-            return Some(format!("/dev/{}", entry.file_name().to_str()?));
+            return Some(format!("/dev/{}", name.to_str()?));
         }
     }
     None

@@ -126,7 +126,6 @@ pub fn main() -> ExitCode {
         Some("seed") => ettan_seed::main(std::env::args().nth(2).as_deref() == Some("save")),
         Some("probe") => ettan_probe::main(),
         Some("run") => run::main(std::env::args().nth(2).as_deref()),
-        Some("card") => card::helper_main(std::env::args_os().nth(2)),
         Some("close") => close::helper_main(std::env::args_os().nth(2)),
         Some("copy") => upgrade::copier_main(),
         Some(upgrade::CHECK) => upgrade::helper_main(),

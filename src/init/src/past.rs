@@ -116,7 +116,7 @@ impl Past {
             last_whole: Record::new(),
             behind: false,
             crashes: 0,
-            begun_ms: ettan_sys::clock::now(),
+            begun_ms: 0,
             executions: 0,
             reduced: false,
             trial: Trial::Over,
@@ -130,6 +130,14 @@ impl Past {
             inherited: None,
             whole: None,
             last_words: None,
+        }
+    }
+
+    /// Notes when the first execution began. Not before /proc is mounted: the first look at a clock wants to
+    /// find in there how to read it without a call.
+    pub(crate) fn begin(&mut self) {
+        if self.begun_ms == 0 {
+            self.begun_ms = clock::now();
         }
     }
 

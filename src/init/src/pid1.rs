@@ -132,6 +132,7 @@ pub(crate) fn main() -> ExitCode {
     let mut past = past::find();
     let is_first = !past.exists();
     let mut ground = boot::before_logging(is_first);
+    past.begin();
     // Our own file is found by /proc, which the kernel has not mounted.
     past.arm_memory();
     past.arm();

@@ -77,6 +77,24 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: u8) -> Result<()> {
         .map(drop)
 }
 
+/// Does `work` in a child that is a copy of this process, and ends it with what that returns; the child's
+/// number. For helpers of one thread: of several the child has only this one, and waits for ever for a lock that
+/// another one had.
+///
+/// # Errors
+/// EAGAIN, ENOMEM.
+pub fn fork(work: impl FnOnce() -> i32) -> Result<i32> {
+    // SAFETY: the copy has all memory as it is, and goes on here.
+    match check(unsafe { libc::fork() }.into())? {
+        0 => {
+            let status = work();
+            // SAFETY: ends the child, without what this process would do at its own end.
+            unsafe { libc::_exit(status) }
+        }
+        child => Ok(i32::try_from(child).unwrap_or(0)),
+    }
+}
+
 /// Makes orphans of our descendants our children, as they are process 1's. For tests and for
 /// running supervised without being process 1.
 ///
@@ -126,6 +144,16 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
         assert!(!exists(pid));
         assert_eq!(kill(pid, TERM), Err(Errno::SRCH));
+    }
+
+    /// The child does nothing that another test's thread could have a lock of.
+    #[test]
+    fn a_copy_of_this_process_does_its_work_and_ends() {
+        let _limit = limit(10.0);
+        let before = own_pid();
+        let child = fork(|| if own_pid() == before { 1 } else { 7 }).unwrap();
+        let status = crate::reap::wait_for(child);
+        assert_eq!(status, Ok(crate::reap::Status::Code(7)));
     }
 
     #[test]
