@@ -40,27 +40,26 @@ pub(crate) struct Program<'a> {
 /// There as soon as a unit needs it, and then not to be stopped.
 pub(crate) const PROBER: &str = "ettan-probe";
 
+/// How a unit is added to a supervisor.
+type Add = fn(&mut Supervisor, Unit) -> Option<UnitId>;
+
 impl Builtins {
     /// Finds them in a supervisor, and adds those that are not there: all at boot, and after that
     /// whose record was lost. None only when it has no room.
     pub(crate) fn of(supervisor: &mut Supervisor) -> Option<Self> {
-        let mut one = |name, kind, autostart| {
+        let mut one = |name, kind, autostart, add: Add| {
             let unit = unit(name, kind, autostart);
-            // The loader alone starts at once; see `late`.
-            let add = match kind {
-                Kind::Oneshot { .. } => Supervisor::builtin,
-                Kind::Simple | Kind::Notify | Kind::Forking | Kind::Target => {
-                    Supervisor::builtin_at_rest
-                }
-            };
             supervisor.find(name).or_else(|| add(supervisor, unit))
         };
+        // The loader alone starts at once; see `late`.
+        let (load, rest) =
+            (Kind::Oneshot { remain_after_exit: false }, Supervisor::builtin_at_rest);
         let all = Self {
-            logger: one("ettan-log", Kind::Simple, true)?,
-            watcher: one("ettan-watch", Kind::Simple, true)?,
-            loader: one("ettan-load", Kind::Oneshot { remain_after_exit: false }, true)?,
-            prober: one(PROBER, Kind::Simple, false)?,
-            rescue: one("ettan-rescue", Kind::Simple, false)?,
+            logger: one("ettan-log", Kind::Simple, true, rest)?,
+            watcher: one("ettan-watch", Kind::Simple, true, rest)?,
+            loader: one("ettan-load", load, true, Supervisor::builtin)?,
+            prober: one(PROBER, Kind::Simple, false, rest)?,
+            rescue: one("ettan-rescue", Kind::Simple, false, rest)?,
         };
         supervisor.hush_timers_for(all.rescue);
         Some(all)

@@ -11,6 +11,7 @@
 //! | `ring` | the last notices |
 //! | `boot` | when the boot was over |
 //! | `describe` | core values → words, for the log too |
+//! | `words` | core values → the wire's words |
 //! | `viewers` | lets the groups ettan and ettan-operator in; runs in the loader |
 //! | `facts` | what the answers need beyond the supervisor |
 
@@ -25,6 +26,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 pub(crate) mod viewers;
+mod words;
 
 pub(crate) use facts::{Facts, History, TableFacts};
 

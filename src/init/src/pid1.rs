@@ -319,13 +319,17 @@ impl Pid1 {
     /// The boot was a success: units wait for that, to say so to a boot loader.
     fn look_at_vitals(&mut self) {
         // In a rescue nothing is to be up, which is no success.
-        let rescue = self.builtins.and_then(|builtins| self.supervisor.view(builtins.rescue));
-        let is_rescue = rescue.is_some_and(|view| view.goal == Goal::Up);
-        let over = self.control.boot_over().map(Millis).filter(|_| !is_rescue);
+        let over = self.control.boot_over().map(Millis).filter(|_| !self.is_rescue());
         if self.vitals.proves(self.now, over, &self.supervisor) {
             log::info!("the boot is a success: every critical unit stays up");
             self.feed(Event::Condition { name: BOOT_OK, holds: true });
         }
+    }
+
+    /// The rescue shell is wanted, by somebody or since there is nothing to start.
+    pub(crate) fn is_rescue(&self) -> bool {
+        let rescue = self.builtins.and_then(|builtins| self.supervisor.view(builtins.rescue));
+        rescue.is_some_and(|view| view.goal == Goal::Up)
     }
 
     fn guard_loop(&mut self) {

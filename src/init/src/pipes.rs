@@ -177,7 +177,7 @@ impl Pipes {
     }
 
     /// Finds among `spare` the ends of the pipes that a unit's process has as its output and as its
-    /// standard error, and whether these are to be apart.
+    /// standard error; `apart`: whether the log is to tell one from the other.
     pub(crate) fn find_ends(
         &mut self,
         unit: UnitId,

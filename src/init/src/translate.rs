@@ -279,7 +279,8 @@ impl Pid1 {
                 log::error!(
                     "no unit to start in /etc/units or /run/units: rescue shell on the console"
                 );
-                self.rescue_offered = true;
+                // One that somebody asked for stays his.
+                self.rescue_offered |= !self.is_rescue();
                 self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Start });
             } else if core::mem::take(&mut self.rescue_offered) {
                 // Not one that somebody asked for: in the middle of a rescue units are mended and read.

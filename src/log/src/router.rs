@@ -5,7 +5,7 @@
 //! What a route gets is the same for the same output and the same beginning. So how many bytes of it
 //! are in the route's log says where to go on, as it does for the unit's own log (`stage`).
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl Router {
     /// Without routes, the beginning of a line would be that of another one later.
     pub(crate) fn forget(directory: &Path) {
         for stream in STREAMS {
-            let _ = fs::remove_file(directory.join(name(stream)));
+            let _ = plain::remove(directory, name(stream));
         }
     }
 
@@ -113,7 +113,7 @@ impl Router {
             );
             // Rather none than one with a hole.
             (self.is_kept, self.file) = (false, None);
-            let _ = fs::remove_file(self.directory.join(self.name));
+            let _ = plain::remove(&self.directory, self.name);
         }
     }
 
@@ -142,7 +142,7 @@ impl Router {
         if !self.head.is_empty() {
             self.head.clear();
             let emptied = self.file.as_ref().is_none_or(|file| file.set_len(0).is_ok());
-            self.is_kept = emptied || fs::remove_file(self.directory.join(self.name)).is_ok();
+            self.is_kept = emptied || plain::remove(&self.directory, self.name).is_ok();
             if !emptied {
                 self.file = None;
             }

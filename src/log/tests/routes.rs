@@ -189,15 +189,7 @@ fn a_flush_brings_what_was_said_before_it_to_the_disk_of_a_route() {
 
 /// Has a logger killed before its call of that number; false if it makes fewer.
 fn survives_a_kill_before(call: &str, number: usize) -> bool {
-    let calls = format!("trace={call}");
-    let kill = format!("inject={call}:signal=KILL:when={number}");
-    let folder = Folder::new();
-    let mut before = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-e", &calls, "-e", &kill];
-    let paths = [".stage", "web", "web/current", "web/.line", "web.even", "web.even/current"]
-        .map(|name| folder.path().join(name));
-    for path in &paths {
-        before.extend(["-P", path.to_str().unwrap()]);
-    }
+    let names = [".stage", "web", "web/current", "web/.line", "web.even", "web.even/current"];
     let words = "3000 100 route=even match=*even* route=rest exclude=*even*";
     let said = |numbers: std::ops::Range<usize>| -> String {
         let line =
@@ -205,7 +197,7 @@ fn survives_a_kill_before(call: &str, number: usize) -> bool {
         numbers.map(line).collect()
     };
     let said = [said(0..70), "an even".into(), "t, and a line ".into(), "of two\nlast\n".into()];
-    let mut world = World::process_over(folder, &before, ROLE);
+    let mut world = World::killed_before(call, number, &names, ROLE);
     let web = pipe::pipe().unwrap();
     say(&web, &said[0]);
     let opened = world.try_reopen_with("web", words, &web);

@@ -2,8 +2,9 @@
 //! becomes a `Command` for the loop.
 
 use super::client::{Job, Peer};
-use super::describe::{goal_word, kind_word, phase_word, restart, state_word};
+use super::describe::restart;
 use super::ring::{Entry, Ring};
+use super::words::{goal_word, kind_word, phase_word, state_word};
 use super::{Command, Context};
 use ettan_core::{
     Ask, Blocker, Goal, MAX_UNITS, Name, Outcome, Phase, Pid, Power, Reason, State, Tie, Unit,

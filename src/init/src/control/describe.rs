@@ -2,15 +2,14 @@
 //! log as for the control socket.
 
 use super::Facts;
+use super::words::state_word;
 use crate::hook::{Called, Ended};
 use core::fmt::{self, Display, Formatter, Write};
 use ettan_core::{
-    Blocker, ExitStatus, Goal, HookEnd, Hooking, Kind, Millis, Notice, Phase, Reason, Restart,
+    Blocker, ExitStatus, Goal, HookEnd, Hooking, Millis, Notice, Phase, Reason, Restart,
     SpawnFault, Stage, StartLimit, State, Statuses, Step, Supervisor, Unit, UnitId, View,
 };
-use ettan_wire::{
-    GoalWord, KindWord, PhaseWord, Signal, Span, StateWord, Text, error_text, signal_name,
-};
+use ettan_wire::{Signal, Span, Text, error_text, signal_name};
 
 /// `exited with status 1`, `killed by signal 11 (SEGV), core dumped`.
 pub(crate) struct Exit(pub(crate) ExitStatus);
@@ -515,55 +514,6 @@ fn reason_matters(state: State, reason: Reason) -> bool {
         | Reason::PartOf
         | Reason::Skipped
         | Reason::Shutdown => true,
-    }
-}
-
-/// The state's word on the wire.
-pub(crate) fn state_word(state: State) -> StateWord {
-    match state {
-        State::Down => StateWord::Down,
-        State::Preparing { .. } => StateWord::Preparing,
-        State::Starting { .. } => StateWord::Starting,
-        State::Seeking { .. } => StateWord::Seeking,
-        State::Awaiting { .. } => StateWord::Awaiting,
-        State::Finishing { .. } => StateWord::Finishing,
-        State::Up { .. } => StateWord::Up,
-        State::Stopping { .. } => StateWord::Stopping,
-        State::Sweeping { .. } => StateWord::Sweeping,
-        State::Cleaning { .. } => StateWord::Cleaning,
-        State::Backoff { .. } => StateWord::Backoff,
-        State::Failed => StateWord::Failed,
-    }
-}
-
-/// The goal's word on the wire.
-pub(crate) fn goal_word(goal: Goal) -> GoalWord {
-    match goal {
-        Goal::Up => GoalWord::Up,
-        Goal::Down => GoalWord::Down,
-    }
-}
-
-/// The kind's word on the wire.
-pub(crate) fn kind_word(kind: Kind) -> KindWord {
-    match kind {
-        Kind::Simple => KindWord::Simple,
-        Kind::Notify => KindWord::Notify,
-        Kind::Forking => KindWord::Forking,
-        Kind::Oneshot { .. } => KindWord::Oneshot,
-        Kind::Target => KindWord::Target,
-    }
-}
-
-/// The phase's word on the wire.
-pub(crate) fn phase_word(phase: Phase) -> PhaseWord {
-    match phase {
-        Phase::Running => PhaseWord::Running,
-        Phase::StoppingUnits => PhaseWord::StoppingUnits,
-        Phase::KillingStrays => PhaseWord::KillingStrays,
-        Phase::StoppingBuiltins => PhaseWord::StoppingBuiltins,
-        Phase::ClosingFilesystems => PhaseWord::ClosingFilesystems,
-        Phase::Off => PhaseWord::Off,
     }
 }
 

@@ -110,6 +110,21 @@ impl World {
         world
     }
 
+    /// A logger process that is killed before its call of that number; of those, in strace's words,
+    /// which concern these files of its folder.
+    pub(crate) fn killed_before(call: &str, number: usize, names: &[&str], role: &str) -> Self {
+        let folder = Folder::new();
+        let calls = format!("trace={call}");
+        let kill = format!("inject={call}:signal=KILL:when={number}");
+        let mut before = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-e", &calls, "-e", &kill];
+        // Those of the test's own start are not meant.
+        let paths: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
+        for path in &paths {
+            before.extend(["-P", path.to_str().unwrap()]);
+        }
+        World::process_over(folder, &before, role)
+    }
+
     /// Another logger process over the same folder; PID 1 would open all pipes again now.
     pub(crate) fn start_process(&mut self, before: &[&str], role: &str) {
         let (ours, theirs) = pair();
