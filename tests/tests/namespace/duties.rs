@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 /// A folder with all vendor units and another `getty@`, removed at the end.
-struct Layer(PathBuf);
+pub(crate) struct Layer(pub(crate) PathBuf);
 
 impl Layer {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("ettan-{test}-{}", std::process::id()));
         let units = folder.join("usr/lib/units");
         fs::create_dir_all(&units).expect("a folder");
@@ -25,7 +25,7 @@ impl Layer {
     }
 
     /// A program below `usr`.
-    fn program(&self, path: &str, script: &str) {
+    pub(crate) fn program(&self, path: &str, script: &str) {
         let program = self.0.join("usr").join(path);
         let folder = program.parent().expect("a path of a file");
         fs::create_dir_all(folder).expect("a folder");
@@ -149,71 +149,6 @@ fn the_pulse_of_a_machine_that_is_well_is_felt() {
     machine.until("it says why", |machine| {
         machine.ettan("logs pulse").out.contains("5 KiB of memory are left, less than 8192")
     });
-}
-
-#[test]
-fn an_update_is_committed_once_the_boot_is_a_success() {
-    let mut machine = Namespace::usual();
-    machine.write("/tmp/rauc", b"#!/bin/sh\necho rauc \"$@\" >/tmp/told\n");
-    let _ = machine.sh("chmod +x /tmp/rauc").ok();
-    machine.unit("commit-rauc", &shipped("commit-rauc").replace("exec rauc", "exec /tmp/rauc"));
-    machine.unit("web", &format!("[unit]\ncritical = true\n{}", idle()));
-    machine.boot();
-    machine.expect(&["web up"]);
-    let why = machine.ettan("why commit-rauc").out;
-    assert!(why.contains("waiting for condition boot-ok"), "{why}");
-    let _ = machine.ettan("condition boot-ok set").ok();
-    machine.expect(&["commit-rauc starting", "commit-rauc down"]);
-    assert_eq!(machine.sh("cat /tmp/told").ok(), "rauc status mark-good");
-}
-
-/// The script of the units `trial` and `commit-tryboot`, on a made-up card and firmware.
-fn tryboot(on_trial: u8, autoboot: &str, words: &[&str]) -> (String, String) {
-    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let name = format!("ettan-tryboot-{}-{number}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join("tryboot"), [0, 0, 0, on_trial]).expect("a property");
-    fs::write(folder.join("partition"), [0, 0, 0, 3]).expect("a property");
-    fs::write(folder.join("autoboot.txt"), autoboot).expect("a file");
-    fs::write(folder.join("ettan"), "#!/bin/sh\necho ettan \"$@\"\n").expect("a file");
-    let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(folder.join("ettan"), executable).expect("its mode");
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
-    let out = std::process::Command::new("sh")
-        .arg(workspace().join("units/lib/tryboot"))
-        .args(words)
-        .env("PATH", path)
-        .env("ETTAN_BOOTLOADER", &folder)
-        .env("ETTAN_AUTOBOOT", &folder)
-        .output()
-        .expect("a shell");
-    let now = fs::read_to_string(folder.join("autoboot.txt")).expect("it is still there");
-    let _ = fs::remove_dir_all(&folder);
-    assert!(out.status.success(), "{out:?}");
-    (String::from_utf8_lossy(&out.stdout).into_owned(), now)
-}
-
-#[test]
-fn a_system_that_was_tried_becomes_the_usual_one() {
-    let card = |usual: u8, next: u8| {
-        format!("[all]\ntryboot_a_b=1\nboot_partition={usual}\n[tryboot]\nboot_partition={next}\n")
-    };
-    let (said, now) = tryboot(1, &card(2, 3), &["commit"]);
-    assert_eq!(now, card(3, 2));
-    assert!(said.ends_with("ettan stop trial\n"), "{said}");
-    // Once more, after a commit that nobody heard of; and where nothing is tried.
-    assert_eq!(tryboot(1, &card(3, 2), &["commit"]).1, card(3, 2));
-    assert_eq!(tryboot(0, &card(2, 3), &["commit"]), ("not on trial\n".into(), card(2, 3)));
-}
-
-#[test]
-fn a_system_that_is_tried_and_not_well_goes_back() {
-    let (said, card) = tryboot(1, "as it is", &["await", "0"]);
-    assert!(said.ends_with("ettan reboot\n"), "{said}");
-    assert_eq!(card, "as it is");
-    assert_eq!(tryboot(0, "as it is", &["await", "100000"]).0, "not on trial\n");
 }
 
 /// A machine with the brake, which has seen so many boots that were not well.

@@ -33,6 +33,7 @@ mod shutdown;
 mod soak;
 mod syslog;
 mod timers;
+mod trials;
 mod units;
 mod upgrade;
 mod verbs;

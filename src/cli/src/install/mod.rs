@@ -39,7 +39,7 @@ pub(crate) struct Wish {
 const VENDOR: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/vendor.rs"));
 const SCRIPTS: [(&str, &str); 2] = [
     ("brake", include_str!("../../../../units/lib/brake")),
-    ("tryboot", include_str!("../../../../units/lib/tryboot")),
+    ("trial", include_str!("../../../../units/lib/trial")),
 ];
 
 /// Those that start at boot: what the old init did itself.
