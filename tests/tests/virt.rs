@@ -91,6 +91,48 @@ fn f3_10_a_machine_whose_critical_unit_was_well_and_is_beyond_help_is_reset() {
     assert!(machine.is_off(), "{end:?}");
 }
 
+/// Three ends of a boot, and what the one after them says: the power goes, somebody restarts it, and the
+/// watchdog resets it.
+#[test]
+#[ignore = "make test-qemu"]
+fn how_the_last_boot_ended_is_known_after_the_next() {
+    let mut machine = Qemu::new("virt", "ends");
+    machine.append("ettan.boot-ok=1");
+    machine.write("/usr/lib/ettan/last-end", include_bytes!("../../units/lib/last-end"));
+    for unit in ["last-end", "last-end-watchdog"] {
+        let text = shipped(unit).replace("[\"/usr/lib", "[\"/bin/sh\", \"/usr/lib");
+        machine.unit(unit, &text);
+    }
+    let until = "until [ -e /run/break ]; do sleep 0.2; done; exit 1";
+    machine.unit("web", &format!("[unit]\ncritical = true\n{}", shell(until)));
+    let says = |machine: &mut Qemu, how: &str| {
+        machine.until("the last boot is known", |machine| {
+            machine.sh("cat /var/lib/ettan/last-end").out.trim() == "running"
+        });
+        let told = machine.ettan("status").out;
+        assert!(told.contains(&format!("last end: {how}")), "{told}");
+    };
+    machine.boot();
+    says(&mut machine, "not known");
+    machine.pull_plug();
+    machine.boot();
+    says(&mut machine, "power cut or reset");
+    let _ = machine.sh("dmesg -n 5; ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+    machine.pull_plug();
+    machine.boot();
+    says(&mut machine, "ended in order (reboot)");
+    // A machine that never was well is not reset.
+    machine.until("the boot is a success", |machine| machine.ettan("condition boot-ok").code == 0);
+    let _ = machine.sh("dmesg -n 7; touch /run/break");
+    let end = machine.end();
+    let said = machine.report();
+    assert!(said.contains("softdog: Initiating system reboot"), "{end:?}: {said}");
+    machine.pull_plug();
+    machine.boot();
+    says(&mut machine, "reset by the watchdog: web is not well");
+}
+
 /// What somebody has put onto the card in a laptop. Nothing says where the partition is: it is on the disk of
 /// the root.
 #[test]

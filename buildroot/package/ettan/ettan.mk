@@ -115,7 +115,8 @@ define ETTAN_INSTALL_INIT
 	for verb in reboot poweroff halt shutdown; do \
 		ln -sf /usr/bin/ettan $(TARGET_DIR)/sbin/$$verb || exit 1; \
 	done
-	for unit in root machine-id mounts swap tmpfiles clock modules sysctl seed devices hotplug; do \
+	for unit in root machine-id mounts swap tmpfiles clock last-end last-end-watchdog modules sysctl seed \
+		devices hotplug; do \
 		ln -sf /usr/lib/units/$$unit.toml \
 			$(TARGET_DIR)/etc/units/$$unit.toml || exit 1; \
 	done

@@ -298,6 +298,8 @@ pub(crate) mod tests {
             watchdog_fed_ms: 198_000,
             watchdog_trouble: "".into(),
             last_reset: "watchdog".into(),
+            last_end: "".into(),
+            ending: None,
         }
     }
 

@@ -23,6 +23,9 @@ pub(crate) fn summary(stats: &Stats, synchronised: Option<bool>, now: &str) -> S
     if let Some(identity) = &stats.watchdog {
         line("watchdog", &watchdog(identity, stats));
     }
+    if !stats.last_end.is_empty() {
+        line("last end", &stats.last_end);
+    }
     match stats.fallbacks.as_str() {
         "" => line("kernel", "has all that Ettan uses"),
         missing => line("kernel", missing),
@@ -97,7 +100,8 @@ fn watchdog(identity: &str, stats: &Stats) -> String {
     if !stats.watchdog_trouble.is_empty() {
         let _ = write!(text, "; {}", stats.watchdog_trouble);
     }
-    if !stats.last_reset.is_empty() {
+    // What has put down how it ended has asked the device, too.
+    if stats.last_end.is_empty() && !stats.last_reset.is_empty() {
         let _ = write!(text, "; last reset: {}", stats.last_reset);
     }
     text
@@ -120,6 +124,16 @@ mod tests {
   watchdog: Broadcom BCM2835, 15 s, fed 2 s ago; last reset: watchdog
     kernel: no pidfd
      PID 1: Ettan 0.1.0; 0 faults survived, 0 allocations after boot"
+        );
+    }
+
+    #[test]
+    fn how_the_last_boot_ended_is_said_once() {
+        let stats = Stats { last_end: "reset by the watchdog: web is not well".into(), ..stats() };
+        let text = summary(&stats, None, "now");
+        assert!(
+            text.contains("fed 2 s ago\n  last end: reset by the watchdog: web is not well\n"),
+            "{text}"
         );
     }
 

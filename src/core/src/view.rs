@@ -4,8 +4,8 @@ use crate::backoff::CRASH_LOOP;
 use crate::needs::Block;
 use crate::supervisor::at_rest;
 use crate::{
-    Ask, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Reason, Stage, State, Supervisor, Unit,
-    UnitId,
+    Ask, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Power, Reason, Stage, State, Supervisor,
+    Unit, UnitId,
 };
 
 /// What there is to know of one unit at this moment.
@@ -115,6 +115,26 @@ impl Supervisor {
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// How the machine ends, once it does.
+    #[must_use]
+    pub const fn ending(&self) -> Option<Power> {
+        match self.phase {
+            Phase::Running => None,
+            Phase::StoppingUnits
+            | Phase::KillingStrays
+            | Phase::StoppingBuiltins
+            | Phase::ClosingFilesystems
+            | Phase::Off => Some(self.power),
+        }
+    }
+
+    /// Whether the condition of this name holds.
+    #[must_use]
+    pub fn holds(&self, name: &str) -> bool {
+        let known = (0..).map_while(|nth| self.condition_at(nth));
+        known.into_iter().any(|(found, holds)| found == name && holds)
     }
 
     /// Whether a process of the unit, or of its hook, prepares and has not executed its program yet.

@@ -22,7 +22,7 @@ use crate::tables::Tables;
 use crate::upgrade::Upgrade;
 use crate::vitals::{BOOT_OK, Vitals};
 use crate::wall::Wall;
-use crate::watchdog::Keeper;
+use crate::watchdog::{Keeper, RESET_AHEAD};
 use core::ffi::CStr;
 use ettan_core::{
     Action, Event, Goal, Millis, Notice, Pid, Power, Probes as Duty, Program, State, Supervisor,
@@ -119,6 +119,8 @@ pub(crate) struct Pid1 {
     pub(crate) upgrade: Upgrade,
     /// Resets the machine when this loop stands still.
     pub(crate) watchdog: Keeper,
+    /// The condition [`RESET_AHEAD`] holds.
+    reset_told: bool,
     vitals: Vitals,
     /// What the core was told of the wall clock.
     pub(crate) wall: Wall,
@@ -174,6 +176,7 @@ impl Pid1 {
         let now = Millis(clock::now());
         let mut degraded = Degraded::default();
         let watchdog = Keeper::new(past.take_watchdog(), boot::owns_machine(), now);
+        let reset_told = supervisor.holds(RESET_AHEAD);
         let vitals = Vitals::new(&supervisor, boot::owns_machine(), now);
         let inotify = ettan_sys::inotify::Inotify::new();
         let inotify = degraded.judge(now, Feature::Watching, inotify);
@@ -220,6 +223,7 @@ impl Pid1 {
             past,
             upgrade: Upgrade::None,
             watchdog,
+            reset_told,
             vitals,
             wall: Wall::default(),
         };
@@ -273,6 +277,7 @@ impl Pid1 {
         self.offer_rescue();
         self.call_late();
         self.look_at_vitals();
+        self.tell_of_reset();
         self.after_turn();
         self.poll_logger();
         self.poll_prober();
@@ -326,6 +331,14 @@ impl Pid1 {
         }
     }
 
+    /// A reset is near, or not any more: there are seconds to write down why.
+    fn tell_of_reset(&mut self) {
+        if self.watchdog.starves() != self.reset_told {
+            self.reset_told = self.watchdog.starves();
+            self.feed(Event::Condition { name: RESET_AHEAD, holds: self.reset_told });
+        }
+    }
+
     /// The rescue shell is wanted, by somebody or since there is nothing to start.
     pub(crate) fn is_rescue(&self) -> bool {
         let rescue = self.builtins.and_then(|builtins| self.supervisor.view(builtins.rescue));
@@ -342,7 +355,8 @@ impl Pid1 {
     }
 
     fn timeout_ms(&self) -> Option<u64> {
-        if self.reap_more {
+        // It is found at the end of a turn.
+        if self.reap_more || self.watchdog.starves() != self.reset_told {
             return Some(0);
         }
         let deadlines = [

@@ -36,8 +36,7 @@ impl Vitals {
         let mut line = [0; 4096];
         let line = host::kernel_command_line(&mut line).unwrap_or_default();
         let proof_ms = proof_of(if ours { line } else { b"" });
-        let known = (0..).map_while(|nth| supervisor.condition_at(nth));
-        let proven = known.into_iter().any(|(name, holds)| name == BOOT_OK && holds);
+        let proven = supervisor.holds(BOOT_OK);
         Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None }
     }
 

@@ -25,6 +25,9 @@ const LOOK_AGAIN_MAX_MS: u64 = 256_000;
 /// The word on the kernel's command line that leaves the device alone.
 const OFF: &[u8] = b"ettan.watchdog=off";
 
+/// The condition that holds while it is not fed: what is to be written down before the reset.
+pub(crate) const RESET_AHEAD: &str = "reset-ahead";
+
 /// What a driver does. `sys::watchdog` is the real one.
 pub(crate) trait Device: Sized {
     fn open() -> Result<Self, Errno>;
@@ -167,6 +170,14 @@ impl<D: Device> Keeper<D> {
             State::Left(_) | State::Disarmed => None,
             State::Missing { look_at, .. } => Some(*look_at),
             State::Armed(armed) => Some(armed.feed_at),
+        }
+    }
+
+    /// It is not fed, and resets the machine unless that changes.
+    pub(crate) const fn starves(&self) -> bool {
+        match &self.state {
+            State::Armed(armed) => armed.trouble.is_some(),
+            State::Left(_) | State::Missing { .. } | State::Disarmed => false,
         }
     }
 

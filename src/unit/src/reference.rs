@@ -39,11 +39,12 @@ pub(crate) fn unit(name: &str) -> Result<String, Complaint> {
 }
 
 /// The condition that makes `name` unusable for a unit. `network` and `clock` are usable: the
-/// unit of that name is the one that brings the condition about; nothing but PID 1 brings `boot-ok`.
+/// unit of that name is the one that brings the condition about; nothing but PID 1 brings `boot-ok`
+/// and `reset-ahead`.
 pub(crate) fn taken_by_condition(name: &str) -> Option<&str> {
     match name {
         "network.target" | "network-online.target" => Some("network"),
-        "boot-ok" => Some("boot-ok"),
+        "boot-ok" | "reset-ahead" => Some(name),
         _ => ["network:", "device:", "path:"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
@@ -57,7 +58,7 @@ fn condition(name: &str) -> Option<Result<String, Complaint>> {
         "network" | "network.target" | "network-online.target" => {
             return Some(Ok("network".into()));
         }
-        "boot-ok" | "clock" | "network:link" => true,
+        "boot-ok" | "reset-ahead" | "clock" | "network:link" => true,
         _ => match name.split_once(':')? {
             ("network", rest) => {
                 let interface = rest.strip_suffix(":address");
@@ -95,7 +96,7 @@ fn unknown_condition(name: &str) -> Complaint {
         "a USB device is device:usb:VID:PID or device:usb:VID:PID:SERIAL, with the two numbers of \
          four hexadecimal digits that lsusb shows"
     } else {
-        "there are network, network:link, network:IFACE:address, clock, boot-ok, \
+        "there are network, network:link, network:IFACE:address, clock, boot-ok, reset-ahead, \
          device:usb:VID:PID, device:tty:NAME, path:/…; at most 64 characters"
     };
     Complaint::new(format!("unknown condition `{}`", shown(name))).hint(hint)

@@ -267,6 +267,8 @@ pub(crate) mod tests {
             watchdog_fed_ms: 198_000,
             watchdog_trouble: "".into(),
             last_reset: "".into(),
+            last_end: "".into(),
+            ending: None,
         }
     }
 

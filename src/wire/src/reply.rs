@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Text;
+use crate::{PowerWord, Text};
 
 /// One packet from PID 1: `{"reply":"done","text":"web: up (pid 212)"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -437,6 +437,13 @@ pub struct Stats {
     /// The reason of the last reset, as far as the watchdog knows: `watchdog`. Empty otherwise.
     #[serde(default)]
     pub last_reset: Text<16>,
+    /// How the boot before this one ended, in words, as far as the unit `last-end` has found out; empty
+    /// without it.
+    #[serde(default)]
+    pub last_end: Text<96>,
+    /// How the machine ends; absent while it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<PowerWord>,
 }
 
 /// Why a request was not taken.

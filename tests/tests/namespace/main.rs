@@ -8,6 +8,7 @@ mod console;
 mod control;
 mod crash;
 mod duties;
+mod ends;
 mod environment;
 mod exec;
 mod hooks;

@@ -7,6 +7,9 @@ use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, End, Machine, Namespace, Operate};
 use std::fs;
 
+/// Names of programs, and their scripts.
+type Tools = &'static [(&'static str, &'static str)];
+
 /// U-Boot's own tools: a name and a value on a line of a script, all words after a name are its value, and
 /// what is not set is an error.
 const UBOOT_TOOLS: [(&str, &str); 2] = [
@@ -132,7 +135,7 @@ impl Updated {
 }
 
 /// Who knows of a trial, the unit that ends one, the unit that gives it up, and what it takes.
-const WAYS: [(&str, &str, &str, &[(&str, &str)]); 4] = [
+const WAYS: [(&str, &str, &str, Tools); 4] = [
     ("tryboot", "commit-tryboot", "trial", &[]),
     ("uboot", "commit-uboot", "trial-uboot", &UBOOT_TOOLS),
     ("libubootenv", "commit-uboot", "trial-uboot", &LIBUBOOTENV),

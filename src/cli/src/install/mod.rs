@@ -37,19 +37,22 @@ pub(crate) struct Wish {
 
 /// The vendor units that this command carries: name and text.
 const VENDOR: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/vendor.rs"));
-const SCRIPTS: [(&str, &str); 2] = [
+const SCRIPTS: [(&str, &str); 3] = [
     ("brake", include_str!("../../../../units/lib/brake")),
+    ("last-end", include_str!("../../../../units/lib/last-end")),
     ("trial", include_str!("../../../../units/lib/trial")),
 ];
 
 /// Those that start at boot: what the old init did itself.
-const AT_BOOT: [&str; 12] = [
+const AT_BOOT: [&str; 14] = [
     "root",
     "machine-id",
     "mounts",
     "swap",
     "tmpfiles",
     "clock",
+    "last-end",
+    "last-end-watchdog",
     "modules",
     "sysctl",
     "seed",

@@ -505,6 +505,8 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
             .as_ref()
             .map_or_else(Text::new, |report| Text::from(report.last_reset)),
         watchdog_trouble: watchdog.map_or_else(Text::new, |report| report.trouble),
+        last_end: facts.last_end(),
+        ending: context.supervisor.ending().map(power_word),
     };
     for id in context.supervisor.units() {
         let Some(unit) = context.supervisor.unit(id) else { continue };
@@ -514,6 +516,14 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         }
     }
     stats
+}
+
+const fn power_word(power: Power) -> PowerWord {
+    match power {
+        Power::Reboot => PowerWord::Reboot,
+        Power::PowerOff => PowerWord::PowerOff,
+        Power::Halt => PowerWord::Halt,
+    }
 }
 
 fn count(stats: &mut Stats, view: &View<'_>) {

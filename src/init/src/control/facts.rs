@@ -1,9 +1,14 @@
 //! What answers need beyond the supervisor: texts of the unit table, and facts about PID 1.
 
 use crate::degraded::Degraded;
+use core::ffi::CStr;
 use ettan_core::{Millis, Stage, UnitId};
+use ettan_sys::host;
 use ettan_table::{Message, Table};
 use ettan_wire::Text;
+
+/// Where the vendor unit `last-end` leaves what it has found out: for one boot, in memory.
+const LAST_END: &CStr = c"/run/ettan/last-end";
 
 /// What the core does not know.
 pub(crate) trait Facts {
@@ -33,6 +38,8 @@ pub(crate) trait Facts {
     fn history(&self) -> History;
     /// The hardware watchdog; None where the machine is somebody else's.
     fn watchdog(&self) -> Option<crate::watchdog::Report>;
+    /// How the boot before this one ended; empty where nobody has found out.
+    fn last_end(&self) -> Text<96>;
 }
 
 /// What became of PID 1 since boot. See the fields of the same names of [`ettan_wire::Stats`].
@@ -122,5 +129,12 @@ impl Facts for TableFacts<'_> {
 
     fn watchdog(&self) -> Option<crate::watchdog::Report> {
         self.watchdog.facts()
+    }
+
+    fn last_end(&self) -> Text<96> {
+        let mut buffer = [0; 96];
+        let text = host::read_file(LAST_END, &mut buffer).unwrap_or_default();
+        let text = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        Text::from(text.lines().next().unwrap_or_default())
     }
 }

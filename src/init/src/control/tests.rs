@@ -66,6 +66,10 @@ impl Facts for Known {
     fn watchdog(&self) -> Option<crate::watchdog::Report> {
         None
     }
+
+    fn last_end(&self) -> Text<96> {
+        Text::new()
+    }
 }
 
 /// A PID 1 of which only the control socket is real.

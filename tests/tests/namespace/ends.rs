@@ -1,0 +1,174 @@
+//! How the boot before this one ended: the units `last-end` and `last-end-watchdog`.
+
+use crate::duties::Layer;
+use ettan_tests::binaries::workspace;
+use ettan_tests::units::{idle, shipped};
+use ettan_tests::{Builder, Machine, Namespace, Operate};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A board that was switched on, gone when dropped.
+struct Board(PathBuf);
+
+impl Board {
+    fn new(test: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ettan-end-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let board = Self(folder);
+        board.write("run/nothing", b"");
+        board
+    }
+
+    fn write(&self, path: &str, content: &[u8]) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().expect("a path of a file")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    }
+
+    /// The script, where PID 1 says this of itself.
+    fn run(&self, word: &str, says: &str) {
+        let fake = Layer::new(&format!("says-{word}-{}", std::process::id()));
+        fake.program("bin/ettan", &format!("echo '{says}'"));
+        let path = format!("{}/usr/bin:/usr/bin:/bin", fake.0.display());
+        let out = Command::new("sh")
+            .arg(workspace().join("units/lib/last-end"))
+            .arg(word)
+            .env("PATH", path)
+            .env("ETTAN_STATE", self.0.join("state"))
+            .env("ETTAN_RUN", self.0.join("run"))
+            .env("ETTAN_FIRMWARE", self.0.join("chosen"))
+            .env("ETTAN_WATCHDOG", self.0.join("watchdog"))
+            .output()
+            .expect("a shell");
+        assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
+    }
+
+    fn line(&self, path: &str) -> String {
+        let text = fs::read_to_string(Path::new(&self.0).join(path)).unwrap_or_default();
+        text.trim_end().to_owned()
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What is found out of what was written down, and what the watchdog's driver, the chip's register and the
+/// supply say.
+fn found(written: &str, status: &str, rsts: Option<u32>, supply: Option<u32>) -> String {
+    let board = Board::new("found");
+    board.write("state/last-end", written.as_bytes());
+    board.write("watchdog/bootstatus", status.as_bytes());
+    for (property, number) in [("bootloader/rsts", rsts), ("power/power_reset", supply)] {
+        if let Some(number) = number {
+            board.write(&format!("chosen/{property}"), &number.to_be_bytes());
+        }
+    }
+    board.run("begin", "");
+    assert_eq!(board.line("state/last-end"), "running", "after {written:?}");
+    board.line("run/last-end")
+}
+
+#[test]
+fn what_was_written_down_and_what_hardware_says_tells_how_a_boot_ended() {
+    for (written, how) in [
+        ("reboot\n", "ended in order (reboot)"),
+        ("poweroff\n", "ended in order (poweroff)"),
+        ("halt\n", "ended in order (halt)"),
+        ("watchdog: web is not well\n", "reset by the watchdog: web is not well"),
+        ("running\n", "power cut or reset"),
+        ("", "not known: nothing was written down"),
+        ("run", "not known: nothing was written down"),
+    ] {
+        assert_eq!(found(written, "0\n", None, None), how);
+    }
+    // What somebody has written is not trusted to be short.
+    assert!(found(&format!("watchdog: {}", "x".repeat(9_000)), "0", None, None).len() < 96);
+    let by_hardware = "reset with the power on: by the watchdog, or after a kernel panic";
+    for (status, rsts, supply, how) in [
+        ("32\n", None, None, "reset by the watchdog"),
+        ("strange\n", None, None, "power cut or reset"),
+        ("0\n", Some(0x1000), Some(0), "power cut"),
+        ("0\n", Some(0x20), Some(0), by_hardware),
+        // Two of the other bits are partition 3.
+        ("0\n", Some(0x25), None, by_hardware),
+        ("0\n", Some(0x5), None, "power cut or reset"),
+        ("0\n", Some(0x1000), Some(2), "power cut: the voltage was too low"),
+        ("0\n", Some(0x1000), Some(1), "power cut: the voltage was too high"),
+        ("0\n", Some(0x1000), Some(4), "power cut: the board was too hot"),
+    ] {
+        assert_eq!(found("running\n", status, rsts, supply), how);
+    }
+}
+
+#[test]
+fn an_end_in_order_is_written_down_with_its_name_and_a_reset_with_its_reason() {
+    let board = Board::new("written");
+    board.run("begin", "");
+    assert_eq!(board.line("run/last-end"), "not known: nothing was written down");
+    for (word, says, written) in [
+        ("finish", r#"{"phase":"running"}"#, "running"),
+        (
+            "starves",
+            r#"{"watchdog_trouble":"not fed: web is not well"}"#,
+            "watchdog: web is not well",
+        ),
+        ("recovers", "", "running"),
+        ("finish", r#"{"phase":"stopping-units","ending":"poweroff"}"#, "poweroff"),
+    ] {
+        board.run(word, says);
+        assert_eq!(board.line("state/last-end"), written, "{word}");
+    }
+}
+
+/// A machine with both units, on whose card this was written.
+fn machine(test: &str, written: &str) -> (Namespace, Layer) {
+    let layer = Layer::new(test);
+    let script = workspace().join("units/lib/last-end");
+    layer.program("lib/ettan/last-end", &fs::read_to_string(script).expect("the script"));
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.write("/var/lib/ettan/last-end", written.as_bytes());
+    for unit in ["last-end", "last-end-watchdog"] {
+        machine.unit(unit, &shipped(unit));
+    }
+    machine.unit("web", &idle());
+    (machine, layer)
+}
+
+fn written(machine: &mut Namespace) -> String {
+    machine.sh("cat /var/lib/ettan/last-end").ok()
+}
+
+#[test]
+fn how_the_last_boot_ended_is_in_the_status_and_in_the_log() {
+    let (mut machine, _layer) = machine("last-end", "watchdog: pulse is not well\n");
+    machine.boot();
+    machine.expect(&["last-end up"]);
+    let how = "reset by the watchdog: pulse is not well";
+    assert_eq!(machine.stats()["last_end"], how);
+    let status = machine.ettan("status").out;
+    assert!(status.contains(&format!("last end: {how}\n")), "{status}");
+    machine.until("it is in the log", |machine| machine.ettan("logs last-end").out.contains(how));
+    assert_eq!(written(&mut machine), "running");
+    // Another start is no other boot, and a stop no end of the machine.
+    assert_eq!(machine.ettan("restart last-end").code, 0);
+    assert_eq!(machine.stats()["last_end"], how);
+    assert_eq!(written(&mut machine), "running");
+}
+
+#[test]
+fn a_reset_that_is_near_is_written_down_until_it_is_not() {
+    let (mut machine, _layer) = machine("reset-ahead", "");
+    machine.boot();
+    machine.expect(&["last-end up"]);
+    assert_eq!(machine.status("last-end-watchdog")["waiting_for"], "reset-ahead");
+    let _ = machine.ettan("condition reset-ahead set").ok();
+    machine.expect(&["last-end-watchdog up"]);
+    assert_eq!(written(&mut machine), "watchdog: it was not fed");
+    let _ = machine.ettan("condition reset-ahead clear").ok();
+    machine.expect(&["last-end-watchdog down"]);
+    assert_eq!(written(&mut machine), "running");
+}
