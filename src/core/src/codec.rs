@@ -2,6 +2,7 @@
 //! believes no byte it has not looked at.
 
 use crate::image::{Damage, name_of};
+use crate::shutdown::Pressure;
 use crate::slot::{Next, Running};
 use crate::{
     Commands, ExitStatus, HookEnd, Hooks, KillMode, Kind, LimitAction, Millis, Name, Phase, Pid,
@@ -221,6 +222,10 @@ impl<'a> Writer<'a> {
         self.u8(phase as u8);
     }
 
+    pub(crate) fn pressure(&mut self, pressure: Pressure) {
+        self.u8(pressure as u8);
+    }
+
     pub(crate) fn power(&mut self, power: Power) {
         self.u8(power as u8);
     }
@@ -263,6 +268,7 @@ impl<'a> Writer<'a> {
         self.flag(unit.autostart);
         self.flag(unit.skipped);
         self.flag(unit.critical);
+        self.flag(unit.holds_data);
         self.flag(unit.builtin);
         self.u64(unit.fingerprint);
     }
@@ -449,6 +455,10 @@ impl<'a> Reader<'a> {
         self.one_of(&PHASES)
     }
 
+    pub(crate) fn pressure(&mut self) -> Read<Pressure> {
+        self.one_of(&[Pressure::None, Pressure::Rest, Pressure::All])
+    }
+
     pub(crate) fn power(&mut self) -> Read<Power> {
         self.one_of(&[Power::Reboot, Power::PowerOff, Power::Halt])
     }
@@ -484,6 +494,7 @@ impl<'a> Reader<'a> {
             autostart: self.flag()?,
             skipped: self.flag()?,
             critical: self.flag()?,
+            holds_data: self.flag()?,
             builtin: self.flag()?,
             fingerprint: self.u64()?,
         })

@@ -120,12 +120,12 @@ pub enum Event<'a> {
         /// In seconds since 1970.
         second: i64,
     },
-    /// Orderly end of the machine. The first decision wins, unless `force`.
+    /// End of the machine. The first decision wins, unless it is forced.
     Shutdown {
         /// What comes at the end.
         power: Power,
-        /// Skip all waiting: sync and go.
-        force: bool,
+        /// How long that may take.
+        haste: Haste,
     },
     /// During shutdown: no process but ours and the built-in units' is left (answer to `Action::KillStrays`).
     StraysGone,
@@ -176,6 +176,17 @@ pub enum Power {
     PowerOff,
     /// Stop and stay on.
     Halt,
+}
+
+/// How long the end of the machine may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// What the machine's maker says, 30 s otherwise.
+    Orderly,
+    /// The power fails: 5 s, from now on if the machine goes down already.
+    PowerFails,
+    /// Stops nobody: file systems are closed, and that is all.
+    Force,
 }
 
 /// How a process ended (wait(2)).

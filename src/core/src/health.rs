@@ -3,7 +3,7 @@
 
 use crate::backoff::Verdict;
 use crate::slot::Next;
-use crate::{Goal, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
+use crate::{Goal, Haste, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
 
 impl Supervisor {
     pub(crate) fn announced(&mut self, id: UnitId) {
@@ -96,7 +96,7 @@ impl Supervisor {
                 let next = self.after_end(id, Verdict::Abnormal, Some(run));
                 self.stop_unwell(id, Reason::Watchdog, next);
             }
-            Some(Remedy::Reboot) => self.shut_down(Power::Reboot, false),
+            Some(Remedy::Reboot) => self.shut_down(Power::Reboot, Haste::Orderly),
         }
     }
 

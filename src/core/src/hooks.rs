@@ -245,7 +245,7 @@ impl Supervisor {
         if pid.is_none() && !spawning {
             return self.sweep(id, None, reason);
         }
-        let kill_at = self.stop_span(id).map(|span| self.now.after(span));
+        let kill_at = self.stop_span(id, None).map(|span| self.now.after(span));
         match (main, pid) {
             // Nobody but the hook is known to whom a sweep could be.
             (None, Some(_)) if self.spares(id) => self.kill_hook(id, pid),
@@ -257,7 +257,7 @@ impl Supervisor {
 
     /// Nothing is left of the run: the hooks after it, before anything else follows.
     pub(crate) fn clean(&mut self, id: UnitId, reason: Reason) {
-        let kill_at = self.stop_span(id).map(|span| self.now.after(span));
+        let kill_at = self.stop_span(id, Some(Stage::StopPost)).map(|span| self.now.after(span));
         let Some(slot) = self.slot_mut(id) else { return };
         slot.cleaned = true;
         let pid = slot.pid();

@@ -23,7 +23,7 @@ const OLDEST: u16 = 1;
 const NEXT_FIELD: u32 = 0x7265_7478;
 
 /// Room for the longest record, which is about 400 bytes with a name of 64, all exit codes and a timer.
-pub const RECORD_MAX: usize = 415;
+pub const RECORD_MAX: usize = 416;
 
 /// Why bytes cannot be taken for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,9 @@ impl Supervisor {
         out.phase(self.phase);
         out.power(self.power);
         out.u64(self.phase_until);
+        out.u64(self.asked_at);
+        out.u64(self.ends_at);
+        out.pressure(self.pressure);
         out.flag(self.strays_killed);
         out.u64(self.dice.state());
         out.number(self.ahead_ms);
@@ -139,12 +142,14 @@ impl Supervisor {
         let mut from = Reader::new(bytes);
         version(&mut from)?;
         let (phase, power) = (from.phase()?, from.power()?);
-        let (phase_until, strays_killed) = (from.u64()?, from.flag()?);
+        let (phase_until, asked_at, ends_at) = (from.u64()?, from.u64()?, from.u64()?);
+        let (pressure, strays_killed) = (from.pressure()?, from.flag()?);
         let dice = from.u64()?;
         let (ahead_ms, clock_right) = (from.number()?, from.flag()?);
         from.end()?;
         (self.phase, self.power) = (phase, power);
-        (self.phase_until, self.strays_killed) = (phase_until, strays_killed);
+        (self.phase_until, self.asked_at, self.ends_at) = (phase_until, asked_at, ends_at);
+        (self.pressure, self.strays_killed) = (pressure, strays_killed);
         (self.ahead_ms, self.clock_right) = (ahead_ms, clock_right);
         self.seed(dice);
         Ok(())
@@ -291,7 +296,7 @@ impl Supervisor {
 }
 
 /// The flags that are kept, in the order of the record.
-fn flags(slot: &mut Slot) -> [&mut bool; 26] {
+fn flags(slot: &mut Slot) -> [&mut bool; 27] {
     [
         &mut slot.orphaned,
         &mut slot.announcing,
@@ -319,6 +324,7 @@ fn flags(slot: &mut Slot) -> [&mut bool; 26] {
         &mut slot.gave_up,
         &mut slot.failing,
         &mut slot.alarm,
+        &mut slot.pressed,
     ]
 }
 

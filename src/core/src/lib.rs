@@ -49,11 +49,12 @@ mod view;
 
 pub use action::{Action, Program, Whom};
 pub use calendar::{Calendar, Summer, Turn, Zone};
-pub use event::{Ask, Event, ExitStatus, Power, Remedy, SpawnFault, Step};
+pub use event::{Ask, Event, ExitStatus, Haste, Power, Remedy, SpawnFault, Step};
 pub use ids::{Millis, Pid, UnitId};
 pub use image::{Damage, IMAGE_VERSION, RECORD_MAX, can_read};
 pub use needs::{MAX_CONDITIONS, MAX_NEEDS, Tie};
 pub use notice::Notice;
+pub use shutdown::{POWER_FAIL_MS, SHUTDOWN_MS};
 pub use state::{Goal, HookEnd, Phase, Reason, State};
 pub use statuses::{MAX_STATUSES, Statuses};
 pub use supervisor::Supervisor;

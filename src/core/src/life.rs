@@ -2,7 +2,6 @@
 //! decided; asks nobody's leave.
 
 use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, Verdict};
-use crate::due::PATIENCE_MS;
 use crate::slot::Next;
 use crate::{
     Action, Goal, KillMode, Kind, Millis, Notice, Phase, Pid, Probes, Program, Reason, Restart,
@@ -171,7 +170,7 @@ impl Supervisor {
         // What hangs would not do what they ask.
         let asks = up && reason != Reason::Watchdog;
         if asks && (slot.hook.is_some() || self.run_hook(id, Stage::Stop, 0)) {
-            let kill_at = self.stop_span(id).map(|span| now.after(span));
+            let kill_at = self.stop_span(id, Some(Stage::Stop)).map(|span| now.after(span));
             self.enter(id, State::Stopping { pid: known, kill_at }, reason);
             return;
         }
@@ -185,7 +184,11 @@ impl Supervisor {
             self.sweep(id, None, reason);
             return;
         }
-        let span = if blind { Some(BLIND_STOP_MS) } else { self.stop_span(id) };
+        let span = match self.stop_span(id, None) {
+            Some(span) if blind && self.phase != Phase::Running => Some(span.min(BLIND_STOP_MS)),
+            _ if blind => Some(BLIND_STOP_MS),
+            span => span,
+        };
         if known.is_some() || blind {
             self.signal_stop(id);
         }
@@ -193,13 +196,14 @@ impl Supervisor {
         self.enter(id, State::Stopping { pid: known, kill_at }, reason);
     }
 
-    /// The unit's time from stop signal to KILL; None is for ever.
-    pub(crate) fn stop_span(&self, id: UnitId) -> Option<u64> {
-        let unit = &self.slot(id)?.unit;
-        match (self.phase, unit.stop_timeout_ms) {
+    /// How long a stage of the unit's end may take: its hooks, or without a name its program, from the
+    /// stop signal to KILL. None is for ever.
+    pub(crate) fn stop_span(&self, id: UnitId, stage: Option<Stage>) -> Option<u64> {
+        let slot = self.slot(id)?;
+        match (self.phase, slot.unit.stop_timeout_ms) {
             (Phase::Running, 0) => None,
             (Phase::Running, span) => Some(u64::from(span)),
-            (_, _) => Some(crate::shutdown::shutdown_span(unit)),
+            (_, _) => Some(self.shutdown_span(slot, stage)),
         }
     }
 
@@ -239,9 +243,10 @@ impl Supervisor {
     /// `Sweep` was asked for.
     fn await_sweep(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
         let now = self.now;
+        let patience = self.patience_ms(id);
         let Some(slot) = self.slot_mut(id) else { return };
         slot.moving = false;
-        slot.complain_at = now.after(PATIENCE_MS);
+        slot.complain_at = now.after(patience);
         self.enter(id, State::Sweeping { pid, since: now }, reason);
     }
 

@@ -7,7 +7,7 @@
 
 use crate::backoff::is_temporary;
 use crate::{
-    Goal, HookEnd, LimitAction, Notice, Power, Reason, SpawnFault, State, Supervisor, UnitId,
+    Goal, Haste, HookEnd, LimitAction, Notice, Power, Reason, SpawnFault, State, Supervisor, UnitId,
 };
 
 impl Supervisor {
@@ -46,9 +46,9 @@ impl Supervisor {
         self.publish(Notice::GaveUp { unit: id });
         match action {
             LimitAction::Nothing => {}
-            LimitAction::Reboot => self.shut_down(Power::Reboot, false),
-            LimitAction::RebootForce => self.shut_down(Power::Reboot, true),
-            LimitAction::PowerOff => self.shut_down(Power::PowerOff, false),
+            LimitAction::Reboot => self.shut_down(Power::Reboot, Haste::Orderly),
+            LimitAction::RebootForce => self.shut_down(Power::Reboot, Haste::Force),
+            LimitAction::PowerOff => self.shut_down(Power::PowerOff, Haste::Orderly),
         }
     }
 

@@ -308,6 +308,9 @@ impl Supervisor {
     /// Whether the unit must wait with its own stop: something that comes after it still runs and
     /// has to go first.
     pub(crate) fn is_held(&self, slot: &Slot) -> bool {
+        if slot.pressed {
+            return false;
+        }
         self.dependants_of(slot).iter().any(|edge| {
             edge.orders()
                 && self.slot(UnitId(edge.unit)).is_some_and(|user| {

@@ -1,44 +1,88 @@
-//! The end of the machine, phase by phase, each bounded. One way only.
+//! The end of the machine, phase by phase, all of it within a time that begins when it is asked for:
+//! 30 s or what the machine's maker says, and 5 s when the power fails. One way only.
 //!
-//! | phase | ends when | or at the latest after |
-//! |---|---|---|
-//! | StoppingUnits | every unit but the built-in ones is gone, or cannot be killed | the longest stop time-out (at most 90 s with all hooks; 30 s where it is 0) + 30 s |
-//! | KillingStrays | no stray is left: TERM, and KILL after 5 s | 10 s |
-//! | StoppingBuiltins | logger and watcher are gone | 10 s |
-//! | ClosingFilesystems | it is said so | 15 s (2 s when forced) |
+//! | phase | ends when | or at the latest, of 30 s | of 5 s |
+//! |---|---|---|---|
+//! | StoppingUnits | every unit but the built-in ones is gone, or cannot be killed | after 18 s | 2.3 s |
+//! | KillingStrays | no stray is left: TERM, and KILL when two thirds of its time are over | 21 s | 2.8 s |
+//! | StoppingBuiltins | logger and watcher are gone | 23 s | 3.3 s |
+//! | ClosingFilesystems | it is said so | 30 s | 5 s |
 //!
-//! So the machine is off 155 s after it was asked to in the worst case, whatever its units do, and
-//! 75 s after where all stop time-outs are the usual 10 s. Nothing starts once it has begun.
-//! The first decision stays, unless a later one is forced.
+//! What a phase leaves of its time is for those after it. Units that hold data have the first claim
+//! on the time of units: see [`Pressure`]. Nothing starts once it has begun. The first decision stays,
+//! unless a later one is forced; that the power fails leaves it less time.
 
+use crate::bits::Bits;
 use crate::due::PATIENCE_MS;
-use crate::{Action, Goal, Notice, Phase, Power, Reason, Stage, State, Supervisor, Unit, UnitId};
+use crate::slot::Slot;
+use crate::{
+    Action, Goal, Haste, Millis, Notice, Phase, Power, Reason, Stage, State, Supervisor, Unit,
+    UnitId,
+};
 
-/// Beyond the longest stop time-out, for chains of units that stop one after the other.
-const STOP_MARGIN_MS: u64 = 30_000;
-/// A stop time-out of 0 waits for ever, but not when the machine goes down; nor do long ones.
-pub(crate) const SHUTDOWN_STOP_MAX_MS: u64 = 90_000;
-const SHUTDOWN_STOP_DEFAULT_MS: u64 = 30_000;
+/// How long a shutdown takes at most, where nobody says otherwise.
+pub const SHUTDOWN_MS: u32 = 30_000;
+/// A supercapacitor of the usual size lasts about so long. Nobody's shutdown takes less.
+pub const POWER_FAIL_MS: u32 = 5_000;
+
+/// However much time there is: who has not ended by then does not end.
 const STRAYS_TERM_MS: u64 = 5_000;
 const STRAYS_KILL_MS: u64 = 5_000;
 const BUILTINS_MS: u64 = PATIENCE_MS;
 const CLOSE_MS: u64 = 15_000;
 const CLOSE_FORCED_MS: u64 = 2_000;
+/// However late it is: the root is made read-only first.
+const CLOSE_LEAST_MS: u64 = 1_000;
 
-/// In how many stages the unit's end goes, each with a time-out of its own.
-fn stop_stages(unit: &Unit) -> u64 {
-    let hooks = [Stage::Stop, Stage::StopPost].map(|stage| unit.hooks.of(stage).count > 0);
-    let [before, after] = hooks.map(u64::from);
-    before.saturating_add(after).saturating_add(1)
+/// How far the time of units has come. At each step some are *pressed*: their turn is now, whatever
+/// comes after them, and there is an end to their time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pressure {
+    /// In reverse order, each with its own stop time-out.
+    #[default]
+    None,
+    /// After a quarter: whoever neither holds data nor is needed by who does, if one that does is
+    /// left. What is left of them has KILL after a third.
+    Rest,
+    /// After three quarters: all but what data is kept on. KILL after nine tenths.
+    All,
 }
 
-/// How long one stage of the unit's end may take when the machine goes down: all of them
-/// together no longer than a single one may.
-pub(crate) fn shutdown_span(unit: &Unit) -> u64 {
-    let most = SHUTDOWN_STOP_MAX_MS.checked_div(stop_stages(unit)).unwrap_or(SHUTDOWN_STOP_MAX_MS);
-    match unit.stop_timeout_ms {
-        0 => SHUTDOWN_STOP_DEFAULT_MS.min(most),
-        span => u64::from(span).min(most),
+/// How the time is shared out, in milliseconds.
+struct Shares {
+    units: u64,
+    strays: u64,
+    builtins: u64,
+    closing: u64,
+}
+
+/// `per` thousandths of `span`.
+const fn part(span: u64, per: u64) -> u64 {
+    match span.saturating_mul(per).checked_div(1_000) {
+        Some(part) => part,
+        None => 0,
+    }
+}
+
+impl Shares {
+    /// What is not for the units is enough at 30 s: more than that is all theirs.
+    fn of(whole_ms: u64) -> Self {
+        let strays = part(whole_ms, 100).min(3_000);
+        let builtins = part(whole_ms, 100).min(2_000);
+        let closing = part(whole_ms, 334).min(7_000);
+        let units =
+            whole_ms.saturating_sub(strays.saturating_add(builtins).saturating_add(closing));
+        Self { units, strays, builtins, closing }
+    }
+}
+
+/// In how many stages the unit's end goes from this one on, where None is its program.
+fn stages_from(unit: &Unit, stage: Option<Stage>) -> u64 {
+    let after = u64::from(unit.hooks.of(Stage::StopPost).count > 0);
+    match stage {
+        Some(Stage::Stop) => after.saturating_add(2),
+        None | Some(Stage::Pre | Stage::Post | Stage::Reload) => after.saturating_add(1),
+        Some(Stage::StopPost) => 1,
     }
 }
 
@@ -46,54 +90,135 @@ const SIGKILL: u8 = 9;
 const SIGTERM: u8 = 15;
 
 impl Supervisor {
-    /// How long a shutdown asked for now takes at most, in milliseconds.
+    /// How long a shutdown takes from when it is asked for, at most; never less than when the power
+    /// fails. To be said before anything else, and of each execution.
+    pub fn bound_shutdown(&mut self, within_ms: u32) {
+        self.shutdown_ms = within_ms.max(POWER_FAIL_MS);
+    }
+
+    /// When the machine is off at the latest; None while no shutdown was asked for.
     #[must_use]
-    pub fn shutdown_bound_ms(&self) -> u64 {
-        self.stopping_bound_ms()
-            .saturating_add(STRAYS_TERM_MS + STRAYS_KILL_MS + BUILTINS_MS + CLOSE_MS)
+    pub fn shutdown_ends(&self) -> Option<Millis> {
+        (self.phase != Phase::Running).then_some(Millis(self.ends_at))
     }
 
-    fn stopping_bound_ms(&self) -> u64 {
-        let ordinary = self.slots.iter().filter(|slot| slot.used && !slot.unit.builtin);
-        let spans = ordinary.map(|slot| {
-            let stages = stop_stages(&slot.unit);
-            shutdown_span(&slot.unit).saturating_mul(stages)
-        });
-        spans.max().unwrap_or(0).saturating_add(STOP_MARGIN_MS)
+    /// When the phase ends at the latest.
+    #[must_use]
+    pub const fn phase_ends(&self) -> Millis {
+        Millis(self.phase_until)
     }
 
-    pub(crate) fn shut_down(&mut self, power: Power, force: bool) {
-        if force {
+    pub(crate) fn shut_down(&mut self, power: Power, haste: Haste) {
+        let within_ms = match haste {
+            Haste::Orderly if self.shutdown_ms == 0 => u64::from(SHUTDOWN_MS),
+            Haste::Orderly => u64::from(self.shutdown_ms),
+            Haste::PowerFails => u64::from(POWER_FAIL_MS),
+            Haste::Force => CLOSE_FORCED_MS,
+        };
+        let begins = self.phase == Phase::Running;
+        if begins || haste == Haste::Force {
             self.power = power;
-            if self.phase < Phase::ClosingFilesystems {
-                self.reach(Phase::ClosingFilesystems, CLOSE_FORCED_MS);
-                self.push(Action::CloseFilesystems);
-            } else {
-                self.phase_until = self.phase_until.min(self.now.after(CLOSE_FORCED_MS).0);
+        }
+        match haste {
+            Haste::Orderly if !begins => {}
+            Haste::Force if self.phase < Phase::ClosingFilesystems => {
+                self.shorten(within_ms, begins);
+                self.close_filesystems();
             }
-        } else if self.phase == Phase::Running {
-            self.power = power;
-            let bound = self.stopping_bound_ms();
-            self.reach(Phase::StoppingUnits, bound);
-            self.send_down(false);
+            Haste::Orderly | Haste::PowerFails if begins => {
+                self.shorten(within_ms, begins);
+                self.reach(Phase::StoppingUnits, u64::MAX);
+                self.send_down(false);
+            }
+            Haste::Orderly | Haste::PowerFails | Haste::Force => {
+                let is_news = self.shorten(within_ms, begins);
+                if is_news && self.phase == Phase::ClosingFilesystems {
+                    // Once more, for whoever closes them counts on the time that there was.
+                    self.push(Action::CloseFilesystems);
+                }
+            }
         }
     }
 
-    fn reach(&mut self, phase: Phase, bound_ms: u64) {
+    /// So much is left from now on, if it is not less already. True when it was more.
+    fn shorten(&mut self, within_ms: u64, begins: bool) -> bool {
+        let ends_at = self.now.after(within_ms).0;
+        if !begins && ends_at >= self.ends_at {
+            return false;
+        }
+        (self.asked_at, self.ends_at) = (self.now.0, ends_at);
+        self.phase_until = self.phase_until.min(self.step_until());
+        true
+    }
+
+    fn shares(&self) -> Shares {
+        Shares::of(self.ends_at.saturating_sub(self.asked_at))
+    }
+
+    /// When the step of the phase ends that all of it has come to, at the latest.
+    fn step_until(&self) -> u64 {
+        let Shares { units, strays, builtins, closing } = self.shares();
+        let before = |spans: &[u64]| spans.iter().fold(self.ends_at, |at, s| at.saturating_sub(*s));
+        let within = |per| self.asked_at.saturating_add(part(units, per));
+        match (self.phase, self.pressure, self.strays_killed) {
+            (Phase::Running | Phase::Off, _, _) => 0,
+            (Phase::StoppingUnits, Pressure::None, _) => within(250),
+            (Phase::StoppingUnits, Pressure::Rest, _) => within(750),
+            (Phase::StoppingUnits, Pressure::All, _) => within(1_000),
+            (Phase::KillingStrays, _, false) => before(&[closing, builtins, part(strays, 333)]),
+            (Phase::KillingStrays, _, true) => before(&[closing, builtins]),
+            (Phase::StoppingBuiltins, _, _) => before(&[closing]),
+            (Phase::ClosingFilesystems, _, _) => self.ends_at,
+        }
+    }
+
+    /// When KILL comes for a unit that is stopped while the machine goes down; never now, but soon.
+    fn kill_by(&self, slot: &Slot) -> u64 {
+        let Shares { units, closing, .. } = self.shares();
+        let at = match (slot.unit.builtin, slot.pressed, self.pressure) {
+            (true, _, _) => self.ends_at.saturating_sub(closing),
+            (false, true, Pressure::None | Pressure::Rest) => {
+                self.asked_at.saturating_add(part(units, 333))
+            }
+            (false, true, Pressure::All) | (false, false, Pressure::None | Pressure::Rest) => {
+                self.asked_at.saturating_add(part(units, 900))
+            }
+            (false, false, Pressure::All) => self.asked_at.saturating_add(units),
+        };
+        at.max(self.now.after(1).0)
+    }
+
+    /// How long the stage of the unit's end may take that begins now, in a shutdown: its own time-out,
+    /// but no more than its share of what is left for it.
+    pub(crate) fn shutdown_span(&self, slot: &Slot, stage: Option<Stage>) -> u64 {
+        let left = self.kill_by(slot).saturating_sub(self.now.0);
+        let most = left.checked_div(stages_from(&slot.unit, stage)).unwrap_or(left).max(1);
+        match slot.unit.stop_timeout_ms {
+            0 => most,
+            span => u64::from(span).min(most),
+        }
+    }
+
+    fn reach(&mut self, phase: Phase, most_ms: u64) {
         self.phase = phase;
-        self.phase_until = self.now.after(bound_ms).0;
+        self.phase_until = self.now.after(most_ms).0.min(self.step_until());
         self.publish(Notice::Shutdown { phase });
     }
 
-    /// Nothing is left to do for this event: on to the next phase, if this one is over. False: not.
+    /// Nothing is left to do for this event: on to the next step, if this one is over. False: not.
     pub(crate) fn advance_shutdown(&mut self) -> bool {
         let late = self.phase_until <= self.now.0;
         match self.phase {
             Phase::Running | Phase::Off => return false,
-            Phase::StoppingUnits if late || self.live == 0 => self.kill_strays(),
+            Phase::StoppingUnits if self.live == 0 => self.kill_strays(),
+            Phase::StoppingUnits if late => match self.pressure {
+                Pressure::None => self.press(Pressure::Rest),
+                Pressure::Rest => self.press(Pressure::All),
+                Pressure::All => self.kill_strays(),
+            },
             Phase::KillingStrays if late && !self.strays_killed => {
                 self.strays_killed = true;
-                self.phase_until = self.now.after(STRAYS_KILL_MS).0;
+                self.phase_until = self.now.after(STRAYS_KILL_MS).0.min(self.step_until());
                 self.push(Action::KillStrays { signal: SIGKILL });
             }
             Phase::KillingStrays if late => self.stop_builtins(),
@@ -105,6 +230,78 @@ impl Supervisor {
             | Phase::ClosingFilesystems => return false,
         }
         true
+    }
+
+    /// The next step of the units' time.
+    fn press(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+        self.phase_until = self.step_until();
+        let kept = self.hold_data();
+        if kept.is_empty() && pressure != Pressure::All {
+            return;
+        }
+        for id in self.each() {
+            let Some(slot) = self.slot(id) else { continue };
+            let waits = kept.has(id.0) && !(pressure == Pressure::All && slot.unit.holds_data);
+            if slot.is_live() && !slot.unit.builtin && !waits {
+                if let Some(slot) = self.slot_mut(id) {
+                    slot.pressed = true;
+                }
+                self.end_sooner(id);
+                self.touch(id);
+            }
+        }
+    }
+
+    /// The units that hold data and are not gone yet, and what those need.
+    fn hold_data(&self) -> Bits {
+        let mut kept = Bits::EMPTY;
+        // What is needed comes first: backwards, whoever needs a unit was looked at before it.
+        for id in self.order.iter().rev() {
+            let Some(slot) = self.slot(UnitId(*id)).filter(|slot| slot.is_awaited()) else {
+                continue;
+            };
+            let mut users = self.dependants_of(slot).iter().filter(|edge| edge.orders());
+            if slot.unit.holds_data || users.any(|edge| kept.has(edge.unit)) {
+                kept.put(*id);
+            }
+        }
+        kept
+    }
+
+    /// How long KILL may take before nobody waits for the unit any more.
+    pub(crate) fn patience_ms(&self, id: UnitId) -> u64 {
+        match self.slot(id) {
+            Some(slot) if slot.pressed => part(self.shares().units, 40).max(1),
+            Some(_) | None => PATIENCE_MS,
+        }
+    }
+
+    /// A stop under way gets no more time than there is.
+    fn end_sooner(&mut self, id: UnitId) {
+        let gone_by = self.now.after(self.patience_ms(id));
+        let Some(slot) = self.slot(id) else { return };
+        let limit = Millis(self.kill_by(slot));
+        let sooner = |at: Option<Millis>| Some(at.map_or(limit, |at| at.min(limit)));
+        let state = match slot.state {
+            State::Stopping { pid, kill_at } => State::Stopping { pid, kill_at: sooner(kill_at) },
+            State::Cleaning { kill_at } => State::Cleaning { kill_at: sooner(kill_at) },
+            State::Down
+            | State::Preparing { .. }
+            | State::Starting { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. }
+            | State::Sweeping { .. }
+            | State::Backoff { .. }
+            | State::Failed => slot.state,
+        };
+        if let Some(slot) = self.slot_mut(id) {
+            slot.state = state;
+            slot.complain_at = slot.complain_at.min(gone_by);
+        }
+        self.set_deadline(id);
     }
 
     pub(crate) fn strays_gone(&mut self) {
@@ -138,6 +335,7 @@ impl Supervisor {
 
     fn close_filesystems(&mut self) {
         self.reach(Phase::ClosingFilesystems, CLOSE_MS);
+        self.phase_until = self.phase_until.max(self.now.after(CLOSE_LEAST_MS).0);
         self.push(Action::CloseFilesystems);
     }
 
@@ -149,7 +347,6 @@ impl Supervisor {
     /// The goal of all ordinary, or all built-in, units is down from now on.
     fn send_down(&mut self, builtin: bool) {
         for id in self.each() {
-            let limit = self.now.after(SHUTDOWN_STOP_MAX_MS);
             let Some(slot) = self.slot_mut(id).filter(|slot| slot.unit.builtin == builtin) else {
                 continue;
             };
@@ -164,18 +361,7 @@ impl Supervisor {
             {
                 slot.reason = Reason::Shutdown;
             }
-            if let State::Stopping { pid, kill_at } = slot.state {
-                let kill_at = kill_at.map_or(limit, |at| at.min(limit));
-                slot.state = State::Stopping { pid, kill_at: Some(kill_at) };
-                self.set_deadline(id);
-            }
-            if let Some(State::Cleaning { kill_at }) = self.slot(id).map(|slot| slot.state) {
-                let kill_at = Some(kill_at.map_or(limit, |at| at.min(limit)));
-                if let Some(slot) = self.slot_mut(id) {
-                    slot.state = State::Cleaning { kill_at };
-                }
-                self.set_deadline(id);
-            }
+            self.end_sooner(id);
             self.lay_down(id);
             self.touch(id);
         }

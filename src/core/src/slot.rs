@@ -192,6 +192,8 @@ pub(crate) struct Slot {
     pub(crate) launched: bool,
     /// Asked to reload while it did: once more when that is over.
     pub(crate) reload_again: bool,
+    /// The machine goes down, and it has no time left to wait for others.
+    pub(crate) pressed: bool,
 }
 
 impl Slot {
@@ -255,6 +257,7 @@ impl Slot {
             ended: false,
             launched: false,
             reload_again: false,
+            pressed: false,
         }
     }
 
@@ -282,6 +285,7 @@ impl Slot {
             autostart: false,
             skipped: false,
             critical: false,
+            holds_data: false,
             builtin: false,
             fingerprint: 0,
         });

@@ -27,7 +27,7 @@ impl Supervisor {
             Event::Condition { name, holds } => self.condition(name, holds),
             Event::Wall { ahead_ms } => self.wall_set(ahead_ms),
             Event::Ran { unit, second } => self.ran_before(unit, second),
-            Event::Shutdown { power, force } => self.shut_down(power, force),
+            Event::Shutdown { power, haste } => self.shut_down(power, haste),
             Event::StraysGone => self.strays_gone(),
             Event::FilesystemsClosed => self.filesystems_closed(),
             Event::Tick => {}
@@ -344,7 +344,7 @@ impl Supervisor {
             State::Stopping { pid: None, .. } => {
                 let had_signal = slot.unit.kill_mode == KillMode::ControlGroup;
                 let _ = self.pids.insert(pid, id.0);
-                let kill_at = self.stop_span(id).map(|span| self.now.after(span));
+                let kill_at = self.stop_span(id, None).map(|span| self.now.after(span));
                 self.enter(id, State::Stopping { pid: Some(pid), kill_at }, reason);
                 // The stop signal was for it alone, and it was not known.
                 if !had_signal {

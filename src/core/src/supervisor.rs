@@ -4,6 +4,7 @@
 use crate::backoff::Dice;
 use crate::bits::Bits;
 use crate::needs::{Edge, MAX_CONDITIONS, MAX_NEEDS};
+use crate::shutdown::Pressure;
 use crate::slot::Slot;
 use crate::timer::{Bell, MAX_TIMERS};
 use crate::{
@@ -93,8 +94,16 @@ pub struct Supervisor {
     pub(crate) phase: Phase,
     /// What comes at the end, once a shutdown was asked for.
     pub(crate) power: Power,
-    /// When the phase ends in any case; 0 while running.
+    /// How long a shutdown takes at most; 0 is the usual time.
+    pub(crate) shutdown_ms: u32,
+    /// When the shutdown's time began.
+    pub(crate) asked_at: u64,
+    /// When it is over in any case.
+    pub(crate) ends_at: u64,
+    /// When the phase, or its step, ends in any case; 0 while running.
     pub(crate) phase_until: u64,
+    /// How far the time of units has come.
+    pub(crate) pressure: Pressure,
     /// Strays were sent KILL.
     pub(crate) strays_killed: bool,
     actions: Deque<Action, MAX_ACTIONS>,
@@ -146,7 +155,11 @@ impl Supervisor {
             live_builtins: 0,
             phase: Phase::Running,
             power: Power::Reboot,
+            shutdown_ms: 0,
+            asked_at: 0,
+            ends_at: 0,
             phase_until: 0,
+            pressure: Pressure::None,
             strays_killed: false,
             actions: Deque::new(),
             lost: false,

@@ -202,6 +202,8 @@ pub struct Unit {
     pub skipped: bool,
     /// The machine is not well without it: the hardware watchdog is fed only while it is.
     pub critical: bool,
+    /// When the machine goes down it has the first claim on the time that there is.
+    pub holds_data: bool,
     /// Belongs to Ettan itself (logger, watcher, loader): never removed by a load, last to stop.
     pub builtin: bool,
     /// Changes when what is executed changes; a load restarts a unit whose value changed.

@@ -115,6 +115,7 @@ fn unit(name: &str, kind: Kind, autostart: bool) -> Unit {
         autostart,
         skipped: false,
         critical: false,
+        holds_data: false,
         builtin: true,
         fingerprint: 0,
     }

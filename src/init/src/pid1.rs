@@ -171,6 +171,7 @@ impl Pid1 {
         let mut supervisor = SUPERVISOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         supervisor.seed(ettan_sys::random::number());
         let parts = resume::units(&mut past, &mut supervisor);
+        supervisor.bound_shutdown(crate::close::time_allowed(boot::owns_machine()));
         let probes = resume::probes(&mut past);
         let builtins = Builtins::of(&mut supervisor);
         let now = Millis(clock::now());
@@ -464,7 +465,9 @@ impl Pid1 {
                 self.feed(Event::Condition { name: &name, holds });
             }
             Some(Command::Ran { unit, second }) => self.feed(Event::Ran { unit, second }),
-            Some(Command::Shutdown { power, force }) => self.feed(Event::Shutdown { power, force }),
+            Some(Command::Shutdown { power, force }) => {
+                self.feed(Event::Shutdown { power, haste: crate::translate::haste(force) });
+            }
             Some(Command::ReloadUnits) => self.reload(),
             Some(Command::Reexec) => self.ask_for_upgrade(),
             Some(Command::Flush) => self.pipes.flush(),

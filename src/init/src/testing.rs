@@ -45,6 +45,7 @@ pub(crate) fn unit(name: &str) -> Unit {
         autostart: false,
         skipped: false,
         critical: false,
+        holds_data: false,
         builtin: false,
         fingerprint: 0,
     }

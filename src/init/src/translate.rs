@@ -5,7 +5,7 @@ use crate::pid1::{Pid1, token};
 use crate::places::Outcome;
 use crate::start::fault_of;
 use crate::state;
-use ettan_core::{Ask, Event, ExitStatus, Millis, Pid, Power, State, UnitId};
+use ettan_core::{Ask, Event, ExitStatus, Haste, Millis, Pid, Power, State, UnitId};
 use ettan_sys::Errno;
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
@@ -123,17 +123,18 @@ impl Pid1 {
                     self.mend_notify();
                     self.reload();
                 }
-                signals::USR1 => self.shut_down(Power::Halt, false),
+                signals::USR1 => self.shut_down(Power::Halt, Haste::Orderly),
                 signals::PWR => {
-                    // The power may not last until everybody is stopped.
+                    log::warn!("the power fails: switching the machine off within 5 s");
+                    // It may not last until everybody is stopped.
                     self.pipes.flush();
-                    self.shut_down(Power::PowerOff, false);
+                    self.shut_down(Power::PowerOff, Haste::PowerFails);
                 }
-                signals::USR2 => self.shut_down(Power::PowerOff, false),
-                signals::TERM => self.shut_down(Power::Reboot, false),
+                signals::USR2 => self.shut_down(Power::PowerOff, Haste::Orderly),
+                signals::TERM => self.shut_down(Power::Reboot, Haste::Orderly),
                 signals::INT => {
-                    let force = self.cad.press(self.now);
-                    self.shut_down(Power::Reboot, force);
+                    let haste = haste(self.cad.press(self.now));
+                    self.shut_down(Power::Reboot, haste);
                 }
                 signals::QUIT => self.ask_for_upgrade(),
                 other => self.strays.tell(self.now, other, signal.sender_pid),
@@ -141,8 +142,8 @@ impl Pid1 {
         }
     }
 
-    fn shut_down(&mut self, power: Power, force: bool) {
-        self.feed(Event::Shutdown { power, force });
+    fn shut_down(&mut self, power: Power, haste: Haste) {
+        self.feed(Event::Shutdown { power, haste });
     }
 
     /// What ended while nobody looked.
@@ -373,6 +374,11 @@ impl Pid1 {
             self.builtins.map_or([None; 3], |b| [b.logger, b.watcher, b.prober].map(main_of));
         builtins.into_iter().chain([self.closer]).flatten().collect()
     }
+}
+
+/// What somebody asks for who may want it by force.
+pub(crate) const fn haste(force: bool) -> Haste {
+    if force { Haste::Force } else { Haste::Orderly }
 }
 
 pub(crate) fn status_of(status: Status) -> ExitStatus {

@@ -151,9 +151,10 @@ fn nothing_is_critical_during_shutdown() {
     world.pass(60_000);
     assert!(world.proves());
     world.crash("web");
-    world
-        .supervisor
-        .handle(world.now, Event::Shutdown { power: ettan_core::Power::Reboot, force: false });
+    world.supervisor.handle(
+        world.now,
+        Event::Shutdown { power: ettan_core::Power::Reboot, haste: ettan_core::Haste::Orderly },
+    );
     world.settle();
     for _ in 0..100 {
         world.pass(5_000);

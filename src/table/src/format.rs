@@ -15,7 +15,7 @@ use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, NeedKind, Probes, Rest
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 12;
+pub(crate) const VERSION: u32 = 13;
 /// Words before the unit records.
 pub(crate) const HEADER_WORDS: usize = 12;
 /// Bytes before what the checksum covers.
@@ -146,7 +146,7 @@ pub(crate) const KILL_MODES: [KillMode; 3] =
     [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process];
 
 /// What a unit says in one byte. Bit 0: starts at boot; bits 1 and 2: what the prober has to do;
-/// bit 3: skipped; bit 4: critical.
+/// bit 3: skipped; bit 4: critical; bit 5: answers a reload; bit 6: holds data.
 #[cfg(feature = "write")]
 pub(crate) const fn flags_to_byte(unit: &Unit) -> u8 {
     let probes = match unit.probes {
@@ -157,7 +157,8 @@ pub(crate) const fn flags_to_byte(unit: &Unit) -> u8 {
     let skipped = if unit.skipped { 8 } else { 0 };
     let critical = if unit.critical { 16 } else { 0 };
     let reload_answers = if unit.reload_answers { 32 } else { 0 };
-    probes | skipped | critical | reload_answers | unit.autostart as u8
+    let holds_data = if unit.holds_data { 64 } else { 0 };
+    probes | skipped | critical | reload_answers | holds_data | unit.autostart as u8
 }
 
 /// As [`flags_to_byte`], the other way.
@@ -167,6 +168,7 @@ pub(crate) struct Flags {
     pub(crate) skipped: bool,
     pub(crate) critical: bool,
     pub(crate) reload_answers: bool,
+    pub(crate) holds_data: bool,
 }
 
 impl Flags {
@@ -177,12 +179,13 @@ impl Flags {
             2 => Probes::Ready,
             _ => return None,
         };
-        if byte >> 6 != 0 {
+        if byte >> 7 != 0 {
             return None;
         }
         let (skipped, critical) = (byte & 8 != 0, byte & 16 != 0);
-        let reload_answers = byte & 32 != 0;
-        Some(Self { autostart: byte & 1 == 1, probes, skipped, critical, reload_answers })
+        let (reload_answers, holds_data) = (byte & 32 != 0, byte & 64 != 0);
+        let autostart = byte & 1 == 1;
+        Some(Self { autostart, probes, skipped, critical, reload_answers, holds_data })
     }
 }
 

@@ -238,7 +238,7 @@ impl<'a> Table<'a> {
         ] = policy.map(u32::from_le_bytes);
         let [kind, restart, kill_signal, flags] = packed.to_le_bytes();
         let [reload_signal, kill_mode, action, 0] = more.to_le_bytes() else { return None };
-        let Flags { autostart, probes, skipped, critical, reload_answers } =
+        let Flags { autostart, probes, skipped, critical, reload_answers, holds_data } =
             Flags::from_byte(flags)?;
         Some(Unit {
             name: Name::try_from(self.text(record.name)?).ok()?,
@@ -266,6 +266,7 @@ impl<'a> Table<'a> {
             autostart,
             skipped,
             critical,
+            holds_data,
             builtin: false,
             fingerprint: record.fingerprint,
         })

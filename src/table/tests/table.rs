@@ -43,6 +43,7 @@ fn unit(name: &str, kind: Kind) -> Unit {
         autostart: true,
         skipped: false,
         critical: true,
+        holds_data: true,
         builtin: false,
         fingerprint: 0,
     }

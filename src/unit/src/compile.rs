@@ -317,6 +317,7 @@ fn policy(
         autostart,
         skipped: false,
         critical: draft.critical,
+        holds_data: draft.holds_data,
         builtin: false,
         fingerprint: 0,
     })

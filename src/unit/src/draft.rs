@@ -68,6 +68,7 @@ pub(crate) struct Draft {
     pub(crate) on_failure: Vec<At<String>>,
     pub(crate) conditions: Conditions,
     pub(crate) critical: bool,
+    pub(crate) holds_data: bool,
     pub(crate) kind: Option<Type>,
     pub(crate) exec_start: Option<At<Vec<String>>>,
     pub(crate) pid_file: Option<At<String>>,
@@ -133,6 +134,10 @@ pub(crate) fn documentation(_: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
 
 pub(crate) fn after(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     draft.after = names(item, notes, reference::parse);
+}
+
+pub(crate) fn holds_data(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.holds_data = notes.take(&item.span, boolean(item.value)).unwrap_or_default();
 }
 
 pub(crate) fn critical(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {

@@ -78,6 +78,7 @@ pub const KEYS: &[Key] = &[
         c::board,
     ),
     unit("critical", "true or false; false", d::critical),
+    unit("holds-data", "true or false; false", d::holds_data),
     service("type", "simple, notify, notify-reload, forking, oneshot or target; simple", d::kind),
     service("exec-start", "a command; required but for a target", d::exec_start),
     service("exec-start-pre", "a command or a list of commands; none", h::start_pre),

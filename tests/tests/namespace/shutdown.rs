@@ -1,7 +1,9 @@
 //! F8: the end of the machine, whatever stands in its way.
 
-use ettan_tests::units::{fake, idle, shell};
+use ettan_tests::units::{fake, idle, shell, with};
 use ettan_tests::{End, Machine, Namespace, Operate};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 fn booted(units: &[(&str, String)]) -> Namespace {
     let mut machine = Namespace::usual();
@@ -128,10 +130,60 @@ fn f8_12_slow_stops_are_bounded_and_run_side_by_side() {
     let units: Vec<(&str, String)> =
         units.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
     let mut machine = booted(&units);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let _ = machine.sh("ettan reboot");
     assert_eq!(machine.end(), End::Reboot);
     assert!(begun.elapsed().as_secs() < 12, "one after the other: {:?}", begun.elapsed());
+}
+
+/// Ends by itself a while after TERM, and says so on the disk.
+fn writer(seconds: &str) -> String {
+    let end = format!("sleep {seconds}; touch /root/written; exit 0");
+    shell(&format!("trap '{end}' TERM; while :; do sleep 0.05; done"))
+}
+
+/// Longer than anybody has.
+const PATIENT: &str = "timeout-stop-sec = \"90s\"\n";
+
+#[test]
+fn f8_12_a_shutdown_takes_no_longer_than_there_is_whatever_units_ask_for() {
+    let deaf = format!("{}{PATIENT}", fake("--ignore TERM"));
+    let mut machine = booted(&[("deaf", deaf)]);
+    let begun = Instant::now();
+    let _ = machine.sh("ettan reboot");
+    assert_eq!(machine.end(), End::Reboot);
+    assert!(begun.elapsed() <= Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn f8_3_failing_power_is_the_end_within_five_seconds_and_data_is_written() {
+    let deaf = with("requires = [\"db\"]", &format!("{}{PATIENT}", fake("--ignore TERM")));
+    let db = with("holds-data = true", &format!("{}{PATIENT}", writer("0.3")));
+    let mut machine = booted(&[("db", db), ("deaf", deaf.clone()), ("other", deaf)]);
+    // Of what nobody knows nobody is waited for, either.
+    let stray =
+        "setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' >/dev/null 2>&1 </dev/null &";
+    assert_eq!(machine.sh(stray).code, 0);
+    // Open, so that it is there when the machine is not.
+    let kept = std::fs::File::open(machine.root().join("root")).expect("a folder");
+    let begun = Instant::now();
+    let _ = machine.sh("kill -PWR 1");
+    assert_eq!(machine.end(), End::Off);
+    assert!(begun.elapsed() <= Duration::from_secs(5), "{:?}", begun.elapsed());
+    let written = format!("/proc/self/fd/{}/written", kept.as_raw_fd());
+    assert!(std::fs::exists(written).expect("a folder"), "db had no time");
+}
+
+#[test]
+fn f8_3_power_that_fails_shortens_a_restart_under_way() {
+    let deaf = format!("{}{PATIENT}", fake("--ignore TERM"));
+    let mut machine = booted(&[("deaf", deaf)]);
+    let _ = machine.sh("kill -TERM 1");
+    machine.expect(&["deaf stopping"]);
+    let begun = Instant::now();
+    let _ = machine.sh("kill -PWR 1");
+    assert_eq!(machine.end(), End::Reboot);
+    assert!(begun.elapsed() <= Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use crate::world::script::Rng;
 use crate::world::{Fleet, World, simple};
-use ettan_core::{Ask, Event, Phase, Power};
+use ettan_core::{Ask, Event, Haste, Phase, Power};
 
 const HOUR_MS: u64 = 3_600_000;
 /// One world lives this long before its shutdown.
@@ -85,19 +85,28 @@ fn end_of_the_world(world: &mut World, dice: &mut Rng) {
     world.strays = dice.pick(&[(Some(1), Some(1)), (None, Some(500)), (None, None)]);
     world.close_ms = dice.pick(&[Some(50), Some(14_000), None]);
     let power = dice.pick(&[Power::Reboot, Power::PowerOff, Power::Halt]);
-    world.shutdown(power, dice.chance(5));
+    let within_ms = dice.pick(&[0, 5_000, 30_000, 30_000, 30_000, 240_000]);
+    world.supervisor.bound_shutdown(within_ms);
+    match dice.below(10) {
+        0 => world.handle(Event::Shutdown { power, haste: Haste::PowerFails }),
+        nth => world.shutdown(power, nth == 1),
+    }
     if dice.chance(30) {
         world.run_ms(dice.below(3_000));
         meddle(world, dice);
+    }
+    if dice.chance(10) {
+        world.handle(Event::Shutdown { power, haste: Haste::PowerFails });
     }
     let (ended, _) = world.run_to_power();
     assert_eq!(ended, power);
     assert_eq!(world.supervisor.phase(), Phase::Off);
     // Whatever still happens, nothing follows.
     world.supervisor.handle(ettan_core::Millis(world.now), Event::Tick);
-    world
-        .supervisor
-        .handle(ettan_core::Millis(world.now), Event::Shutdown { power: Power::Halt, force: true });
+    world.supervisor.handle(
+        ettan_core::Millis(world.now),
+        Event::Shutdown { power: Power::Halt, haste: Haste::Force },
+    );
     assert_eq!(world.supervisor.next_action(), None);
 }
 

@@ -3,8 +3,8 @@
 use crate::world::script::Rng;
 use crate::world::{Fleet, World, simple};
 use ettan_core::{
-    Action, Ask, Event, ExitStatus, MAX_UNITS, Millis, Notice, Pid, Power, Remedy, SpawnFault,
-    Step, Supervisor, UnitId,
+    Action, Ask, Event, ExitStatus, Haste, MAX_UNITS, Millis, Notice, Pid, Power, Remedy,
+    SpawnFault, Step, Supervisor, UnitId,
 };
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ pub(crate) enum Deed {
     Condition(bool),
     Clock,
     Wall(i64),
-    Shutdown(bool),
+    Shutdown(Haste),
 }
 
 pub(crate) fn deed() -> impl Strategy<Value = Deed> {
@@ -39,7 +39,7 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
         2 => any::<bool>().prop_map(Deed::Condition),
         1 => Just(Deed::Clock),
         1 => (0_i64..5_000_000_000).prop_map(Deed::Wall),
-        1 => (0_u8..20).prop_map(|dice| Deed::Shutdown(dice == 0)),
+        1 => prop_oneof![20 => Just(Haste::Orderly), 2 => any_haste()].prop_map(Deed::Shutdown),
     ]
 }
 
@@ -70,8 +70,12 @@ pub(crate) fn perform(world: &mut World, deed: Deed) {
         Deed::Condition(holds) => world.condition("network", holds),
         Deed::Clock => world.condition("clock", true),
         Deed::Wall(second) => world.wall(second),
-        Deed::Shutdown(force) => world.shutdown(Power::Reboot, force),
+        Deed::Shutdown(haste) => world.handle(Event::Shutdown { power: Power::Reboot, haste }),
     }
+}
+
+fn any_haste() -> impl Strategy<Value = Haste> {
+    prop_oneof![Just(Haste::Orderly), Just(Haste::PowerFails), Just(Haste::Force)]
 }
 
 /// Any event at all, possible or not.
@@ -124,7 +128,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
         2 => (name, any::<bool>()).prop_map(|(name, holds)| Event::Condition { name, holds }),
         1 => any::<i64>().prop_map(|ahead_ms| Event::Wall { ahead_ms }),
         1 => (unit(), any::<i64>()).prop_map(|(unit, second)| Event::Ran { unit, second }),
-        1 => any::<bool>().prop_map(|force| Event::Shutdown { power: Power::Halt, force }),
+        1 => any_haste().prop_map(|haste| Event::Shutdown { power: Power::Halt, haste }),
         1 => Just(Event::StraysGone),
         1 => Just(Event::FilesystemsClosed),
         3 => Just(Event::Tick),

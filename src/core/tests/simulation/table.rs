@@ -3,8 +3,8 @@
 
 use crate::world::{Fleet, Spec, forking, oneshot, simple, target};
 use ettan_core::{
-    Action, Ask, Event, ExitStatus, Millis, Notice, Pid, Program, Remedy, SpawnFault, Stage as On,
-    State, Step, Supervisor, UnitId, Whom,
+    Action, Ask, Event, ExitStatus, Haste, Millis, Notice, Pid, Power, Program, Remedy, SpawnFault,
+    Stage as On, State, Step, Supervisor, UnitId, Whom,
 };
 use std::fmt::Write as _;
 use std::path::Path;
@@ -210,7 +210,7 @@ fn events(main: i32) -> Vec<(&'static str, Event<'static>)> {
         ("Health (unwell, watchdog)", Event::Health { unit: UNIT, unwell: Some(Remedy::Abort) }),
         ("condition holds", Event::Condition { name: "network", holds: true }),
         ("its deadline passes", Event::Tick),
-        ("shutdown", Event::Shutdown { power: ettan_core::Power::Reboot, force: false }),
+        ("shutdown", Event::Shutdown { power: Power::Reboot, haste: Haste::Orderly }),
     ]
 }
 

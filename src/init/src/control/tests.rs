@@ -154,7 +154,9 @@ impl World {
                 self.feed(Event::Condition { name: &name, holds });
             }
             Command::Ran { unit, second } => self.feed(Event::Ran { unit, second }),
-            Command::Shutdown { power, force } => self.feed(Event::Shutdown { power, force }),
+            Command::Shutdown { power, force } => {
+                self.feed(Event::Shutdown { power, haste: crate::translate::haste(force) });
+            }
             Command::Reexec | Command::Flush | Command::ReloadUnits => {}
             #[cfg(feature = "fault-injection")]
             Command::Fail(_) => {}

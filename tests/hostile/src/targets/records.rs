@@ -1,8 +1,8 @@
 //! What a new execution of PID 1 finds in memory.
 
 use ettan_core::{
-    Ask, Damage, Event, ExitStatus, Millis, Pid, Power, RECORD_MAX, Remedy, SpawnFault, Step,
-    Supervisor, UnitId,
+    Ask, Damage, Event, ExitStatus, Haste, Millis, Pid, Power, RECORD_MAX, Remedy, SpawnFault,
+    Step, Supervisor, UnitId,
 };
 use ettan_init::readers;
 use ettan_table::crc32;
@@ -144,7 +144,7 @@ fn event(units: &[UnitId], supervisor: &Supervisor, dice: &mut Dice) -> Event<'s
         8 => Event::MainFound { unit, pid },
         9 => Event::MainLost { unit, status: None },
         10 => Event::Condition { name: "network", holds: dice.below(2) == 0 },
-        11 if dice.below(8) == 0 => Event::Shutdown { power: Power::Reboot, force: false },
+        11 if dice.below(8) == 0 => Event::Shutdown { power: Power::Reboot, haste: Haste::Orderly },
         12 => Event::StraysGone,
         13 => Event::Entering { unit, pid },
         14 => Event::Ask { unit, ask: Ask::Once },

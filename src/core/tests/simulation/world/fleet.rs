@@ -38,6 +38,7 @@ fn spec(name: &str, kind: Kind, restart: Restart) -> Spec {
             autostart: true,
             skipped: false,
             critical: false,
+            holds_data: false,
             builtin: false,
             fingerprint: 1,
         },
@@ -95,6 +96,11 @@ impl Spec {
     /// Is up only once it is ready.
     pub fn awaited(mut self) -> Self {
         self.unit.probes = Probes::Ready;
+        self
+    }
+    /// Has the first claim on the time of a shutdown.
+    pub fn holds_data(mut self) -> Self {
+        self.unit.holds_data = true;
         self
     }
     pub fn remains(mut self) -> Self {
@@ -215,6 +221,7 @@ impl Fleet {
             };
             one.unit.autostart = rng.chance(80);
             one.unit.skipped = rng.chance(5);
+            one.unit.holds_data = rng.chance(15);
             one.timer = rng.chance(15).then(|| any_timer(rng));
             one.unit.stop_timeout_ms = rng.pick(&[0, 500, 10_000, 10_000]);
             one.unit.start_timeout_ms = rng.pick(&[0, 2_000, 30_000, 30_000]);

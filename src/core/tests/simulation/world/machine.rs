@@ -71,6 +71,8 @@ pub struct World {
     /// Strays end this long after TERM, and after KILL; None never.
     pub strays: (Option<u64>, Option<u64>),
     pub close_ms: Option<u64>,
+    /// How often file systems were to be closed.
+    pub closings: u32,
     pub power: Option<Power>,
     pub checks: Checks,
     /// State changes and the like since the last `expect`.
@@ -112,6 +114,7 @@ impl World {
             silent: BTreeSet::new(),
             strays: (Some(1), Some(1)),
             close_ms: Some(50),
+            closings: 0,
             power: None,
             checks: Checks::default(),
             news: VecDeque::new(),
@@ -288,6 +291,7 @@ impl World {
                 }
             }
             Action::CloseFilesystems => {
+                self.closings += 1;
                 if let Some(span) = self.close_ms {
                     self.later(span, false, Coming::Event(Event::FilesystemsClosed));
                 }

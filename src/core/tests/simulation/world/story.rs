@@ -4,7 +4,7 @@ use super::checks::Checks;
 use super::fleet::{Fewer, Fleet};
 use super::machine::{Coming, Role, World};
 use super::script::{KILLED, Script};
-use ettan_core::{Ask, Event, Millis, Pid, Power, State, UnitId, View};
+use ettan_core::{Ask, Event, Haste, Millis, Pid, Power, State, UnitId, View};
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::Hasher;
 
@@ -67,7 +67,11 @@ impl World {
         self.handle(Event::Wall { ahead_ms: second * 1000 - up_ms });
     }
     pub fn shutdown(&mut self, power: Power, force: bool) {
-        self.handle(Event::Shutdown { power, force });
+        let haste = if force { Haste::Force } else { Haste::Orderly };
+        self.handle(Event::Shutdown { power, haste });
+    }
+    pub fn power_fails(&mut self) {
+        self.handle(Event::Shutdown { power: Power::PowerOff, haste: Haste::PowerFails });
     }
 
     /// kill -9 of the main process.
@@ -174,14 +178,16 @@ impl World {
         self.now = self.now.max(end);
     }
 
-    /// Runs until the power action, which must come within the bound.
+    /// Runs until the power action, which must come in time.
     pub fn run_to_power(&mut self) -> (Power, u64) {
         let began = self.now;
-        let limit = began + self.supervisor.shutdown_bound_ms();
-        while self.power.is_none() && self.turn(limit) {}
+        // Some units ask for it themselves, and soon.
+        let limit =
+            |world: &Self| world.supervisor.shutdown_ends().map_or(began + 30_000, |at| at.0);
+        while self.power.is_none() && self.turn(limit(self)) {}
         match self.power {
             Some(power) => (power, self.now - began),
-            None => self.fail("no power action within the bound"),
+            None => self.fail("no power action in time"),
         }
     }
 
