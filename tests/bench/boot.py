@@ -1,11 +1,14 @@
 """Boots one Debian root under four inits on an emulated board, and says when their services run.
 
-Every root has all four and the same ten services, and no logins; only /sbin/init and its configuration differ. The clock is the
-kernel's own, in the time stamps of /dev/kmsg: it starts with the line that the first root writes just before it
-executes /sbin/init, and each service stops it with a line of its own. On a board with one
-processor QEMU counts instructions (-icount), so a second is so many of them, whatever else this machine does; with
-four it would take hours, so there a second is one of this machine's, which must have nothing else to do. It says who
-is ahead, and not how long a real board takes: QEMU has no caches, and a card as fast as memory.
+Every root has all four and the same ten services, and no logins; only /sbin/init and its configuration differ. Ettan
+and BusyBox's init boot with the duties that an appliance has, Ettan's by its vendor units and BusyBox's by the
+scripts of Buildroot; and bare, with the services and what they cannot do without.
+
+The clock is the kernel's own, in the time stamps of /dev/kmsg: it starts with the line that the first root writes just
+before it executes /sbin/init, and each service stops it with a line of its own. On a board with one processor QEMU
+counts instructions (-icount), so a second is so many of them, whatever else this machine does; with four it would take
+hours, so there a second is one of this machine's, which must have nothing else to do. It says who is ahead, and not how
+long a real board takes: QEMU has no caches, and a card as fast as memory.
 """
 
 import argparse
@@ -28,28 +31,73 @@ ICOUNT = {"pi-zero": "-icount shift=1", "pi-1": "-icount shift=1"}
 LIMIT_S = 900
 STAMP = re.compile(r"\[ *(\d+\.\d+)\] (?:bench: (\w+) runs|(initramfs): on to /sbin/init)")
 
-SERVICE = """#!/bin/busybox sh
-echo "bench: $1 runs" >/dev/kmsg
-exec /bin/busybox sleep 100000000
-"""
+# The vendor units that Buildroot's package enables.
+DUTIES = ["root", "machine-id", "mounts", "swap", "tmpfiles", "clock", "modules", "sysctl", "seed", "devices",
+          "hotplug"]
 
 
 def ettan():
-    """Its vendor units do their duties as on every board; the image's own daemons are left out."""
+    """With the vendor units that an appliance has, and services that wait for none of them."""
+    yield from bare_ettan()
+    yield from duties()
+
+
+def waiting_ettan():
+    """The same, and all services wait for the file systems: Buildroot's have to."""
+    yield from bare_ettan('[unit]\nafter = ["mounts"]\n')
+    yield from duties()
+
+
+def duties():
+    for name in DUTIES:
+        yield f"etc/units/{name}.toml", (TOP / f"units/system/{name}.toml").read_text()
+
+
+def bare_ettan(waits=""):
+    """What PID 1 does by itself, and the services; the image's own daemons are left out."""
     spared = ["network", "telldusd", "cherrytelldus", "console"]
     yield from ((f"etc/units/{name}.toml", '[service]\ntype = "target"\n') for name in spared)
     for name in SERVICES:
-        yield f"etc/units/{name}.toml", f'[service]\nexec-start = ["/usr/bin/bench", "{name}"]\n'
+        yield f"etc/units/{name}.toml", f'{waits}[service]\nexec-start = ["/usr/bin/bench", "{name}"]\n'
 
 
-def busybox():
-    """What Buildroot's inittab does for a root of this kind, /dev as well, and the services."""
-    duties = ["mount -t devtmpfs dev /dev", "mount -t proc proc /proc", "mount -t sysfs sys /sys",
-              "mount -o remount,rw /", "hostname -F /etc/hostname"]
+def bare_busybox():
+    """What is mounted before anything can run, the host's name, and the services."""
+    yield from inittab(["mount -t devtmpfs dev /dev", "mount -t proc proc /proc", "mount -t sysfs sys /sys",
+                        "mount -o remount,rw /", "hostname -F /etc/hostname"])
+
+
+def buildroot():
+    """What Buildroot's inittab and its BusyBox package do before the services, in the same order. Less the seed, for
+    which Debian's BusyBox has no applet."""
+    yield from inittab([
+        "mount -t devtmpfs dev /dev", "mount -t proc proc /proc", "mount -o remount,rw /", "mkdir -p /dev/pts /dev/shm",
+        "mount -a", "mkdir -p /run/lock/subsys", "swapon -a", "ln -sf /proc/self/fd /dev/fd",
+        "ln -sf /proc/self/fd/0 /dev/stdin", "ln -sf /proc/self/fd/1 /dev/stdout", "ln -sf /proc/self/fd/2 /dev/stderr",
+        "hostname -F /etc/hostname", "sh /etc/init.d/rcS"])
+    yield "etc/init.d/rcS", 'for script in /etc/init.d/S??*; do "$script" start; done\n'
+    for number, daemon in [("01", "syslogd"), ("02", "klogd")]:
+        start = f"start-stop-daemon -S -b -m -p /run/{daemon}.pid -x /bin/busybox -- {daemon} -n"
+        yield script(f"S{number}{daemon}", start)
+    yield script("S02sysctl", "[ ! -e /etc/sysctl.conf ] || sysctl -q -p")
+    yield script("S11modules", "[ -n \"$(ls -A /etc/modules-load.d 2>/dev/null)\" ] || exit 0")
+    yield script("S40network", "mkdir -p /run/network\nifup -a")
+    yield "etc/network/interfaces", "auto lo\niface lo inet loopback\n"
+    fstab = ["/dev/root / auto rw,noauto 0 1", "proc /proc proc defaults 0 0", "devpts /dev/pts devpts defaults 0 0",
+             "tmpfs /dev/shm tmpfs mode=1777 0 0", "tmpfs /tmp tmpfs mode=1777 0 0", "tmpfs /run tmpfs mode=0755 0 0",
+             "sysfs /sys sysfs defaults 0 0"]
+    yield "etc/fstab", "\n".join(fstab) + "\n"
+
+
+def inittab(duties):
     lines = [f"::sysinit:/bin/busybox {duty}" for duty in duties]
     lines += [f"::respawn:/usr/bin/bench {name}" for name in SERVICES]
     yield "etc/inittab", "\n".join(lines) + "\n"
     yield "sbin/init", pathlib.PurePath("/bin/busybox")
+
+
+def script(name, commands):
+    return f"etc/init.d/{name}", f"#!/bin/sh\nPATH=/bin:/sbin:/usr/bin:/usr/sbin\n{commands}\n"
 
 
 def finit():
@@ -72,7 +120,7 @@ def systemd():
     yield "sbin/init", pathlib.PurePath("/lib/systemd/systemd")
 
 
-CONTENDERS = [ettan, busybox, finit, systemd]
+CONTENDERS = [ettan, waiting_ettan, buildroot, finit, systemd, bare_ettan, bare_busybox]
 
 
 def image(board, contender):
@@ -80,7 +128,7 @@ def image(board, contender):
     overlay = TARGET / "bench" / f"boot-{board}-{contender.__name__}"
     shutil.rmtree(overlay, ignore_errors=True)
     # With a number of its own the machine is no new one, of which systemd asks for a name.
-    files = {"usr/bin/bench": SERVICE, "etc/hostname": "bench\n", "etc/machine-id": "0123456789abcdef" * 2 + "\n",
+    files = {"etc/hostname": "bench\n", "etc/machine-id": "0123456789abcdef" * 2 + "\n",
              "etc/fstab": "/dev/root / auto defaults 0 1\n"}
     for path, content in {**files, **dict(contender())}.items():
         file = overlay / path
@@ -89,7 +137,10 @@ def image(board, contender):
             file.symlink_to(content)
         else:
             file.write_text(content)
-    (overlay / "usr/bin/bench").chmod(0o755)
+    for start in overlay.glob("etc/init.d/S*"):
+        start.chmod(0o755)
+    (overlay / "usr/bin").mkdir(parents=True, exist_ok=True)
+    shutil.copy(TARGET / "bench" / "runs", overlay / "usr/bin/bench")
     run = subprocess.run(["qemu/image.sh", board, overlay], cwd=TOP, env={**os.environ, "PACKAGES": PACKAGES})
     if run.returncode != 0:
         sys.exit(f"bench: no image of {contender.__name__} for {board}")
@@ -139,15 +190,15 @@ def main():
             for name, folder in folders.items():
                 times[name].append(boot(board, folder, f"{folder}.log"))
         print(f"\n{board}: ms from the execution of /sbin/init, median of {options.rounds}")
-        print(f"{'':10}{'first service runs':>20}{'all ten run':>14}{'least':>8}{'most':>8}")
+        print(f"{'':14}{'first service runs':>20}{'all ten run':>14}{'least':>8}{'most':>8}")
         for name, rounds in times.items():
             if any(len(ran) < len(SERVICES) for ran in rounds):
                 missing = True
-                print(f"{name:10}{'not all services came; see ' + folders[name] + '.log':>20}")
+                print(f"{name:14}{'not all services came; see ' + folders[name] + '.log':>20}")
                 continue
             first = 1000 * statistics.median(ran[0] for ran in rounds)
             last = [1000 * ran[-1] for ran in rounds]
-            print(f"{name:10}{first:20.0f}{statistics.median(last):14.0f}{min(last):8.0f}{max(last):8.0f}", flush=True)
+            print(f"{name:14}{first:20.0f}{statistics.median(last):14.0f}{min(last):8.0f}{max(last):8.0f}", flush=True)
     sys.exit(missing)
 
 
