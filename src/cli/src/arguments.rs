@@ -273,6 +273,9 @@ enum Word {
         /// Write over units that are there
         #[arg(short, long)]
         force: bool,
+        /// Leave units that are there as they are
+        #[arg(long, conflicts_with = "force")]
+        keep: bool,
         #[arg(required = true, value_name = "FILE")]
         sources: Vec<PathBuf>,
     },
@@ -456,8 +459,8 @@ fn verb_of(word: Word) -> Verb {
             let root = root.unwrap_or_else(|| PathBuf::from("/"));
             Verb::Check { wish: Inspect { root, files, cpu, read_only_root }, strict }
         }
-        Word::Import { output, root, dry_run, force, sources } => {
-            Verb::Import(import::Wish { output, root, dry_run, force, sources })
+        Word::Import { output, root, dry_run, force, keep, sources } => {
+            Verb::Import(import::Wish { output, root, dry_run, force, keep, sources })
         }
         Word::Condition { name: Some(name), holds: Some(holds) } => {
             Verb::Condition { name, holds: holds == "set" }

@@ -24,20 +24,29 @@ pub(crate) struct Wish {
     pub(crate) dry_run: bool,
     /// Write over files that are there.
     pub(crate) force: bool,
+    /// Leave units that are there, which is then no fault.
+    pub(crate) keep: bool,
     /// What to read.
     pub(crate) sources: Vec<PathBuf>,
+}
+
+/// What became of a unit that can be written.
+enum Outcome {
+    Written(PathBuf),
+    Kept(PathBuf),
 }
 
 /// How much of everything there was.
 #[derive(Default)]
 struct Count {
     units: usize,
+    kept: usize,
     mapped: usize,
     approximated: usize,
     dropped: usize,
 }
 
-/// `import [--output DIR] [--root DIR] [--dry-run] [--force] FILE…`: 0 when everything was
+/// `import [--output DIR] [--root DIR] [--dry-run] [--force|--keep] FILE…`: 0 when everything was
 /// translated and written, 1 if not.
 pub(crate) fn import(wish: &Wish, screen: &Screen) -> Code {
     let root = wish.root.clone().unwrap_or_else(|| PathBuf::from("/"));
@@ -59,10 +68,11 @@ pub(crate) fn import(wish: &Wish, screen: &Screen) -> Code {
         }
     }
     if !screen.json {
-        let Count { units, mapped, approximated, dropped } = count;
+        let Count { units, kept, mapped, approximated, dropped } = count;
         let done = if wish.dry_run { "would be written" } else { "written" };
+        let kept = if kept > 0 { format!(", {kept} kept") } else { String::new() };
         screen.say(&format!(
-            "{} {done}; {mapped} mapped, {approximated} approximated, {dropped} dropped",
+            "{} {done}{kept}; {mapped} mapped, {approximated} approximated, {dropped} dropped",
             many(units, "unit")
         ));
     }
@@ -82,11 +92,11 @@ fn one(imported: &Imported, wish: &Wish, root: &Path, count: &mut Count, screen:
     let mut code = Code::Done;
     for unit in &imported.units {
         count.add(&unit.notes);
-        let outcome = keep(unit, wish, root);
-        if outcome.is_ok() {
-            count.units += 1;
-        } else {
-            code = code.or(Code::Failed);
+        let outcome = put(unit, wish, root);
+        match &outcome {
+            Ok(Outcome::Written(_)) => count.units += 1,
+            Ok(Outcome::Kept(_)) => count.kept += 1,
+            Err(_) => code = code.or(Code::Failed),
         }
         tell(unit, &outcome, wish, screen);
     }
@@ -105,27 +115,39 @@ impl Count {
 }
 
 /// Writes the unit, and says where; or why not.
-fn keep(unit: &Draft, wish: &Wish, root: &Path) -> Result<PathBuf, String> {
+fn put(unit: &Draft, wish: &Wish, root: &Path) -> Result<Outcome, String> {
+    let file = format!("{}.toml", unit.name);
+    if wish.keep {
+        let places = wish.output.iter().cloned();
+        let places = places.chain(PLACES.iter().filter_map(|place| inner(root, place).ok()));
+        let mut files = places.map(|place| place.join(&file));
+        if let Some(path) = files.find(|path| path.symlink_metadata().is_ok()) {
+            return Ok(Outcome::Kept(path));
+        }
+    }
     if let Some(refusal) = unit.refusal() {
         return Err(format!("no unit can be made of it: {refusal}"));
     }
     let [boot, other] = PLACES;
-    let usual = Path::new(if unit.at_boot { boot } else { other });
     let directory = match &wish.output {
         Some(output) => output.clone(),
-        // A link in the root means a place in that root.
-        None => ettan_unit::tree::resolve(root, usual)
-            .map_err(|error| format!("{}: {error}", root.join(usual).display()))?,
+        None => inner(root, if unit.at_boot { boot } else { other })?,
     };
-    let path = directory.join(format!("{}.toml", unit.name));
+    let path = directory.join(file);
     if wish.dry_run {
-        return Ok(path);
+        return Ok(Outcome::Written(path));
     }
     if !wish.force && path.symlink_metadata().is_ok() {
         return Err(format!("{} is there already (--force)", path.display()));
     }
     write(&directory, &path, &unit.text())?;
-    Ok(path)
+    Ok(Outcome::Written(path))
+}
+
+/// A place in the root: a link there means one in that root.
+fn inner(root: &Path, place: &str) -> Result<PathBuf, String> {
+    ettan_unit::tree::resolve(root, Path::new(place))
+        .map_err(|error| format!("{}: {error}", root.join(place).display()))
 }
 
 /// The whole file or none of it.
@@ -150,7 +172,8 @@ fn write(directory: &Path, path: &Path, text: &str) -> Result<(), String> {
     done.map_err(failed)
 }
 
-fn tell(unit: &Draft, outcome: &Result<PathBuf, String>, wish: &Wish, screen: &Screen) {
+fn tell(unit: &Draft, outcome: &Result<Outcome, String>, wish: &Wish, screen: &Screen) {
+    let written = matches!(outcome, Ok(Outcome::Written(_)));
     if screen.json {
         let mut pairs = vec![
             ("unit", json(&unit.name)),
@@ -158,10 +181,11 @@ fn tell(unit: &Draft, outcome: &Result<PathBuf, String>, wish: &Wish, screen: &S
             ("at_boot", unit.at_boot.to_string()),
         ];
         match outcome {
-            Ok(path) => pairs.push(("file", json(&path.display().to_string()))),
+            Ok(Outcome::Written(path)) => pairs.push(("file", json(&path.display().to_string()))),
+            Ok(Outcome::Kept(path)) => pairs.push(("kept", json(&path.display().to_string()))),
             Err(why) => pairs.push(("error", json(why))),
         }
-        if wish.dry_run {
+        if wish.dry_run && written {
             pairs.push(("content", json(&unit.text())));
         }
         screen.packet(&object(&pairs));
@@ -172,14 +196,19 @@ fn tell(unit: &Draft, outcome: &Result<PathBuf, String>, wish: &Wish, screen: &S
     }
     screen.say(&format!("{} from {}", unit.name, unit.source));
     match outcome {
-        Ok(path) => {
+        // What became of the script is of no interest then.
+        Ok(Outcome::Kept(path)) => {
+            screen.say(&format!("  {} is there already, and kept", path.display()));
+            return;
+        }
+        Ok(Outcome::Written(path)) => {
             let when = if unit.at_boot { "starts at boot" } else { "starts when it is needed" };
             screen.say(&format!("  {}, {when}", path.display()));
         }
         Err(why) => screen.complain(&format!("{}: {why}", unit.name)),
     }
     screen.say(&for_people(&unit.notes));
-    if wish.dry_run && outcome.is_ok() {
+    if wish.dry_run && written {
         screen.say(&unit.text());
     }
 }
@@ -232,11 +261,29 @@ mod tests {
         let (root, outside) = (place.join("root"), place.join("outside"));
         fs::create_dir(&outside).unwrap();
         symlink(&outside, root.join("etc")).unwrap();
-        let path = keep(&unit(), &Wish::default(), &root).unwrap();
+        let Ok(Outcome::Written(path)) = put(&unit(), &Wish::default(), &root) else { panic!() };
         let inside = root.join(outside.strip_prefix("/").unwrap()).join("units/web.toml");
         assert_eq!(path, inside);
         assert!(inside.is_file());
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[test]
+    fn a_unit_that_is_there_can_be_kept() {
+        let place = place("kept");
+        let root = place.join("root");
+        let wish = Wish { keep: true, ..Wish::default() };
+        let is_kept = || matches!(put(&unit(), &wish, &root), Ok(Outcome::Kept(_)));
+        for folder in PLACES {
+            let file = root.join(folder).join("web.toml");
+            fs::create_dir_all(root.join(folder)).unwrap();
+            // One that is masked stays so.
+            symlink("/dev/null", &file).unwrap();
+            assert!(is_kept(), "{folder}");
+            fs::remove_file(&file).unwrap();
+        }
+        assert!(!is_kept() && root.join("etc/units/web.toml").is_file());
         fs::remove_dir_all(&place).unwrap();
     }
 
@@ -249,14 +296,14 @@ mod tests {
         fs::create_dir_all(&units).unwrap();
         fs::write(&victim, "kept").unwrap();
         symlink(&victim, &draft).unwrap();
-        let why = keep(&unit(), &Wish::default(), &root).unwrap_err();
+        let Err(why) = put(&unit(), &Wish::default(), &root) else { panic!() };
         assert!(why.contains(".web.toml.new is there"), "{why}");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
         fs::remove_file(&draft).unwrap();
         // A directory of the unit's name cannot be written over.
         fs::create_dir(units.join("web.toml")).unwrap();
         let wish = Wish { force: true, ..Wish::default() };
-        keep(&unit(), &wish, &root).unwrap_err();
+        assert!(put(&unit(), &wish, &root).is_err());
         assert!(draft.symlink_metadata().is_err());
         fs::remove_dir_all(&place).unwrap();
     }

@@ -217,6 +217,103 @@ fn options_of_start_stop_daemon_are_keys_or_leave_the_script_whole() {
     }
 }
 
+/// In the manner of Buildroot: a function `start`, and no header.
+fn buildroot(start: &str) -> String {
+    format!(
+        "#!/bin/sh\nDAEMON=\"webd\"\nPIDFILE=\"/var/run/$DAEMON.pid\"\nWEBD_ARGS=\"-q\"\n\
+        # shellcheck source=/dev/null\n[ -r \"/etc/default/$DAEMON\" ] && . \"/etc/default/$DAEMON\"\n\
+        [ -f /etc/webd.conf ] || exit 0\n\
+        start() {{\n\tprintf 'Starting %s: ' \"$DAEMON\"\n{start}\n\tstatus=$?\n\
+        \tif [ \"$status\" -eq 0 ]; then\n\t\techo \"OK\"\n\telse\n\t\techo \"FAIL\" >&2\n\tfi\n\
+        \treturn \"$status\"\n}}\n\
+        stop() {{\n\tstart-stop-daemon --stop --pidfile \"$PIDFILE\"\n\trm -f \"$PIDFILE\"\n}}\n\
+        case \"$1\" in\n\tstart|stop|restart)\n\t\t\"$1\";;\n\treload)\n\t\tkill -HUP 1;;\n\
+        \t*)\n\t\techo \"Usage: $0\"\n\t\texit 1\nesac\n"
+    )
+}
+
+const FOREGROUND: &str = "\tstart-stop-daemon --start --background --make-pidfile \\\n\
+    \t\t--pidfile \"$PIDFILE\" --exec \"/usr/sbin/$DAEMON\" \\\n\t\t-- -n $WEBD_ARGS";
+
+#[test]
+fn a_script_that_only_starts_its_daemon_is_not_needed() {
+    let path = "/etc/init.d/S50webd";
+    let text = unit(&[(path, &buildroot(FOREGROUND))], path).text();
+    assert!(text.contains("exec-start = \"/usr/sbin/webd -n -q\"\n"), "{text}");
+    assert!(!text.contains("type =") && !text.contains("pid-file"), "{text}");
+    let files = [(path, &*buildroot(FOREGROUND)), ("/etc/default/webd", "WEBD_ARGS=-v\n")];
+    let text = unit(&files, path).text();
+    assert!(text.contains("exec /usr/sbin/webd -n ${WEBD_ARGS--q}"), "{text}");
+}
+
+#[test]
+fn a_script_that_does_more_starts_its_daemon_itself() {
+    let path = "/etc/init.d/S50webd";
+    let daemon = "\tstart-stop-daemon -S -q -p \"$PIDFILE\" -x \"/usr/sbin/$DAEMON\" -- $WEBD_ARGS";
+    let more = [
+        "mkdir -p /var/log/webd",
+        "umask 077",
+        "export HOME=/root",
+        "echo 1 > /proc/sys/x",
+        "if [ ! -f /etc/key ]; then make-key; fi",
+        "x=$(make-key)",
+        "prepare",
+    ];
+    for what in more {
+        for daemon in [daemon, FOREGROUND] {
+            let text = unit(&[(path, &buildroot(&format!("{what}\n{daemon}")))], path).text();
+            let start = format!("exec-start = \"{path} start\"\n");
+            assert!(
+                text.contains("type = \"forking\"\n") && text.contains(&start),
+                "{what}: {text}"
+            );
+            assert!(text.contains("pid-file = \"/run/webd.pid\"\n"), "{what}: {text}");
+        }
+    }
+    let of = |start: &str| unit(&[(path, &buildroot(start))], path).text();
+    let text = of(&format!("WEBD_ARGS=\"$WEBD_ARGS -R\"\n{daemon}"));
+    assert!(text.contains("exec-start = \"/usr/sbin/webd -q -R\"\n"), "{text}");
+    // What a variable is that nobody has set before, a file may say.
+    let text = of(&format!("MORE_ARGS=\"$MORE_ARGS -R\"\n{daemon} $MORE_ARGS"));
+    assert!(text.contains(&format!("exec-start = \"{path} start\"\n")), "{text}");
+    // All in one line.
+    let line =
+        "#!/bin/sh\ncase $1 in start) start-stop-daemon -S -m -p /run/x.pid -x /usr/bin/x;; esac\n";
+    let text = unit(&[(path, line)], path).text();
+    assert!(text.contains("pid-file = \"/run/x.pid\"\n"), "{text}");
+    // Nobody writes a PID file.
+    let text = of("mkdir /x\nstart-stop-daemon -S -b -p /run/x.pid -x /usr/sbin/webd");
+    assert!(text.contains("exec-start = \"/usr/sbin/webd\"\n"), "{text}");
+}
+
+#[test]
+fn scripts_of_buildroot_are_after_what_others_do_for_them() {
+    let script = "#!/bin/sh\ncase $1 in start) x ;; esac\n";
+    let names = ["S01a", "S05b.sh", "S10mdev", "S12c", "S40d", "S50e", "S60f"];
+    let paths: Vec<String> = names.iter().map(|name| format!("/etc/init.d/{name}")).collect();
+    let mut files: Vec<_> = paths.iter().map(|path| (path.as_str(), script)).collect();
+    files.push(("/etc/init.d/rcS", script));
+    let units = units(&files, "/etc/init.d");
+    let after: Vec<String> = units
+        .iter()
+        .map(|unit| {
+            let text = unit.text();
+            let line = text.lines().find(|line| line.starts_with("after"));
+            format!("{}: {}", unit.name, line.unwrap_or_default().replace(['"', ','], ""))
+        })
+        .collect();
+    let expected = [
+        "a: after = [mounts]",
+        "b: after = [seed sysctl a]",
+        "mdev: after = [b]",
+        "c: after = [devices hotplug modules mdev]",
+        "d: after = [c]",
+        "e: after = [ifup d]",
+        "f: after = [e]",
+    ];
+    assert_eq!(after, expected);
+}
+
 #[test]
 fn numbers_are_the_order_of_boot() {
     let script = "#!/bin/sh\ncase $1 in start) x ;; esac\n";

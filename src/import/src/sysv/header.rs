@@ -4,13 +4,20 @@ use crate::draft::Draft;
 use crate::report::Origin;
 use crate::value::Value;
 
+const BEGIN: &str = "### BEGIN INIT INFO";
+
+/// Whether a script has one.
+pub(crate) fn is_there(text: &str) -> bool {
+    text.lines().any(|line| line.trim() == BEGIN)
+}
+
 /// Reads the header into the unit.
 pub(crate) fn header(path: &str, text: &str, draft: &mut Draft) {
     let mut inside = false;
     let mut described = false;
     for (at, line) in text.lines().enumerate() {
         match line.trim() {
-            "### BEGIN INIT INFO" => inside = true,
+            BEGIN => inside = true,
             "### END INIT INFO" => return,
             line if inside => {
                 let Some((name, value)) =

@@ -1,7 +1,9 @@
-//! SysV init scripts: one whose daemon can be seen becomes a forking unit; any other a oneshot that
-//! calls the script. Directories of S??name links give the order.
+//! SysV init scripts: one whose daemon can be seen becomes a unit of that daemon, or where the script
+//! does more, of the script and the daemon's PID file; any other a oneshot that calls the script.
+//! Directories of S??name files give the order.
 
 mod header;
+mod more;
 mod script;
 
 use crate::Imported;
@@ -9,7 +11,7 @@ use crate::draft::{Draft, literal};
 use crate::report::Origin;
 use crate::tree::{Tree, directory, file_name};
 use crate::value::Value;
-use script::Daemon;
+use script::{Daemon, Start};
 
 /// Whether a text is such a script.
 pub(crate) fn is_one(path: &str, text: &str) -> bool {
@@ -34,8 +36,11 @@ pub(crate) fn import(tree: &dyn Tree, path: &str) -> Result<Imported, String> {
     let name = name.strip_suffix(".sh").unwrap_or(name);
     let mut draft = Draft::new(&crate::clean_name(name), path);
     header::header(path, &text, &mut draft);
-    match script::daemon(path, &text, tree) {
-        Ok(daemon) => daemon_unit(path, daemon, &mut draft),
+    match script::start(path, &text, tree) {
+        Ok(Start::Daemon(daemon)) => daemon_unit(path, daemon, &mut draft),
+        Ok(Start::Script { line, pid_file, why }) => {
+            script_unit(path, &Origin::new(path, line, "--pidfile"), &pid_file, &why, &mut draft);
+        }
         Err(why) => whole(path, &why, &mut draft),
     }
     let mut imported = Imported::new(path);
@@ -56,12 +61,7 @@ fn daemon_unit(path: &str, daemon: Daemon, draft: &mut Draft) {
         Some(why) => draft.near(&from, "service", "exec-start", Value::Command(command), why),
     };
     if let Some(file) = pid_file.filter(|_| !foreground) {
-        let file = match file.strip_prefix("/var/run/") {
-            Some(rest) => format!("/run/{rest}"),
-            None => file,
-        };
-        let from = Origin::new(path, line, "--pidfile");
-        draft.map(&from, "service", "pid-file", Value::Text(literal(&file)));
+        pid_file_key(&Origin::new(path, line, "--pidfile"), &file, draft);
     }
     for (key, value) in [("user", user), ("group", group), ("working-directory", directory)] {
         if let Some(value) = value {
@@ -84,12 +84,36 @@ fn daemon_unit(path: &str, daemon: Daemon, draft: &mut Draft) {
     draft.drop(&rest, "what else the script does at its start and stop is not done");
 }
 
+fn pid_file_key(from: &Origin, file: &str, draft: &mut Draft) {
+    let file = match file.strip_prefix("/var/run/") {
+        Some(rest) => format!("/run/{rest}"),
+        None => file.to_owned(),
+    };
+    draft.map(from, "service", "pid-file", Value::Text(literal(&file)));
+}
+
+/// How long a script may take: it may have keys to make.
+const SCRIPT_TIME: &str = "5min";
+
+/// The script starts its daemon, each time anew; the daemon is held by its PID file.
+fn script_unit(path: &str, pid: &Origin, pid_file: &str, why: &str, draft: &mut Draft) {
+    let from = Origin::new(path, 0, "start");
+    draft.put("service", "type", Value::text("forking"), None);
+    draft.put("service", "timeout-start-sec", Value::text(SCRIPT_TIME), None);
+    let command = Value::Command(vec![literal(path), "start".to_owned()]);
+    let why = format!("the script starts the daemon: {why}");
+    draft.near(&from, "service", "exec-start", command, why);
+    pid_file_key(pid, pid_file, draft);
+    let rest = Origin::new(path, 0, "stop");
+    draft.drop(&rest, "the daemon is stopped by a signal, and the script does nothing at its end");
+}
+
 /// The script is called, as an init of old does.
 fn whole(path: &str, why: &str, draft: &mut Draft) {
     let from = Origin::new(path, 0, "start");
     draft.put("service", "type", Value::text("oneshot"), None);
     draft.put("service", "remain-after-exit", Value::Truth(true), None);
-    draft.put("service", "timeout-start-sec", Value::text("5min"), None);
+    draft.put("service", "timeout-start-sec", Value::text(SCRIPT_TIME), None);
     let command = |verb: &str| vec![literal(path), verb.to_owned()];
     let why = format!("the script is called, and what it starts is not restarted: {why}");
     draft.near(&from, "service", "exec-start", Value::Command(command("start")), why);
@@ -98,7 +122,26 @@ fn whole(path: &str, why: &str, draft: &mut Draft) {
     draft.put("service", "exec-reload", Value::Commands(vec![command("reload")]), None);
 }
 
-/// Reads a directory of numbered links: each number is after those before it.
+/// What vendor units do that scripts of these numbers do where a directory has the scripts
+/// themselves, as Buildroot's /etc/init.d has.
+const DUTIES: [(u32, &str); 7] = [
+    (0, "mounts"),
+    (1, "seed"),
+    (2, "sysctl"),
+    (10, "devices"),
+    (10, "hotplug"),
+    (11, "modules"),
+    (40, "ifup"),
+];
+
+/// The duties that a number is after, and its predecessor is not.
+fn duties(path: &str, last: Option<u32>, number: u32) -> impl Iterator<Item = &'static str> {
+    let own = path.ends_with("/init.d");
+    let between = move |at: u32| own && at < number && last.is_none_or(|last| last <= at);
+    DUTIES.iter().filter(move |(at, _)| between(*at)).map(|(_, unit)| *unit)
+}
+
+/// Reads a directory of numbered links or files: each number is after those before it.
 pub(crate) fn in_order(tree: &dyn Tree, path: &str) -> Vec<Imported> {
     let mut all = Vec::new();
     let mut names: Vec<(u32, String)> = tree
@@ -108,7 +151,7 @@ pub(crate) fn in_order(tree: &dyn Tree, path: &str) -> Vec<Imported> {
         .collect();
     names.sort();
     let (mut earlier, mut same): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut last = None;
+    let (mut before, mut last) = (None, None);
     for (number, name) in names {
         let file = format!("{path}/{name}");
         let Ok(mut imported) = import(tree, &file) else { continue };
@@ -116,13 +159,15 @@ pub(crate) fn in_order(tree: &dyn Tree, path: &str) -> Vec<Imported> {
             if !same.is_empty() {
                 earlier = std::mem::take(&mut same);
             }
-            last = Some(number);
+            before = last.replace(number);
         }
         for unit in &mut imported.units {
             unit.at_boot = true;
             let from = Origin::new(&file, 0, format!("S{number:02}"));
-            for before in &earlier {
-                unit.add("unit", "after", before);
+            let mut first: Vec<&str> = duties(path, before, number).collect();
+            first.extend(earlier.iter().map(String::as_str));
+            for first in first {
+                unit.add("unit", "after", first);
             }
             match earlier.is_empty() {
                 true => unit.same(&from, "it is among the first"),

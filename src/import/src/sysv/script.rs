@@ -1,9 +1,20 @@
 //! The daemon in an init script: variables at the top, and the one `start-stop-daemon --start`.
 
+use super::{header, more};
 use crate::draft::literal;
 use crate::shell::{self, Known, Part, Word};
 use crate::tree::{Tree, file_name};
 use crate::value::shell_word;
+use std::collections::BTreeSet;
+
+/// Who starts the daemon of a script.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// PID 1.
+    Daemon(Daemon),
+    /// The script, for a reason; the daemon is found by its PID file.
+    Script { line: usize, pid_file: String, why: String },
+}
 
 /// What a script starts.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,16 +29,28 @@ pub(crate) struct Daemon {
     pub(crate) nice: Option<String>,
     /// It stays in the foreground: the script puts it into the background.
     pub(crate) foreground: bool,
+    /// It does not write its PID file itself.
+    pub(crate) makes_pid_file: bool,
     /// Files of variables that the command needs, and the lines that read them.
     pub(crate) files: Vec<(usize, String)>,
     pub(crate) why: Option<String>,
 }
 
-/// The daemon of a script, or why it cannot be seen.
-pub(crate) fn daemon(path: &str, text: &str, tree: &dyn Tree) -> Result<Daemon, String> {
-    let mut known = Known::new();
-    known.insert("0".into(), path.to_owned());
-    let mut files: Vec<(usize, String)> = Vec::new();
+/// What a script says of variables.
+#[derive(Default)]
+struct Said {
+    /// Those whose value is known.
+    known: Known,
+    /// Those that are set to what shows only when it runs.
+    unclear: BTreeSet<String>,
+    /// Files that are read for more, and the lines that do so.
+    files: Vec<(usize, String)>,
+}
+
+/// The daemon of a script and who starts it, or why that cannot be seen.
+pub(crate) fn start(path: &str, text: &str, tree: &dyn Tree) -> Result<Start, String> {
+    let mut said = Said::default();
+    said.known.insert("0".into(), path.to_owned());
     let mut starts: Vec<(usize, Vec<Word>)> = Vec::new();
     for line in shell::lines(text) {
         let command = start_command(&line.text);
@@ -35,34 +58,70 @@ pub(crate) fn daemon(path: &str, text: &str, tree: &dyn Tree) -> Result<Daemon, 
             starts.push((line.number, words));
             continue;
         }
-        if let Some(file) = sourced(&line.text, &known) {
-            files.push((line.number, file));
+        if let Some(file) = sourced(&line.text, &said.known) {
+            said.files.push((line.number, file));
         }
-        let Some(words) = line.words else { continue };
-        if let Some((name, value)) = shell::assignment(&words, &known) {
-            match value {
-                Some(value) if starts.is_empty() => {
-                    known.insert(name, value);
-                }
-                _ => {
-                    known.remove(&name);
-                }
-            }
+        if let Some(words) = line.words {
+            said.assign(&words, starts.is_empty());
         }
     }
     if text.lines().next().is_some_and(|first| first.contains("init-d-script")) {
-        return by_variables(&known, files);
+        return by_variables(&said.known).map(Start::Daemon);
     }
     starts.dedup_by(|a, b| a.1 == b.1);
     match starts.as_slice() {
         [] => Err("it has no `start-stop-daemon --start`".into()),
-        [(line, words)] => understand(*line, words, &known, files, tree),
+        [(line, words)] => {
+            let mut daemon = Daemon { line: *line, ..Daemon::default() };
+            let seen = understand(words, said, tree, &mut daemon);
+            who(text, daemon, seen)
+        }
         _ => Err("it has more than one `start-stop-daemon --start`".into()),
     }
 }
 
+impl Said {
+    fn assign(&mut self, words: &[Word], before_the_start: bool) {
+        let Some((name, value)) = shell::assignment(words, &self.known) else { return };
+        match value {
+            Some(value) if before_the_start => {
+                self.unclear.remove(&name);
+                self.known.insert(name, value);
+            }
+            value => {
+                self.known.remove(&name);
+                if value.is_none() && before_the_start {
+                    self.unclear.insert(name);
+                }
+            }
+        }
+    }
+}
+
+/// Who starts a daemon. Where a script has a header of LSB, packages have what is made at the start
+/// in tmpfiles.d, too; where it has none, nobody makes it but the script.
+fn who(text: &str, daemon: Daemon, seen: Result<(), String>) -> Result<Start, String> {
+    let why = match &seen {
+        Ok(()) => more::more(text).map(|what| format!("it also does `{what}`")),
+        Err(why) => Some(why.clone()),
+    };
+    match (why, daemon.known_by()) {
+        (Some(why), Some(pid_file)) if !header::is_there(text) => {
+            Ok(Start::Script { line: daemon.line, pid_file, why })
+        }
+        _ => seen.map(|()| Start::Daemon(daemon)),
+    }
+}
+
+impl Daemon {
+    /// Its PID file, if somebody writes it.
+    fn known_by(&self) -> Option<String> {
+        self.pid_file.clone().filter(|_| !self.foreground || self.makes_pid_file)
+    }
+}
+
 /// Debian's scripts that are variables only.
-fn by_variables(known: &Known, files: Vec<(usize, String)>) -> Result<Daemon, String> {
+fn by_variables(known: &Known) -> Result<Daemon, String> {
     let program = known.get("DAEMON").filter(|program| program.starts_with('/'));
     let program = program.ok_or("it does not say DAEMON=")?;
     let name = file_name(program);
@@ -71,7 +130,6 @@ fn by_variables(known: &Known, files: Vec<(usize, String)>) -> Result<Daemon, St
     let arguments = known.get("DAEMON_ARGS").map_or("", String::as_str);
     command.extend(arguments.split_whitespace().map(literal));
     let pid_file = (pid_file != "none").then_some(pid_file);
-    let _ = files;
     Ok(Daemon { line: 1, command, pid_file, ..Daemon::default() })
 }
 
@@ -94,33 +152,32 @@ fn start_command(line: &str) -> Option<Vec<Word>> {
 
 /// The file that a line reads variables from.
 fn sourced(line: &str, known: &Known) -> Option<String> {
-    let (_, rest) = line
-        .split_once(". /")
-        .filter(|(before, _)| before.is_empty() || before.ends_with(['&', ' ', ';', '\t']))?;
-    let path = rest.split([' ', ';', '\t']).next().unwrap_or_default();
-    let words = shell::words(&format!("/{path}"))?;
+    let (at, dot) = line.match_indices(". ").find(|(at, _)| {
+        let before = line.get(..*at).unwrap_or_default();
+        before.is_empty() || before.ends_with(['&', ' ', ';', '\t'])
+    })?;
+    let rest = line.get(at + dot.len()..)?;
+    let words = shell::words(rest.split([' ', ';', '\t']).next().unwrap_or_default())?;
     let path = words.first()?.filled(known)?;
     path.starts_with("/etc/default/").then_some(path)
 }
 
+/// Reads the one start into `daemon`.
 fn understand(
-    line: usize,
     words: &[Word],
-    known: &Known,
-    files: Vec<(usize, String)>,
+    said: Said,
     tree: &dyn Tree,
-) -> Result<Daemon, String> {
+    daemon: &mut Daemon,
+) -> Result<(), String> {
     let cut = words.iter().position(|word| word.plain().as_deref() == Some("--"));
     let (options, arguments) = words.split_at(cut.unwrap_or(words.len()));
-    let mut daemon = Daemon { line, ..Daemon::default() };
-    let program = read_options(options, known, &mut daemon)?;
+    let program = read_options(options, &said.known, daemon)?;
     let program = program.ok_or("its program is not known before it runs")?;
     if !program.starts_with('/') {
         return Err(format!("its program is `{program}`"));
     }
     let arguments: Vec<Word> = arguments.iter().skip(1).cloned().collect();
-    command(&program, &arguments, known, files, tree, &mut daemon)?;
-    Ok(daemon)
+    command(&program, &arguments, said, tree, daemon)
 }
 
 /// Short options that take a value.
@@ -187,7 +244,11 @@ fn read_options(
                 | "--output" | "-O" | "--pid" | "--ppid" | "--notify-timeout" => {
                     value()?;
                 }
-                "--background" | "-b" | "--make-pidfile" | "-m" => daemon.foreground = true,
+                "--background" | "-b" => daemon.foreground = true,
+                "--make-pidfile" | "-m" => {
+                    daemon.foreground = true;
+                    daemon.makes_pid_file = true;
+                }
                 "--start" | "-S" | "--quiet" | "-q" | "--verbose" | "-v" | "--oknodo" | "-o"
                 | "--no-close" | "-C" | "--remove-pidfile" | "--notify-await" => {}
                 _ => return Err(format!("{option} of start-stop-daemon is done by the script")),
@@ -201,12 +262,12 @@ fn read_options(
 fn command(
     program: &str,
     arguments: &[Word],
-    known: &Known,
-    files: Vec<(usize, String)>,
+    said: Said,
     tree: &dyn Tree,
     daemon: &mut Daemon,
 ) -> Result<(), String> {
-    let split: Option<Vec<_>> = arguments.iter().map(|word| word.split(known)).collect();
+    let Said { known, unclear, files } = said;
+    let split: Option<Vec<_>> = arguments.iter().map(|word| word.split(&known)).collect();
     // A file may change every variable that the script has set.
     if let (Some(words), true) = (&split, files.is_empty()) {
         daemon.command = std::iter::once(program.to_owned())
@@ -237,7 +298,8 @@ fn command(
     }
     let open = |name: &str| {
         let ends = ["OPTS", "ARGS", "OPTIONS", "FLAGS"];
-        known.contains_key(name) || named(name) || ends.iter().any(|end| name.ends_with(end))
+        let of_a_file = named(name) || ends.iter().any(|end| name.ends_with(end));
+        known.contains_key(name) || of_a_file && !unclear.contains(name)
     };
     let mut names = arguments.iter().flat_map(|word| &word.parts).filter_map(|part| match part {
         Part::Variable(name, _) => Some(name),
@@ -246,7 +308,7 @@ fn command(
     if let Some(name) = names.find(|name| files.is_empty() || !open(name)) {
         return Err(format!("what ${name} is shows only when it runs"));
     }
-    let form = |word: &Word| shell_form(word, &fixed, known);
+    let form = |word: &Word| shell_form(word, &fixed, &known);
     let words: Vec<String> =
         std::iter::once(shell_word(program)).chain(arguments.iter().map(form)).collect();
     let script = format!("set -f; exec {}", words.join(" "));
