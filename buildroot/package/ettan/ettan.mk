@@ -8,7 +8,10 @@ ETTAN_VERSION = 0.1.0
 # The source that this external tree is part of.
 ETTAN_SITE = $(BR2_EXTERNAL_ETTAN_PATH)/..
 ETTAN_SITE_METHOD = local
-ETTAN_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude target
+# Not what is built in it: by Cargo, and by Buildroot where O= is in there.
+ETTAN_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude target \
+	$(patsubst $(realpath $(ETTAN_SITE))/%,--exclude /%, \
+		$(filter $(realpath $(ETTAN_SITE))/%,$(CANONICAL_O) $(DL_DIR)))
 ETTAN_LICENSE = MIT or Apache-2.0
 ETTAN_LICENSE_FILES = LICENSE-APACHE LICENSE-MIT
 
@@ -50,17 +53,15 @@ define ETTAN_BUILD_CMDS
 	done
 endef
 
-ifeq ($(BR2_PACKAGE_ETTAN_CHECK),y)
-define ETTAN_BUILD_CHECK
+# The command for the build host, which looks at the root and makes units for it.
+ETTAN_HOST = $(ETTAN_DIR)/host/release/ettan
+ifneq ($(BR2_PACKAGE_ETTAN_CHECK)$(BR2_PACKAGE_ETTAN_SYSV),)
+define ETTAN_BUILD_HOST
 	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_CONFIGURE_OPTS) \
 		$(HOST_PKG_CARGO_ENV) CARGO_TARGET_DIR=$(@D)/host \
 		cargo build --offline --locked --release -p ettan
 endef
-ETTAN_POST_BUILD_HOOKS += ETTAN_BUILD_CHECK
-
-define ETTAN_CHECK_UNITS
-	$(@D)/host/release/ettan check --root $(TARGET_DIR)
-endef
+ETTAN_POST_BUILD_HOOKS += ETTAN_BUILD_HOST
 endif
 
 define ETTAN_INSTALL_TARGET_CMDS
@@ -74,8 +75,7 @@ define ETTAN_INSTALL_TARGET_CMDS
 	$(INSTALL) -m 0755 $(@D)/units/lib/* $(TARGET_DIR)/usr/lib/ettan
 endef
 
-# The user is made here and not by ETTAN_USERS: those are made for each file
-# system, after the check below, which wants to know everybody.
+# Not by ETTAN_USERS, which refuses those that a skeleton brings with other numbers.
 ifeq ($(BR2_PACKAGE_ETTAN_WEB),y)
 define ETTAN_INSTALL_WEB
 	$(INSTALL) -D -m 0755 $(@D)/$(ETTAN_OUTPUT)/ettan-web \
@@ -152,7 +152,45 @@ define ETTAN_SET_ROOT
 		$(TARGET_DIR)/etc/fstab
 endef
 ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_SET_ROOT
-ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_CHECK_UNITS
+
+# Buildroot's rule that installs a package asks which init there is, and has
+# start scripts installed for those that it knows. For this one rule it is SysV.
+# The script of ifupdown-scripts comes with /etc/network/interfaces, in any case.
+$(if $(BR2_PACKAGE_ETTAN_SYSV),$(BUILD_DIR)/%,$(IFUPDOWN_SCRIPTS_DIR))/.stamp_target_installed: private BR2_INIT_SYSV = y
+
+# What PID 1 and vendor units do. This goes before the overlays are laid over
+# the target, so that a script which an overlay has stays.
+ETTAN_SYSV_DONE = \
+	S01seedrng S01syslogd S01watchdogd S02klogd S02sysctl S11modules \
+	S15watchdog S30cgroupfs S30cgroupfs2 S40network
+
+define ETTAN_DROP_SYSV
+	rm -f $(addprefix $(TARGET_DIR)/etc/init.d/,$(ETTAN_SYSV_DONE))
+endef
+ETTAN_TARGET_FINALIZE_HOOKS += ETTAN_DROP_SYSV
+
+# In the copy of the target that becomes an image: overlays and post-build
+# scripts have done their part by then, and nothing is left for the next build.
+# A script for the network that an overlay has is in place of our unit.
+ifeq ($(BR2_PACKAGE_ETTAN_SYSV),y)
+define ETTAN_IMPORT_SYSV
+	if [ -e $(TARGET_DIR)/etc/init.d/S40network ]; then
+		rm -f $(TARGET_DIR)/etc/units/ifup.toml
+	fi
+	if ls $(TARGET_DIR)/etc/init.d/S[0-9][0-9]* >/dev/null 2>&1; then
+		$(ETTAN_HOST) import --keep --root $(TARGET_DIR) /etc/init.d
+	fi
+endef
+ETTAN_ROOTFS_PRE_CMD_HOOKS += ETTAN_IMPORT_SYSV
+endif
+
+# There, too: what an overlay brings is to be looked at, and users have been made.
+ifeq ($(BR2_PACKAGE_ETTAN_CHECK),y)
+define ETTAN_CHECK_UNITS
+	$(ETTAN_HOST) check --root $(TARGET_DIR)
+endef
+ETTAN_ROOTFS_PRE_CMD_HOOKS += ETTAN_CHECK_UNITS
+endif
 endif
 
 $(eval $(cargo-package))
