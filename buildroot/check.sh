@@ -22,7 +22,7 @@ trap 'rm -rf "$work"' EXIT
 
 echo "check-package"
 cd "$tree"
-find . -type f ! -name check.sh ! -name README.md -print0 | sort -z |
+find . -type f ! -name check.sh ! -name rehearse.sh ! -name README.md -print0 | sort -z |
     xargs -0 /usr/bin/python3 "$buildroot/utils/check-package" -b
 
 for defconfig in "$tree"/configs/*_defconfig; do

@@ -1,0 +1,2 @@
+#!/bin/sh
+while sleep 3600; do :; done
