@@ -218,6 +218,7 @@ fn a_stick_comes_and_goes_and_so_do_the_units_that_are_bound_to_it() {
     let bound = |condition: &str| with(&format!("binds-to = [\"{condition}\"]"), &idle());
     let mut machine = Qemu::new("virt", "stick");
     machine.has("-device qemu-xhci -chardev null,id=line");
+    machine.write("/etc/group", b"root:x:0:\ntty:x:5:\ndialout:x:20:\n");
     machine.unit("hotplug", &shipped("hotplug"));
     machine.unit("stick", &bound("device:usb:0403:6001"));
     machine.unit("line", &bound("device:tty:ttyUSB0"));
@@ -233,7 +234,56 @@ fn a_stick_comes_and_goes_and_so_do_the_units_that_are_bound_to_it() {
         assert!(!before.contains(&pids), "they run since {before:?}");
         before.push(pids);
         assert!(machine.sh("test -c /dev/ttyUSB0").code == 0);
+        machine.until("its group may open it", |machine| {
+            machine.sh("stat -c '%a %g' /dev/ttyUSB0").ok() == "660 20"
+        });
         machine.tell("device_del stick");
+        machine.until("both are gone", |machine| {
+            units.iter().all(|unit| machine.status(unit)["state"] == "down")
+        });
+        assert!(pids.iter().all(|pid| !machine.alive(*pid)));
+    }
+}
+
+/// A Telldus Duo (1781:0c31) with a daemon that is nobody but itself, as docs/makers-guide.md has it. The
+/// stick's numbers are those of QEMU's and cannot be others; so the kernel plays a stick itself, on a host
+/// controller that it plays, too, with a terminal on it.
+#[test]
+#[ignore = "make test-qemu"]
+fn telldusd_comes_and_goes_with_a_duo_which_its_user_may_open() {
+    let mut machine = Qemu::new("virt", "duo");
+    let groups = "root:x:0:\ndialout:x:20:telldus\nplugdev:x:46:telldus\ntelldus:x:500:\n";
+    machine.write("/etc/group", groups.as_bytes());
+    machine.unit("hotplug", &shipped("hotplug"));
+    let daemon = include_str!("../../units/telldusd.toml");
+    let duo = "[unit]\nbinds-to = [\"device:usb:1781:0c31\"]\n";
+    machine.unit("telldusd", &daemon.replacen("[unit]\n", duo, 1));
+    // What telldusd does by libusb, and what another gateway does by a terminal.
+    let opens = "exec 3<>/dev/ttyACM0 && id -un && exec sleep 100000";
+    let bound = with("binds-to = [\"device:tty:ttyACM0\"]", &shell(opens));
+    machine.unit("gateway", &format!("{bound}user = \"telldus\"\n"));
+    let units = ["telldusd", "gateway"];
+    machine.boot();
+    machine.until("modules are loaded", |machine| are_up(machine, &["hotplug"]));
+    let made = "modprobe -a dummy_hcd libcomposite usb_f_acm; mkdir -p /run/gadgets && \
+                mount -t configfs none /run/gadgets && cd /run/gadgets/usb_gadget && mkdir duo && cd duo && \
+                echo 0x1781 >idVendor && echo 0x0c31 >idProduct && mkdir configs/c.1 functions/acm.0 && \
+                ln -s functions/acm.0 configs/c.1";
+    let _ = machine.sh(made).ok();
+    let plug = |machine: &mut Qemu, port: &str| {
+        let _ = machine.sh(&format!("echo '{port}' >/run/gadgets/usb_gadget/duo/UDC")).ok();
+    };
+    let mut before = Vec::new();
+    for _ in 0..2 {
+        plug(&mut machine, "dummy_udc.0");
+        machine.until("both are up", |machine| are_up(machine, &units));
+        let pids = units.map(|unit| machine.main_pid(unit));
+        assert!(!before.contains(&pids), "they run since {before:?}");
+        before.push(pids);
+        let nodes = "stat -c '%a %g' /dev/ttyACM0 $(sed -n \
+                     's~^DEVNAME=~/dev/~p' $(grep -l 1781 /sys/bus/usb/devices/*/idVendor | sed s/idVendor/uevent/))";
+        assert_eq!(machine.sh(nodes).ok(), "660 20\n664 46");
+        plug(&mut machine, "");
         machine.until("both are gone", |machine| {
             units.iter().all(|unit| machine.status(unit)["state"] == "down")
         });

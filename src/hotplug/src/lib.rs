@@ -1,15 +1,17 @@
-//! Loads the kernel's module for each device, by its modalias: for what is there when it starts, and
-//! then for whatever the kernel says has come. What the module is, modprobe knows. Leaves it to a
-//! udev or an mdev daemon where one runs.
+//! Loads the kernel's module for each device, by its modalias, and lets a group open it: for what is there
+//! when it starts, and then for whatever the kernel says has come. What the module is, modprobe knows.
+//! Leaves it to a udev or an mdev daemon where one runs.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `sysfs` | what the devices that are there ask for |
 //! | `loader` | what is asked for, and the modprobes that run for it |
+//! | `nodes` | groups and modes of devices' nodes |
 //! | `place` | whether there is a modprobe, and nobody else to do it |
 #![forbid(unsafe_code)]
 
 mod loader;
+mod nodes;
 mod place;
 mod sysfs;
 
@@ -20,6 +22,7 @@ use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::{Errno, clock, reap, signals, uevent};
 
 use loader::Loader;
+use nodes::Nodes;
 use place::Place;
 
 /// What is there at boot has its modules by then, or the boot goes on without: milliseconds.
@@ -34,16 +37,16 @@ macro_rules! say {
 }
 use say;
 
-/// Loads modules, says that it is ready (sd_notify) once those for what was there are loaded, and
-/// goes on for ever; gives the exit code if it cannot.
+/// Loads modules and settles nodes, says that it is ready (sd_notify) once that is done for what was there,
+/// and goes on for ever; gives the exit code if it cannot.
 #[must_use]
 pub fn main() -> i32 {
-    let Err(errno) = run(Loader::new(Place::usual()));
+    let Err(errno) = run(Loader::new(Place::usual()), Nodes::new(Place::usual()));
     say!("{}", std::io::Error::from(errno));
     1
 }
 
-fn run(mut loader: Loader) -> Result<Infallible, Errno> {
+fn run(mut loader: Loader, mut nodes: Nodes) -> Result<Infallible, Errno> {
     let mut ends = signals::block_these(&[signals::CHLD])?;
     // Before sysfs is looked at, so that nothing comes in between.
     let mut news = news()?;
@@ -53,8 +56,10 @@ fn run(mut loader: Loader) -> Result<Infallible, Errno> {
         epoll.add(news, 0, Interest::Read)?;
     }
     loader.look();
+    nodes.look();
     let mut ready_at = Some(clock::now().saturating_add(READY_MS));
     loop {
+        nodes.go_on();
         loader.go_on(clock::now());
         let now = clock::now();
         if ready_at.is_some_and(|at| loader.is_idle() || now >= at) {
@@ -67,9 +72,15 @@ fn run(mut loader: Loader) -> Result<Infallible, Errno> {
         let waits = [loader.timeout_ms(now), ready_at.map(|at| at.saturating_sub(now))];
         epoll.wait(&mut [Ready::default(); 2], waits.into_iter().flatten().min())?;
         if let Some(news) = &mut news
-            && news.hear(|notice| loader.want(uevent::added(notice)))?
+            && news.hear(|notice| {
+                loader.want(uevent::added(notice));
+                if let Some((subsystem, name)) = uevent::node(notice) {
+                    nodes.there_is(subsystem, name);
+                }
+            })?
         {
             loader.look();
+            nodes.look();
         }
         while ends.read()?.is_some() {}
         while let Some(child) = reap::reap()? {

@@ -36,6 +36,7 @@ impl World {
             proc: top.join("proc"),
             modprobe: vec![top.join("modprobe")],
             modules: top.join("modules"),
+            ..Place::usual()
         };
         let world = World { top, loader: Loader::new(place), _alone: alone };
         world.install();

@@ -1,12 +1,12 @@
-//! Whether modules are ours to load here: whether there are some, something that loads them, and
-//! nobody who does it already. Looked at each time, since any of it may come later.
+//! Whether devices are ours to mind here: whether nobody does it already, and for modules, whether there
+//! are some and something that loads them. Looked at each time, since any of it may come later.
 
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// Who runs under such a name loads modules for devices.
+/// Who runs under such a name minds devices, their modules and their nodes.
 const MANAGERS: [&str; 3] = ["systemd-udevd", "udevd", "mdevd"];
 
 /// Where things are.
@@ -18,6 +18,10 @@ pub(crate) struct Place {
     pub(crate) modprobe: Vec<PathBuf>,
     /// The folders of modules, one for each kernel.
     pub(crate) modules: PathBuf,
+    /// The devices' nodes.
+    pub(crate) dev: PathBuf,
+    /// The file of groups.
+    pub(crate) group: PathBuf,
 }
 
 impl Place {
@@ -29,6 +33,8 @@ impl Place {
             proc: "/proc".into(),
             modprobe: folders.map(|folder| Path::new(folder).join("modprobe")).to_vec(),
             modules: "/lib/modules".into(),
+            dev: "/dev".into(),
+            group: "/etc/group".into(),
         }
     }
 
@@ -49,7 +55,7 @@ impl Place {
     }
 
     /// A process that does it already.
-    fn manager(&self) -> Option<String> {
+    pub(crate) fn manager(&self) -> Option<String> {
         let processes = fs::read_dir(&self.proc).ok()?.flatten();
         processes.filter(|entry| is_number(&entry.file_name())).find_map(|entry| {
             let name = fs::read_to_string(entry.path().join("comm")).ok()?;
@@ -83,6 +89,7 @@ mod tests {
             proc: top.join("proc"),
             modprobe: vec![top.join("none"), top.join("modprobe")],
             modules: top.join("modules"),
+            ..Place::usual()
         };
         let process = |pid: &str, comm: &str, command: &str| {
             fs::create_dir_all(place.proc.join(pid)).unwrap();

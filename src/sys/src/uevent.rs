@@ -1,6 +1,6 @@
 //! Hears from the kernel that devices came, went or changed. Reads a notice only for what kind of
-//! device it is about and what module that wants: what there is, sysfs knows, also after notices were
-//! lost.
+//! device it is about, what module that wants and what its node is called: what there is, sysfs
+//! knows, also after notices were lost.
 
 use crate::raw::retry;
 use crate::{AsFd, BorrowedFd, Errno, OwnedFd, Result};
@@ -104,6 +104,18 @@ pub fn added(notice: &[u8]) -> Option<&[u8]> {
     words.find_map(|word| word.strip_prefix(b"MODALIAS="))
 }
 
+/// The subsystem of a device that the notice says has come, and its node's name below /dev: `tty` and
+/// `ttyUSB0`.
+#[must_use]
+pub fn node(notice: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, mut words) = words(notice)?;
+    if !head.starts_with(b"add@") {
+        return None;
+    }
+    let name = words.find_map(|word| word.strip_prefix(b"DEVNAME="))?;
+    Some((subsystem(notice)?, name))
+}
+
 /// The first word of a notice, and the others.
 fn words(notice: &[u8]) -> Option<(&[u8], impl Iterator<Item = &[u8]>)> {
     let mut words = notice.strip_suffix(b"\0")?.split(|byte| *byte == 0);
@@ -169,6 +181,25 @@ mod tests {
             assert_eq!(subsystem(notice), about, "{}", notice.escape_ascii());
         }
     }
+
+    #[test]
+    fn what_has_come_says_what_its_node_is() {
+        type Found = Option<(&'static [u8], &'static [u8])>;
+        let cases: [(&[u8], Found); 5] = [
+            (b"add@/x\0SUBSYSTEM=tty\0DEVNAME=ttyUSB0\0", Some((b"tty", b"ttyUSB0"))),
+            (
+                b"add@/x\0DEVNAME=bus/usb/001/002\0SUBSYSTEM=usb\0",
+                Some((b"usb", b"bus/usb/001/002")),
+            ),
+            (b"remove@/x\0SUBSYSTEM=tty\0DEVNAME=ttyUSB0\0", None),
+            (b"add@/x\0SUBSYSTEM=usb\0", None),
+            (b"add@/x\0DEVNAME=ttyUSB0\0", None),
+        ];
+        for (notice, found) in cases {
+            assert_eq!(node(notice), found, "{}", notice.escape_ascii());
+        }
+    }
+
     #[test]
     fn what_has_come_says_which_module_it_wants() {
         let cases: [(&[u8], Option<&[u8]>); 6] = [
