@@ -212,6 +212,9 @@ pub(crate) fn power(action: PowerWord, force: bool, arg: Option<&str>, screen: &
         screen.complain(&text);
         return Code::Failed;
     }
+    if let Some(text) = arg.and_then(|word| deaf(word, Path::new("/"))) {
+        screen.complain(&text);
+    }
     let text = match action {
         PowerWord::Reboot => "the machine restarts",
         PowerWord::PowerOff => "the machine switches off",
@@ -229,6 +232,34 @@ pub(crate) fn power(action: PowerWord, force: bool, arg: Option<&str>, screen: &
 /// Leaves a word for the firmware where PID 1 looks for it at the end.
 fn leave_word(word: &str) -> Result<(), String> {
     std::fs::write(REBOOT_WORD, word).map_err(|error| format!("{REBOOT_WORD}: {error}"))
+}
+
+/// What a bootloader of a Pi 4 or 5 says in `capabilities`: that it knows `tryboot_a_b` of autoboot.txt.
+const TRYBOOT_A_B: u8 = 0x04;
+
+/// Why `tryboot` in this word may be lost on the machine with this root, as far as that can be seen: Raspberry
+/// Pi's kernel hands it to the firmware, and has `/dev/vcio`; firmware that knows it says so.
+fn deaf(word: &str, root: &Path) -> Option<String> {
+    if !word.contains(" tryboot") {
+        return None;
+    }
+    let bootloader = root.join("sys/firmware/devicetree/base/chosen/bootloader");
+    // The highest byte comes first.
+    let is_old = std::fs::read(bootloader.join("capabilities"))
+        .is_ok_and(|bytes| bytes.get(3).is_some_and(|last| last & TRYBOOT_A_B == 0));
+    let lacks = [
+        (
+            !root.join("dev/vcio").exists(),
+            "the kernel is not Raspberry Pi's own (there is no /dev/vcio)",
+        ),
+        (
+            !bootloader.join("tryboot").exists(),
+            "the firmware says nothing of tryboot (chosen/bootloader/tryboot)",
+        ),
+        (is_old, "the bootloader is older than November 2022 (chosen/bootloader/capabilities)"),
+    ];
+    let lacks: Vec<_> = lacks.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
+    (!lacks.is_empty()).then(|| format!("tryboot may be ignored: {}", lacks.join(", and ")))
 }
 
 /// events: until the connection ends or the user has seen enough.
@@ -252,5 +283,33 @@ fn follow(recent: bool, screen: &Screen) -> Result<Code, Trouble> {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_machine_that_may_not_know_tryboot_says_so() {
+        let root = std::env::temp_dir().join(format!("ettan-tryboot-{}", std::process::id()));
+        let chosen = root.join("sys/firmware/devicetree/base/chosen/bootloader");
+        fs::create_dir_all(root.join("dev")).unwrap();
+        let says = |word: &str| deaf(word, &root).unwrap_or_default();
+        assert_eq!(says("0"), "");
+        let both = says("0 tryboot");
+        assert!(both.contains("/dev/vcio") && both.contains("firmware says nothing"), "{both}");
+        fs::write(root.join("dev/vcio"), "").unwrap();
+        let one = says("0 tryboot");
+        assert!(!one.contains("/dev/vcio"), "{one}");
+        fs::create_dir_all(&chosen).unwrap();
+        fs::write(chosen.join("tryboot"), [0; 4]).unwrap();
+        assert_eq!(says("0 tryboot"), "");
+        fs::write(chosen.join("capabilities"), [0, 0, 0, 0x0b]).unwrap();
+        assert!(says("0 tryboot").contains("older than November 2022"));
+        fs::write(chosen.join("capabilities"), [0, 0, 0, 0x7f]).unwrap();
+        assert_eq!(says("0 tryboot"), "");
+        fs::remove_dir_all(&root).unwrap();
     }
 }
