@@ -51,8 +51,8 @@ impl Gathered {
         for (knob, value) in self.shares.0.into_iter().flatten() {
             let Err(errno) = set(knob, value, groups, group) else { continue };
             if !WARNED.swap(true, Ordering::Relaxed) {
-                let key = key(knob);
-                log::warn!("{name}: {key} cannot be had from this kernel ({})", Cause(errno));
+                let (key, hint) = (key(knob), hint(knob));
+                log::warn!("{name}: {key} cannot be had from this kernel ({}){hint}", Cause(errno));
             }
             if knob == Knob::MemoryMax
                 && let Some(limit) = self.rights.limits.get_mut(ADDRESS_SPACE)
@@ -103,6 +103,14 @@ const fn key(knob: Knob) -> &'static str {
         Knob::TasksMax => "tasks-max",
         Knob::CpuWeight => "cpu-weight",
         Knob::CpuQuota => "cpu-quota",
+    }
+}
+
+/// What a person can do about it: a Raspberry Pi's firmware switches the controller off.
+const fn hint(knob: Knob) -> &'static str {
+    match knob {
+        Knob::MemoryMax | Knob::MemoryHigh => "; cgroup_enable=memory on its command line may help",
+        Knob::TasksMax | Knob::CpuWeight | Knob::CpuQuota => "",
     }
 }
 

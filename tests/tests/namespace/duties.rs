@@ -136,6 +136,54 @@ fn an_address_is_asked_for_by_what_is_installed() {
 }
 
 #[test]
+fn an_address_is_asked_for_by_udhcpc_where_there_is_no_dhcpcd() {
+    let layer = Layer::new("udhcpc");
+    layer.program("sbin/udhcpc", "echo \"asked with $*\"\nexec sleep 100000");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    assert_eq!(machine.ettan("enable --now dhcp@eth7").code, 0);
+    machine.until("it is asked", |machine| {
+        let logs = machine.ettan("logs dhcp@eth7").out;
+        logs.contains("asked with -f -R -i eth7 -x hostname:machine")
+    });
+}
+
+#[test]
+fn interfaces_modules_and_settings_are_as_the_root_says() {
+    let layer = Layer::new("root-says");
+    for program in ["sbin/modprobe", "sbin/sysctl", "sbin/ifup"] {
+        layer.program(program, "echo \"${0##*/} $*\" >>/tmp/asked");
+    }
+    layer.program("bin/udevadm", "echo \"udevadm $1\" >>/tmp/asked");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.write("/etc/modules", b"# none of these\ni2c-dev\n\nbrcmfmac roamoff=1 debug=0\n");
+    machine.write("/etc/modules-load.d/last.conf", b"; nor this\nlast");
+    machine.write("/etc/sysctl.d/10-net.conf", b"net.ipv4.ip_forward = 1\n");
+    machine.boot();
+    machine.expect(&["free up"]);
+    for unit in ["modules", "sysctl", "devices", "ifup"] {
+        assert_eq!(machine.ettan(&format!("start {unit}")).code, 0, "{unit}");
+    }
+    let asked = machine.sh("cat /tmp/asked").ok();
+    let expected = [
+        "modprobe i2c-dev",
+        "modprobe brcmfmac roamoff=1 debug=0",
+        "modprobe last",
+        "sysctl -q -p /etc/sysctl.d/10-net.conf",
+        "udevadm control",
+        "udevadm trigger",
+        "udevadm settle",
+        "ifup -a",
+    ];
+    // What else this machine's own /etc asks for is nobody's business here.
+    let asked: Vec<&str> = asked.lines().filter(|line| expected.contains(line)).collect();
+    assert_eq!(asked, expected);
+}
+
+#[test]
 fn the_pulse_of_a_machine_that_is_well_is_felt() {
     let mut machine = Namespace::usual();
     machine.unit("pulse", &shipped("pulse"));
