@@ -198,7 +198,9 @@ fn it_is_not_fed_while_a_critical_unit_has_no_hope() {
     let mut keeper = keeper(pi());
     keeper.turned(Millis(6_000), || Some("web".try_into().unwrap()));
     assert_eq!((fed(), trouble(&keeper).as_str()), (1, "not fed: web is not well"));
+    assert!(keeper.starves(), "there is something to write down");
     // It came back in time.
     keeper.turned(Millis(11_000), || None);
     assert_eq!((fed(), trouble(&keeper).as_str()), (2, ""));
+    assert!(!keeper.starves());
 }
