@@ -34,8 +34,8 @@ AIM_MS = 100
 STAMP = re.compile(r"\[ *(\d+\.\d+)\] (?:bench: (\w+) runs|(initramfs): on to /sbin/init)")
 
 # The vendor units that Buildroot's package enables.
-DUTIES = ["root", "machine-id", "mounts", "swap", "tmpfiles", "clock", "modules", "sysctl", "seed", "devices",
-          "hotplug"]
+RULES = (TOP / "buildroot/package/ettan/ettan.mk").read_text()
+DUTIES = re.search(r"for unit in ([^;]+);", RULES)[1].replace("\\\n", " ").split()
 
 
 def ettan():
@@ -53,6 +53,8 @@ def waiting_ettan():
 def duties():
     for name in DUTIES:
         yield f"etc/units/{name}.toml", (TOP / f"units/system/{name}.toml").read_text()
+    for path in (TOP / "units/lib").iterdir():
+        yield f"usr/lib/ettan/{path.name}", path.read_text()
 
 
 def bare_ettan(waits=""):
@@ -139,7 +141,7 @@ def image(board, contender):
             file.symlink_to(content)
         else:
             file.write_text(content)
-    for start in overlay.glob("etc/init.d/S*"):
+    for start in [*overlay.glob("etc/init.d/S*"), *overlay.glob("usr/lib/ettan/*")]:
         start.chmod(0o755)
     (overlay / "usr/bin").mkdir(parents=True, exist_ok=True)
     shutil.copy(TARGET / "bench" / "runs", overlay / "usr/bin/bench")

@@ -349,7 +349,7 @@ fn file_systems_are_checked_before_they_are_mounted() {
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
     let fstab = "# what where\n/dev/root / ext4 rw 0 1\nproc /proc proc defaults 0 0\n\
         one /mnt/good tmpfs defaults 0 2\ntwo /mnt/bad tmpfs nofail 0 2\n\
-        three /mnt/plain tmpfs defaults 0 0\nfour /mnt/late tmpfs noauto 0 2\n";
+        three /mnt/plain tmpfs defaults 0 0\nfour /mnt/late tmpfs noauto 0 2";
     fs::write(layer.0.join("etc/fstab"), fstab).expect("a file");
     let mut machine = Builder::default().layer(&layer.0).build();
     let _ = machine.sh("cd /mnt && mkdir good bad plain late").ok();
@@ -496,7 +496,8 @@ fn root_is_checked(test: &str, pass: u8, checkers: &[&str], code: u8) -> (bool, 
     // As BusyBox's, which looks into fstab for no remount.
     layer.program("local/sbin/mount", "[ \"$2\" = remount ] || exec /bin/mount \"$@\"");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
-    fs::write(layer.0.join("etc/fstab"), format!("root / tmpfs rw 0 {pass}\n")).expect("a file");
+    // A last line without an end is one all the same.
+    fs::write(layer.0.join("etc/fstab"), format!("root / tmpfs rw 0 {pass}")).expect("a file");
     let mut machine = Builder::default().layer(&layer.0).build();
     machine.unit("free", &idle());
     machine.boot();
