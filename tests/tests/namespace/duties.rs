@@ -184,6 +184,21 @@ fn interfaces_modules_and_settings_are_as_the_root_says() {
 }
 
 #[test]
+fn the_loopback_interface_is_not_brought_up_again() {
+    let layer = Layer::new("ifup");
+    // As BusyBox's: what it does not know as configured it configures, and here that fails.
+    layer.program("sbin/ifup", "grep -qx lo=lo /run/ifstate || exit 1");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    assert_eq!(machine.ettan("enable --now ifup").code, 0);
+    machine.until("it is up", |machine| machine.ettan("is-active ifup").code == 0);
+    assert_eq!(machine.ettan("restart ifup").code, 0);
+    assert_eq!(machine.sh("cat /run/ifstate").ok(), "lo=lo");
+}
+
+#[test]
 fn the_pulse_of_a_machine_that_is_well_is_felt() {
     let mut machine = Namespace::usual();
     machine.unit("pulse", &shipped("pulse"));
