@@ -220,6 +220,7 @@ for name in S02sysctl S40network; do
     lacks "etc/init.d/$name"
 done
 lacks etc/systemd-was-asked-for
+[ -e "$work/one/etc/machine-id" ] || die "a machine id has no place on a read-only root"
 [ -L "$work/one/etc/units/ifup.toml" ] || die "nothing brings up the network"
 [ ! -e "$out/target/etc/units/plaind.toml" ] || die "the target has what only an image is to have"
 
