@@ -11,7 +11,7 @@ forward=${3:+,hostfwd=tcp:127.0.0.1:$3-:8080}
 
 need qemu-system-arm >&2
 if [ "$name" = virt ]; then
-    card="-drive if=none,id=card,format=raw,file=$image/sd.img -device virtio-blk-device,drive=card"
+    card="-drive if=none,id=card,format=raw,file=$image/sd.img -device virtio-blk-device,drive=card,bus=virtio-mmio-bus.0"
 else
     card="-drive if=sd,format=raw,file=$image/sd.img"
 fi

@@ -184,6 +184,57 @@ fn f3_10_a_disk_that_does_not_answer_any_more_is_a_reset() {
     assert!(machine.is_off(), "{end:?}");
 }
 
+/// Another disk of the board, which the test takes away when it ends.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn new(name: &str) -> Self {
+        let image = std::env::temp_dir().join(format!("ettan-{name}-{}", std::process::id()));
+        let made = format!("truncate -s 16M {0} && mkfs.ext4 -q {0}", image.display());
+        let made = std::process::Command::new("sh").args(["-c", &made]).status();
+        assert!(made.expect("a shell").success());
+        Self(image)
+    }
+
+    /// What QEMU has to know.
+    fn options(&self, name: &str) -> String {
+        let file = self.0.display();
+        format!(
+            "-drive if=none,id={name},format=raw,file={file} -device virtio-blk-device,drive={name},serial={name}"
+        )
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+#[ignore = "make test-qemu"]
+fn f8_2_a_disk_that_hangs_does_not_keep_the_root_from_being_read_only() {
+    let disk = Disk::new("dead");
+    let mut machine = Qemu::new("virt", "dead");
+    machine.has(&disk.options("dead"));
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    let find = "for d in /sys/block/vd*; do grep -qx dead $d/serial && echo ${d##*/}; done; true";
+    let name = machine.sh(find).ok();
+    let write = "dd if=/dev/zero of=/mnt/dead/file bs=64k count=16 conv=notrunc 2>/dev/null";
+    let mount = format!("mkdir -p /mnt/dead && mount -t ext4 /dev/{name} /mnt/dead");
+    let _ = machine.sh(&format!("{mount} && {write} && sync")).ok();
+    // A byte a second: what is written from now on, over what is there, never comes to the disk.
+    machine.tell("block_set_io_throttle dead 1 0 0 0 0 0");
+    let _ = machine.sh(&format!("{write}; echo word >/root/word; dmesg -n 5")).ok();
+    let _ = machine.sh("ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+    let said = machine.report();
+    assert!(said.contains("/mnt/dead: closing it hangs"), "it did not hang: {said}");
+    machine.card_is_clean();
+}
+
 #[test]
 #[ignore = "make test-qemu"]
 fn f3_14_a_kernel_panic_is_a_restart_ten_seconds_later() {

@@ -4,8 +4,9 @@
 use crate::report::Cause;
 use core::ffi::CStr;
 use ettan_core::{POWER_FAIL_MS, Pid, Power, SHUTDOWN_MS};
+use ettan_sys::kmsg::{Kmsg, Level};
 use ettan_sys::poll::{self, Interest};
-use ettan_sys::{Errno, host, mount, process, procfs, reboot};
+use ettan_sys::{Errno, clock, host, mount, process, procfs, reboot};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -117,26 +118,68 @@ fn restart() -> Result<(), Errno> {
     }
 }
 
-/// `ettan-init close [MOUNT-POINT]`: closes one file system, or all of them.
-pub(crate) fn helper_main(mount_point: Option<OsString>) -> i32 {
-    match mount_point {
-        Some(point) => i32::from(!close_one(&point)),
-        None => {
-            close_all();
-            0
-        }
+/// `ettan-init close MILLISECONDS`: closes all file systems within this time. `close sync` and
+/// `close MOUNT-POINT` are its children, which may hang.
+pub(crate) fn helper_main(what: Option<OsString>) -> i32 {
+    let what = what.unwrap_or_default();
+    if what == SYNC {
+        mount::sync();
+        return 0;
+    }
+    if what.as_bytes().starts_with(b"/") {
+        return i32::from(!close_one(&what));
+    }
+    let within_ms = what.to_str().and_then(|what| what.parse().ok());
+    let time = Time { begun: clock::now(), within_ms: within_ms.unwrap_or(UNTOLD_MS) };
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    close_all(&time, &points_to_close(&table), &mut in_child);
+    0
+}
+
+/// What a child is told that is to write to the disks what waits for it.
+const SYNC: &str = "sync";
+/// Where nobody said how much time there is.
+const UNTOLD_MS: u64 = 7_000;
+
+/// The time there is for all of it.
+struct Time {
+    begun: u64,
+    within_ms: u64,
+}
+
+impl Time {
+    /// How much is left of the first `thirds` of it.
+    fn left_of(&self, thirds: u64) -> u64 {
+        let end = self.within_ms.saturating_mul(thirds) / 3;
+        end.saturating_sub(clock::now().saturating_sub(self.begun))
     }
 }
 
-/// Syncs, turns swap off, unmounts in reverse order of mounting, makes the root read-only.
-fn close_all() {
-    mount::sync();
-    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    for point in points_to_close(&table).iter().rev() {
-        close_in_child(point);
+/// Syncs, unmounts in reverse order of mounting, makes the root read-only. Any of it may hang on one
+/// disk: the first third of the time is for all disks together, and the last one for the root alone.
+fn close_all(
+    time: &Time,
+    points: &[OsString],
+    in_child: &mut dyn FnMut(&OsStr, u64) -> std::io::Result<bool>,
+) {
+    let (sync, root) = (OsStr::new(SYNC), OsStr::new("/"));
+    let synced = in_child(sync, time.left_of(1)).unwrap_or(false);
+    let mut undone = Vec::new();
+    for point in points.iter().rev() {
+        if in_child(point, time.left_of(2).min(UNMOUNT_TIMEOUT_MS)).is_err() {
+            undone.push(point);
+        }
     }
-    close_in_child(OsStr::new("/"));
-    mount::sync();
+    if in_child(root, time.left_of(3)).is_err() {
+        close_one(root);
+    }
+    // What may hang is done here only when nothing else is left to do.
+    for point in undone {
+        close_one(point);
+    }
+    if synced {
+        let _ = in_child(sync, time.left_of(3));
+    }
 }
 
 /// Where real file systems are mounted, in the order of mounting, from the text of
@@ -183,21 +226,27 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// In a child with a time-out: the kernel may never answer.
-fn close_in_child(point: &OsStr) {
-    let child = std::process::Command::new("/proc/self/exe").arg("close").arg(point).spawn();
-    let name = point.to_string_lossy();
-    match child {
-        Ok(child) => match wait_bounded(child) {
-            Some(true) => {}
-            Some(false) => eprintln!("{name}: could not be closed"),
-            None => eprintln!("{name}: closing it hangs; going on without it"),
-        },
+/// In a child with a time-out, for the kernel may never answer. True when it has done it; an error
+/// where there is no child.
+fn in_child(what: &OsStr, within_ms: u64) -> std::io::Result<bool> {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    let child = command.arg("close").arg(what).stdout(std::process::Stdio::piped()).spawn();
+    let name = what.to_string_lossy();
+    match child.map(|child| wait_bounded(child, within_ms)) {
+        Ok(Some(true)) => return Ok(true),
+        Ok(Some(false)) => tell(format_args!("{name}: could not be closed")),
+        Ok(None) => tell(format_args!("{name}: closing it hangs; going on without it")),
         Err(error) => {
-            eprintln!("{name}: no child to close it ({error}); trying here");
-            close_one(point);
+            tell(format_args!("{name}: no child to close it: {error}"));
+            return Err(error);
         }
     }
+    Ok(false)
+}
+
+/// To the kernel: the logger is gone by now, and nobody reads what is printed.
+fn tell(text: core::fmt::Arguments<'_>) {
+    let _ = Kmsg::open().and_then(|kmsg| kmsg.line(Level::Warning, text));
 }
 
 fn close_one(point: &OsStr) -> bool {
@@ -210,19 +259,59 @@ fn close_one(point: &OsStr) -> bool {
 }
 
 /// Whether the child succeeded; None when it did not end in time. It is then left behind.
-fn wait_bounded(mut child: std::process::Child) -> Option<bool> {
-    if let Ok(held) = process::pidfd_open(i32::try_from(child.id()).ok()?)
-        && !poll::wait_one(&held, Interest::Read, Some(UNMOUNT_TIMEOUT_MS)).unwrap_or(true)
-    {
-        return None;
-    }
-    // Without pidfd (before Linux 5.3) only PID 1's own deadline bounds this.
-    Some(child.wait().is_ok_and(|status| status.success()))
+fn wait_bounded(mut child: std::process::Child, within_ms: u64) -> Option<bool> {
+    // It writes nothing there; the pipe hangs up when it ends, on every kernel.
+    let end = child.stdout.take()?;
+    let ended = poll::wait_one(&end, Interest::Read, Some(within_ms)).unwrap_or(true);
+    ended.then(|| child.wait().is_ok_and(|status| status.success()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{points_to_close, time_of, unescape};
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Time, clock, close_all, points_to_close, time_of, unescape, wait_bounded};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn f8_2_the_root_has_a_third_of_the_time_whatever_hangs_before_it() {
+        const WITHIN_MS: u64 = 3_000;
+        let time = Time { begun: clock::now(), within_ms: WITHIN_MS };
+        let points = ["/data", "/media/dead"].map(std::ffi::OsString::from);
+        let mut asked = Vec::new();
+        close_all(&time, &points, &mut |what, within_ms| {
+            asked.push((what.to_owned(), within_ms));
+            // As what hangs: no answer before the time is over.
+            if what != "/" {
+                clock::pause(within_ms);
+            }
+            Ok(what == "/")
+        });
+        let names: Vec<_> = asked.iter().map(|(what, _)| what.to_str().unwrap_or("?")).collect();
+        // In reverse order; and what hung is not synced again.
+        assert_eq!(names, ["sync", "/media/dead", "/data", "/"]);
+        assert!(
+            asked.iter().take(3).all(|(_, within_ms)| *within_ms <= WITHIN_MS / 3),
+            "{asked:?}"
+        );
+        assert_eq!(asked.get(2).map(|(_, within_ms)| *within_ms), Some(0), "all its time is gone");
+        let root = asked.get(3).map_or(0, |(_, within_ms)| *within_ms);
+        assert!((1..=WITHIN_MS / 3).contains(&root), "{asked:?}");
+    }
+
+    #[test]
+    fn f8_2_a_child_that_hangs_is_left_behind_and_one_that_ends_is_not_waited_for_longer() {
+        let start = |words: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", words]).stdout(Stdio::piped()).spawn().unwrap()
+        };
+        let hangs = start("exec sleep 100000");
+        let pid = i32::try_from(hangs.id()).unwrap();
+        assert_eq!(wait_bounded(hangs, 20), None);
+        assert_eq!(ettan_sys::process::kill(pid, 9), Ok(()));
+        assert_eq!(wait_bounded(start("exit 0"), 60_000), Some(true));
+        assert_eq!(wait_bounded(start("exit 1"), 60_000), Some(false));
+    }
 
     #[test]
     fn the_time_for_a_shutdown_is_what_the_command_line_says_within_reason() {

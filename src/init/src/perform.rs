@@ -323,11 +323,18 @@ impl Pid1 {
             .map_err(|fault| Errno::from_raw_os_error(fault.errno))
     }
 
-    /// In a child, because any of it may hang; the core bounds how long that is waited for.
+    /// In a child, because any of it may hang; the core bounds how long that is waited for. One that was
+    /// told of more time makes room.
     pub(crate) fn close_file_systems(&mut self) -> Option<Event<'static>> {
+        if let Some(former) = self.closer.take() {
+            // ESRCH: gone already.
+            let _ = ettan_sys::process::kill(former.raw(), signals::KILL);
+        }
+        let mut room = [0; DIGITS_MAX];
+        let within_ms = digits(self.supervisor.phase_ends().since(self.now), &mut room);
         let program = builtin::Program {
             path: c"/proc/self/exe",
-            argv: &[c"ettan-init", c"close"],
+            argv: &[c"ettan-init", c"close", within_ms],
             tty: None,
         };
         match self.execute_builtin(program, 0, [None; 2]) {
@@ -346,6 +353,16 @@ impl Pid1 {
             }
         }
     }
+}
+
+/// The digits of a u64, and the end.
+const DIGITS_MAX: usize = 21;
+
+/// A number as an argument.
+fn digits(number: u64, room: &mut [u8; DIGITS_MAX]) -> &CStr {
+    use std::io::Write;
+    let _ = write!(&mut room[..], "{number}");
+    CStr::from_bytes_until_nul(room).unwrap_or(c"0")
 }
 
 /// Why nothing could be started, as far as that is not the unit's own business.
