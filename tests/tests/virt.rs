@@ -399,6 +399,12 @@ fn f5_13_without_a_unit_a_shell_answers_on_the_serial_console() {
     let log = machine.ettan("logs ettan").out;
     assert!(log.contains("rescue shell on the console"), "{log}");
     assert_eq!(machine.sh("[ -t 0 ] && readlink /proc/self/fd/0").ok(), "/dev/console");
+    // And what is started in it is like any program, where memory runs out.
+    assert_eq!(machine.sh("cat /proc/self/oom_score_adj").ok(), "0");
+    for unit in ["ettan-log", "ettan-watch"] {
+        let pid = machine.main_pid(unit);
+        assert_eq!(machine.sh(&format!("cat /proc/{pid}/oom_score_adj")).ok(), "-900", "{unit}");
+    }
     let _ = machine.sh("ettan poweroff");
     assert_eq!(machine.end(), End::Off);
     machine.card_is_clean();

@@ -26,6 +26,9 @@ const BUILTIN_ENVIRONMENT: [&CStr; 3] = [
     c"TERM=linux",
 ];
 
+/// Where memory runs out it is not the logger that took it (`faults.md` 3.12).
+const HELPER_OOM_SCORE_ADJ: i16 = -900;
+
 impl Pid1 {
     /// Performs one action. What is known at once of its outcome is returned as the next event.
     pub(crate) fn perform(&mut self, action: Action) -> Option<Event<'static>> {
@@ -307,7 +310,8 @@ impl Pid1 {
             working_directory: None,
             umask: 0o022,
             cgroup: None,
-            oom_score_adj: 0,
+            // A shell for people is like what they start in it.
+            oom_score_adj: if program.tty.is_some() { 0 } else { HELPER_OOM_SCORE_ADJ },
             rights: spawn::Rights::default(),
         })
     }

@@ -1,5 +1,6 @@
 //! F3: process 1 at its own limits.
 
+use crate::logs::helper;
 use ettan_tests::inject::{Injector, Plan};
 use ettan_tests::units::{QUICK, idle, shell, with};
 use ettan_tests::{Builder, Cgroups, Client, Machine, Namespace, Operate};
@@ -307,6 +308,28 @@ fn f3_12_services_can_be_killed_for_memory() {
     machine.unit("web", &shell("cat /proc/self/oom_score_adj >/tmp/score; exec sleep 100000"));
     machine.boot();
     machine.expect(&["web up"]);
+    machine.until("it has told", |machine| machine.sh("cat /tmp/score").out.ends_with('\n'));
+    assert_eq!(machine.sh("cat /tmp/score").ok(), "0");
+}
+
+#[test]
+fn f3_12_helpers_are_the_last_to_be_killed_for_memory() {
+    let mut machine = Namespace::usual();
+    let health =
+        "[health]\ncommand = [\"/bin/sh\", \"-c\", \"cat /proc/self/oom_score_adj >/tmp/score\"]\n";
+    machine.unit("web", &format!("{}{health}interval-sec = \"100ms\"\n", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    // As far as the host lets anybody: on a board it does (tests/virt).
+    let tries = "echo -900 >/proc/self/oom_score_adj; cat /proc/self/oom_score_adj";
+    let expected = machine.sh(tries).out.trim().to_owned();
+    for word in ["log", "watch", "probe"] {
+        machine.until("the helper runs", |machine| helper(machine, word).is_some());
+        let pid = helper(&mut machine, word).expect("it runs");
+        let score = machine.sh(&format!("cat /proc/{pid}/oom_score_adj")).ok();
+        assert_eq!(score, expected, "{word}");
+    }
+    // What the prober executes for a unit is the unit's.
     machine.until("it has told", |machine| machine.sh("cat /tmp/score").out.ends_with('\n'));
     assert_eq!(machine.sh("cat /tmp/score").ok(), "0");
 }
