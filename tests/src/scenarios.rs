@@ -216,6 +216,53 @@ pub fn clock_jumps(machine: &mut dyn Machine) {
     machine.expect(&["web up"]);
 }
 
+/// A second in 2096, five before its minute is over: long past the last that 32 bits have room for.
+const LATE: &str = "4000000015";
+
+/// Past 2038, where a 32-bit board's own programs have no word for the time: units by the clock start,
+/// logs are stamped and read, services restart. Only for a machine that has a wall clock of its own.
+pub fn past_2038(machine: &mut dyn Machine) {
+    let job = |timer: &str| {
+        format!("{}type = \"oneshot\"\n[timer]\n{timer}\n", shell("echo its time has come"))
+    };
+    machine.unit("web", &format!("{}{QUICK}", idle()));
+    machine.unit("often", &job("on-boot-sec = 0\nevery = \"1s\""));
+    machine.unit("late", &job("at = \"07:07 UTC\""));
+    machine.boot();
+    machine.expect(&["web up"]);
+    let pid = machine.main_pid("web");
+    let _ = machine.ettan("condition clock set").ok();
+    let _ = machine.sh(&format!("fake-daemon --set-clock {LATE}")).ok();
+    assert_eq!(machine.main_pid("web"), pid);
+    machine.until("its minute has come", |machine| {
+        machine.ettan("logs late").out.contains("2096-10-02T07:07:0")
+    });
+    // Once more at that minute: at first for the one that the clock jumped over.
+    machine.until("it is over", |machine| machine.told("late down") == 2);
+    let ran = machine.told("often down");
+    machine.until("seconds go on", |machine| machine.told("often down") > ran + 2);
+    let log = machine.ettan("logs -n 5 often").ok();
+    assert!(log.contains("2096-10-02"), "{log}");
+    // Since yesterday, by a clock that knows this day; and the next time is tomorrow.
+    let log = machine.ettan("logs --since 1h late").ok();
+    assert!(log.contains(" has come"), "{log}");
+    let status = machine.status("late");
+    let left = status["next_ms"].as_u64().zip(status["now_ms"].as_u64());
+    assert!(
+        left.is_some_and(|(at, now)| at - now <= 86_400_000 && at - now > 86_000_000),
+        "{status}"
+    );
+    let told = machine.ettan("status late").out;
+    assert!(told.contains("2096-10-03 07:07"), "{told}");
+    assert!(machine.ettan("list --timers").ok().contains("late"));
+    machine.kill9(pid);
+    machine.until("it is back", |machine| machine.is_up_anew("web", pid));
+    let _ = machine.ettan("reexec").ok();
+    machine.until("PID 1 answers again", |machine| machine.ettan("list").code == 0);
+    let ran = machine.told("often down");
+    machine.until("seconds go on", |machine| machine.told("often down") > ran + 2);
+}
+
 /// A service whose lines are numbered, so that a lost one shows.
 const COUNTS: &str = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.2; done";
 

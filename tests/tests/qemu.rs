@@ -54,6 +54,8 @@ fn boot_to_power_off(machine: &mut Qemu) {
 
 fn f7_6_clock_jumps(machine: &mut Qemu) {
     scenarios::clock_jumps(machine);
+    machine.again();
+    scenarios::past_2038(machine);
 }
 
 /// Every kind of fault, a stack overflow among them: this processor's code has no stack probes.

@@ -82,15 +82,10 @@ pub struct Local {
 /// A moment in seconds since 1970 by the local time zone (TZ, /etc/localtime). Reads files, and
 /// allocates: not for PID 1. None when its year has no room.
 #[must_use]
-#[allow(deprecated, reason = "libc announces a longer time_t for musl; this takes either")]
 pub fn local(second: i64) -> Option<Local> {
-    // On 32-bit systems with an old C library a time may be shorter.
-    let second = libc::time_t::try_from(second).ok()?;
     // SAFETY: zeroes are a valid tm.
     let mut tm: libc::tm = unsafe { core::mem::zeroed() };
-    // SAFETY: both point to values that live on; localtime_r keeps neither.
-    let done = unsafe { libc::localtime_r(&raw const second, &raw mut tm) };
-    (!done.is_null()).then(|| Local {
+    local_tm(second, &mut tm)?.then(|| Local {
         year: i64::from(tm.tm_year).saturating_add(1900),
         month: tm.tm_mon.saturating_add(1),
         day: tm.tm_mday,
@@ -98,6 +93,27 @@ pub fn local(second: i64) -> Option<Local> {
         minute: tm.tm_min,
         second: tm.tm_sec,
     })
+}
+
+/// Whether there is such a local time. None where the C library has no room for the second.
+#[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
+#[allow(deprecated, reason = "libc announces a longer time_t for musl; this takes either")]
+fn local_tm(second: i64, tm: &mut libc::tm) -> Option<bool> {
+    let second = libc::time_t::try_from(second).ok()?;
+    // SAFETY: both point to values that live on; localtime_r keeps neither.
+    Some(unsafe { !libc::localtime_r(&raw const second, tm).is_null() })
+}
+
+/// Whether there is such a local time. By the name that musl gives localtime_r for programs that know
+/// of times past 2038 (its time.h, since 1.2.0); the other one is for those from before, with 32 bits.
+#[cfg(all(target_env = "musl", target_pointer_width = "32"))]
+#[allow(clippy::unnecessary_wraps, reason = "as where a time is shorter")]
+fn local_tm(second: i64, tm: &mut libc::tm) -> Option<bool> {
+    unsafe extern "C" {
+        fn __localtime64_r(second: *const i64, tm: *mut libc::tm) -> *mut libc::tm;
+    }
+    // SAFETY: both point to values that live on; localtime_r keeps neither.
+    Some(unsafe { !__localtime64_r(&raw const second, tm).is_null() })
 }
 
 /// The wall clock and the time since boot at one moment, in milliseconds. Their difference changes
@@ -213,6 +229,12 @@ mod tests {
         let found = local(951_782_400).unwrap();
         assert_eq!((found.year, found.second), (2000, 0));
         assert!(matches!((found.month, found.day), (2, 28 | 29) | (3, 1)), "{found:?}");
+    }
+
+    #[test]
+    fn f7_6_local_time_goes_on_past_2038() {
+        let found = local(4_000_000_000).unwrap();
+        assert_eq!((found.year, found.month), (2096, 10));
     }
 
     #[test]

@@ -58,6 +58,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options, arguments: &[String]) -> io::Result<u8> {
+    if let Some(second) = options.set_clock {
+        ettan_sys::clock::set_wall(second)?;
+        return Ok(0);
+    }
     match options.role {
         Role::Launcher if options.foreground => daemon::run(options, arguments),
         Role::Launcher => launch(options, arguments, Role::Launcher),

@@ -44,6 +44,7 @@ PID file (none is written without --pid-file)
   --pid-remove           removed at a clean stop
 
 Life of the daemon
+  --set-clock SECOND     sets the wall clock to this second since 1970, and that is all
   --exit-after MS        leaves by itself
   --exit-code N          with this code (0)
   --die-by SIGNAL        or by this signal instead
@@ -164,6 +165,7 @@ pub(crate) struct Options {
     pub(crate) pid_hold: bool,
     pub(crate) pid_rewrite_every: Option<Duration>,
     pub(crate) pid_remove: bool,
+    pub(crate) set_clock: Option<i64>,
     pub(crate) exit_after: Option<Duration>,
     pub(crate) exit_code: u8,
     pub(crate) die_by: Option<Signal>,
@@ -214,6 +216,7 @@ impl Options {
             pid_hold: false,
             pid_rewrite_every: None,
             pid_remove: false,
+            set_clock: None,
             exit_after: None,
             exit_code: 0,
             die_by: None,
@@ -314,6 +317,7 @@ impl Options {
 
     fn life(&mut self, flag: &str, value: &str) -> Result<bool, String> {
         match flag {
+            "--set-clock" => self.set_clock = Some(number(flag, value)?),
             "--exit-after" => self.exit_after = Some(duration(flag, value)?),
             "--exit-code" => self.exit_code = number(flag, value)?,
             "--die-by" => self.die_by = Some(signal(value)?),
