@@ -148,6 +148,11 @@ impl Supervisor {
         }
         (self.asked_at, self.ends_at) = (self.now.0, ends_at);
         self.phase_until = self.phase_until.min(self.step_until());
+        if !begins {
+            for id in self.each() {
+                self.end_sooner(id);
+            }
+        }
         true
     }
 
@@ -191,12 +196,17 @@ impl Supervisor {
     /// How long the stage of the unit's end may take that begins now, in a shutdown: its own time-out,
     /// but no more than its share of what is left for it.
     pub(crate) fn shutdown_span(&self, slot: &Slot, stage: Option<Stage>) -> u64 {
-        let left = self.kill_by(slot).saturating_sub(self.now.0);
-        let most = left.checked_div(stages_from(&slot.unit, stage)).unwrap_or(left).max(1);
+        let most = self.share_of(slot, stage);
         match slot.unit.stop_timeout_ms {
             0 => most,
             span => u64::from(span).min(most),
         }
+    }
+
+    /// What this stage of the unit's end may take of the time that is left for it; never nothing.
+    fn share_of(&self, slot: &Slot, stage: Option<Stage>) -> u64 {
+        let left = self.kill_by(slot).saturating_sub(self.now.0);
+        left.checked_div(stages_from(&slot.unit, stage)).unwrap_or(left).max(1)
     }
 
     fn reach(&mut self, phase: Phase, most_ms: u64) {
@@ -280,12 +290,19 @@ impl Supervisor {
     /// A stop under way gets no more time than there is.
     fn end_sooner(&mut self, id: UnitId) {
         let gone_by = self.now.after(self.patience_ms(id));
-        let Some(slot) = self.slot(id) else { return };
-        let limit = Millis(self.kill_by(slot));
-        let sooner = |at: Option<Millis>| Some(at.map_or(limit, |at| at.min(limit)));
+        let Some(slot) = self.slot(id).filter(|slot| slot.is_ending()) else { return };
+        let sooner = |at: Option<Millis>, stage| {
+            let limit = self.now.after(self.share_of(slot, stage));
+            Some(at.map_or(limit, |at| at.min(limit)))
+        };
         let state = match slot.state {
-            State::Stopping { pid, kill_at } => State::Stopping { pid, kill_at: sooner(kill_at) },
-            State::Cleaning { kill_at } => State::Cleaning { kill_at: sooner(kill_at) },
+            State::Stopping { pid, kill_at } => {
+                let stage = slot.hook.map(|_| Stage::Stop);
+                State::Stopping { pid, kill_at: sooner(kill_at, stage) }
+            }
+            State::Cleaning { kill_at } => {
+                State::Cleaning { kill_at: sooner(kill_at, Some(Stage::StopPost)) }
+            }
             State::Down
             | State::Preparing { .. }
             | State::Starting { .. }

@@ -2,7 +2,7 @@
 
 use crate::world::script::{CLEAN, ERROR, KILLED, TERMED};
 use crate::world::{Fleet, Script, World, oneshot, simple};
-use ettan_core::{Ask, ExitStatus, Outcome, Power, Reason, SHUTDOWN_MS, Unit};
+use ettan_core::{Ask, ExitStatus, Outcome, Power, Reason, SHUTDOWN_MS, Stage, Unit};
 
 #[test]
 fn f1_04_shutdown_goes_past_an_unkillable_process() {
@@ -233,6 +233,32 @@ fn f8_03_power_that_fails_shortens_a_shutdown_and_changes_no_decision() {
         assert_eq!(world.run_to_power().0, Power::Reboot);
         assert!(world.now - begun <= 5_000 && world.now - begun + after_ms <= 30_000);
     }
+}
+
+#[test]
+fn f8_03_data_is_first_too_when_the_power_fails_in_the_middle() {
+    // Before anybody is pressed, while the others are, and when all are.
+    for after_ms in [1_000, 28_000, 82_000] {
+        let mut world = web_and_data(DEAF, writes(1_000));
+        world.supervisor.bound_shutdown(120_000);
+        world.shutdown(Power::Reboot, false);
+        world.run_ms(after_ms);
+        world.power_fails();
+        world.run_to_power();
+        assert_eq!(end_of(&world, "db"), Some(TERMED), "{after_ms}");
+    }
+}
+
+#[test]
+fn the_program_has_its_share_where_a_hook_before_it_hangs() {
+    let web = simple("web").with(patient).hooks(Stage::Stop, 1);
+    let db = simple("db").holds_data().with(patient);
+    let scripts = [("web", writes(500)), ("web/Stop", DEAF), ("db", writes(9_000))];
+    let mut world = World::boot_with([web, db], &scripts);
+    world.run_ms(3_000);
+    world.shutdown(Power::Reboot, false);
+    world.run_to_power();
+    assert_eq!(end_of(&world, "web"), Some(TERMED));
 }
 
 #[test]
