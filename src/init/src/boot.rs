@@ -58,6 +58,7 @@ pub(crate) fn before_logging(is_first: bool) -> Ground {
     // In a container that may not, PID 1 takes its turn like everybody.
     let _ = limits::hurry(NICE);
     OWNS_MACHINE.store(is_first_pid_namespace(), Ordering::Relaxed);
+    ettan_sys::reexec::learn_container();
     let no_signals = signals.as_ref().err().copied();
     Ground { signals: signals.ok(), no_signals, cgroups: None, refused }
 }

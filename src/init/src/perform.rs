@@ -335,7 +335,8 @@ impl Pid1 {
             let _ = ettan_sys::process::kill(former.raw(), signals::KILL);
         }
         let mut room = [0; DIGITS_MAX];
-        let within_ms = digits(self.supervisor.phase_ends().since(self.now), &mut room);
+        let left_ms = self.supervisor.phase_ends().since(self.now).saturating_sub(CLOSER_MS);
+        let within_ms = digits(left_ms, &mut room);
         let program = builtin::Program {
             path: c"/proc/self/exe",
             argv: &[c"ettan-init", c"close", within_ms],
@@ -358,6 +359,9 @@ impl Pid1 {
         }
     }
 }
+
+/// The child that closes file systems counts from when it runs; ours goes on while it begins.
+const CLOSER_MS: u64 = 200;
 
 /// The digits of a u64, and the end.
 const DIGITS_MAX: usize = 21;

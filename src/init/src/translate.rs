@@ -124,11 +124,18 @@ impl Pid1 {
                     self.reload();
                 }
                 signals::USR1 => self.shut_down(Power::Halt, Haste::Orderly),
+                // So LXC asks for an ordinary end.
+                signals::PWR if reexec::is_contained() => {
+                    self.shut_down(Power::PowerOff, Haste::Orderly);
+                }
                 signals::PWR => {
-                    log::warn!("the power fails: switching the machine off within 5 s");
                     // It may not last until everybody is stopped.
                     self.pipes.flush();
+                    let before = self.supervisor.shutdown_ends();
                     self.shut_down(Power::PowerOff, Haste::PowerFails);
+                    if self.supervisor.shutdown_ends() != before {
+                        log::warn!("the power fails: the machine goes down within 5 s");
+                    }
                 }
                 signals::USR2 => self.shut_down(Power::PowerOff, Haste::Orderly),
                 signals::TERM => self.shut_down(Power::Reboot, Haste::Orderly),

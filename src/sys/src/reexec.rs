@@ -380,9 +380,25 @@ fn keep_open(kept: bool) {
 
 /// The new execution's arguments and environment, each with a null pointer at its end. For
 /// people to see: it believes none of them.
-fn words() -> ([*const c_char; 2], [*const c_char; 3]) {
+fn words() -> ([*const c_char; 2], [*const c_char; 4]) {
     let end = core::ptr::null();
-    ([path().as_ptr(), end], [c"HOME=/".as_ptr(), c"TERM=linux".as_ptr(), end])
+    let container = if CONTAINED.load(Ordering::Relaxed) { c"container=yes".as_ptr() } else { end };
+    ([path().as_ptr(), end], [c"HOME=/".as_ptr(), c"TERM=linux".as_ptr(), container, end])
+}
+
+/// Somebody's container, who said so in the environment (`container=lxc`). For the executions to come.
+static CONTAINED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the environment says that this is somebody's container, in this execution or the first.
+/// Reads the environment: for the beginning of an execution.
+pub fn learn_container() {
+    CONTAINED.store(std::env::var_os("container").is_some(), Ordering::Relaxed);
+}
+
+/// What [`learn_container`] found.
+#[must_use]
+pub fn is_contained() -> bool {
+    CONTAINED.load(Ordering::Relaxed)
 }
 
 fn execute_file(number: i32) {
