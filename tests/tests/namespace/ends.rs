@@ -4,7 +4,8 @@ use crate::duties::Layer;
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, Machine, Namespace, Operate};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,9 +29,10 @@ impl Board {
 
     /// The script, where PID 1 says this of itself.
     fn run(&self, word: &str, says: &str) {
-        let fake = Layer::new(&format!("says-{word}-{}", std::process::id()));
-        fake.program("bin/ettan", &format!("echo '{says}'"));
-        let path = format!("{}/usr/bin:/usr/bin:/bin", fake.0.display());
+        self.write("bin/ettan", format!("#!/bin/sh\necho '{says}'\n").as_bytes());
+        let fake = self.0.join("bin");
+        fs::set_permissions(fake.join("ettan"), Permissions::from_mode(0o755)).expect("a program");
+        let path = format!("{}:/usr/bin:/bin", fake.display());
         let out = Command::new("sh")
             .arg(workspace().join("units/lib/last-end"))
             .arg(word)
