@@ -97,6 +97,8 @@ fn what_was_written_down_and_what_hardware_says_tells_how_a_boot_ended() {
         ("0\n", Some(0x20), Some(0), by_hardware),
         // Two of the other bits are partition 3.
         ("0\n", Some(0x25), None, by_hardware),
+        // Power was there at the last reset, whatever was before it.
+        ("0\n", Some(0x1020), Some(0), by_hardware),
         ("0\n", Some(0x5), None, "power cut or reset"),
         ("0\n", Some(0x1000), Some(2), "power cut: the voltage was too low"),
         ("0\n", Some(0x1000), Some(1), "power cut: the voltage was too high"),
