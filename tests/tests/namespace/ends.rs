@@ -82,6 +82,7 @@ fn what_was_written_down_and_what_hardware_says_tells_how_a_boot_ended() {
         ("halt\n", "ended in order (halt)"),
         ("watchdog: web is not well\n", "reset by the watchdog: web is not well"),
         ("running\n", "power cut or reset"),
+        ("stopped\n", "not known: last-end was stopped"),
         ("", "not known: nothing was written down"),
         ("run", "not known: nothing was written down"),
     ] {
@@ -114,7 +115,8 @@ fn an_end_in_order_is_written_down_with_its_name_and_a_reset_with_its_reason() {
     board.run("begin", "");
     assert_eq!(board.line("run/last-end"), "not known: nothing was written down");
     for (word, says, written) in [
-        ("finish", r#"{"phase":"running"}"#, "running"),
+        ("finish", r#"{"phase":"running"}"#, "stopped"),
+        ("begin", "", "running"),
         (
             "starves",
             r#"{"watchdog_trouble":"not fed: web is not well"}"#,
@@ -157,8 +159,11 @@ fn how_the_last_boot_ended_is_in_the_status_and_in_the_log() {
     assert!(status.contains(&format!("last end: {how}\n")), "{status}");
     machine.until("it is in the log", |machine| machine.ettan("logs last-end").out.contains(how));
     assert_eq!(written(&mut machine), "running");
-    // Another start is no other boot, and a stop no end of the machine.
-    assert_eq!(machine.ettan("restart last-end").code, 0);
+    // Another start is no other boot, and a stop no end of the machine; nor is it a power cut later.
+    assert_eq!(machine.ettan("stop last-end").code, 0);
+    assert_eq!(written(&mut machine), "stopped");
+    assert_eq!(machine.ettan("start last-end").code, 0);
+    machine.expect(&["last-end up"]);
     assert_eq!(machine.stats()["last_end"], how);
     assert_eq!(written(&mut machine), "running");
 }
