@@ -74,7 +74,7 @@ $lost"
 
 fail() {
     # What `ettan` has against a unit stands far above the end.
-    { grep -A 8 '^error' "$work/log"; tail -n 20 "$work/log"; } >&2
+    { grep -A 8 '^error' "$work/log" || true; tail -n 20 "$work/log"; } >&2
     die "${1:-make failed}"
 }
 
