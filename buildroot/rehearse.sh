@@ -171,6 +171,7 @@ lay_over() {
     cp "$tree/standin/package/standin/daemon.sh" "$overlay/usr/sbin/mined"
     printf '[service]\nexec-start = "/usr/sbin/crond -f -l 5"\n' >"$overlay/etc/units/crond.toml"
     ln -s /dev/null "$overlay/etc/units/telnet.toml"
+    ln -s /dev/null "$overlay/etc/units/led.toml"
     for name in sbin/telldusd bin/python3; do
         cp "$static" "$overlay/usr/$name"
     done
@@ -215,7 +216,10 @@ has etc/units/crond.toml 'exec-start = "/usr/sbin/crond -f -l 5"'
 has etc/network/interfaces 'iface eth0 inet dhcp'
 has etc/passwd 'ettan-web:x:992:992:status page:/nonexistent:/bin/false'
 grep -q '^/dev/root[[:blank:]].*[[:blank:]]ro[[:blank:]]' "$work/one/etc/fstab" || die "the root is not read-only"
-[ "$(readlink "$work/one/etc/units/telnet.toml")" = /dev/null ] || die "what was switched off is not"
+for name in telnet led; do
+    [ "$(readlink "$work/one/etc/units/$name.toml")" = /dev/null ] || die "what was switched off is not"
+done
+[ -L "$work/one/etc/units/pulse.toml" ] || die "nothing looks after the card"
 for name in S02sysctl S40network; do
     lacks "etc/init.d/$name"
 done

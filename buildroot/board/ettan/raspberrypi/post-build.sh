@@ -19,6 +19,13 @@ case $(basename "$BR2_CONFIG")$(sed -n 's/^BR2_ARM_CPU_ARMV6=y/ armv6/p' "$BR2_C
 	;;
 esac
 
+# What a box wants that nobody sits at: a light that says how it stands, and a restart when its card no longer
+# answers. A unit of that name from an overlay, or a link to /dev/null, is left.
+for unit in led pulse; do
+	link=$1/etc/units/$unit.toml
+	[ -e "$link" ] || [ -L "$link" ] || ln -s "/usr/lib/units/$unit.toml" "$link"
+done
+
 # A place for the data partition, and for units and settings on the boot partition.
 mkdir -p "$1/data" "$1/boot"
 grep -q '[[:blank:]]/data[[:blank:]]' "$1/etc/fstab" || cat >>"$1/etc/fstab" <<'FSTAB'
