@@ -98,18 +98,19 @@ impl Said {
     }
 }
 
-/// Who starts a daemon. Where a script has a header of LSB, packages have what is made at the start
-/// in tmpfiles.d, too; where it has none, nobody makes it but the script.
+/// Who starts a daemon, or why the script is to be called as a whole. Where a script has a header of
+/// LSB, packages have what is made at the start in tmpfiles.d, too; where it has none, nobody makes it
+/// but the script.
 fn who(text: &str, daemon: Daemon, seen: Result<(), String>) -> Result<Start, String> {
     let why = match &seen {
         Ok(()) => more::more(text).map(|what| format!("it also does `{what}`")),
         Err(why) => Some(why.clone()),
     };
     match (why, daemon.known_by()) {
-        (Some(why), Some(pid_file)) if !header::is_there(text) => {
-            Ok(Start::Script { line: daemon.line, pid_file, why })
-        }
-        _ => seen.map(|()| Start::Daemon(daemon)),
+        _ if header::is_there(text) => seen.map(|()| Start::Daemon(daemon)),
+        (None, _) => Ok(Start::Daemon(daemon)),
+        (Some(why), Some(pid_file)) => Ok(Start::Script { line: daemon.line, pid_file, why }),
+        (Some(why), None) => Err(why),
     }
 }
 
