@@ -117,13 +117,8 @@ impl Count {
 /// Writes the unit, and says where; or why not.
 fn put(unit: &Draft, wish: &Wish, root: &Path) -> Result<Outcome, String> {
     let file = format!("{}.toml", unit.name);
-    if wish.keep {
-        let places = wish.output.iter().cloned();
-        let places = places.chain(PLACES.iter().filter_map(|place| inner(root, place).ok()));
-        let mut files = places.map(|place| place.join(&file));
-        if let Some(path) = files.find(|path| path.symlink_metadata().is_ok()) {
-            return Ok(Outcome::Kept(path));
-        }
+    if let Some(path) = kept(&file, unit.at_boot, wish, root) {
+        return Ok(Outcome::Kept(path));
     }
     if let Some(refusal) = unit.refusal() {
         return Err(format!("no unit can be made of it: {refusal}"));
@@ -142,6 +137,17 @@ fn put(unit: &Draft, wish: &Wish, root: &Path) -> Result<Outcome, String> {
     }
     write(&directory, &path, &unit.text())?;
     Ok(Outcome::Written(path))
+}
+
+/// What stands in the place of a unit. A vendor unit is enabled by a link in the first of the places, or
+/// does not start at boot: then it is no substitute for one that would.
+fn kept(file: &str, at_boot: bool, wish: &Wish, root: &Path) -> Option<PathBuf> {
+    let [boot, other] = PLACES.map(|place| inner(root, place).ok().map(|place| place.join(file)));
+    let output = wish.output.as_ref().map(|output| output.join(file));
+    let is_masked = |path: &Path| path.read_link().is_ok_and(|to| to == Path::new("/dev/null"));
+    let other = other.filter(|path| !at_boot || is_masked(path));
+    let mut paths = [output, boot, other].into_iter().flatten();
+    paths.find(|path| wish.keep && path.symlink_metadata().is_ok())
 }
 
 /// A place in the root: a link there means one in that root.
@@ -284,6 +290,32 @@ mod tests {
             fs::remove_file(&file).unwrap();
         }
         assert!(!is_kept() && root.join("etc/units/web.toml").is_file());
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[test]
+    fn a_vendor_unit_that_would_not_start_is_not_kept_for_one_that_starts() {
+        let place = place("vendor");
+        let root = place.join("root");
+        let (vendor, link) = (root.join("usr/lib/units/web.toml"), root.join("etc/units/web.toml"));
+        let wish = Wish { keep: true, ..Wish::default() };
+        let is_kept = |unit: &Draft| matches!(put(unit, &wish, &root), Ok(Outcome::Kept(_)));
+        for folder in PLACES {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::write(&vendor, "vendor").unwrap();
+        // It is enabled.
+        symlink("/usr/lib/units/web.toml", &link).unwrap();
+        assert!(is_kept(&unit()));
+        fs::remove_file(&link).unwrap();
+        // Neither would start.
+        let mut other = unit();
+        other.at_boot = false;
+        assert!(is_kept(&other));
+        assert!(!is_kept(&unit()) && link.is_file());
+        assert_eq!(fs::read_to_string(&vendor).unwrap(), "vendor");
+        // What was made of it once is kept as any other.
+        assert!(is_kept(&unit()));
         fs::remove_dir_all(&place).unwrap();
     }
 

@@ -20,10 +20,14 @@ case $(basename "$BR2_CONFIG")$(sed -n 's/^BR2_ARM_CPU_ARMV6=y/ armv6/p' "$BR2_C
 esac
 
 # What a box wants that nobody sits at: a light that says how it stands, and a restart when its card no longer
-# answers. A unit of that name from an overlay, or a link to /dev/null, is left.
+# answers. A unit of that name from an overlay, or a link to /dev/null, is left, and so is the name of a start script.
 for unit in led pulse; do
-	link=$1/etc/units/$unit.toml
-	[ -e "$link" ] || [ -L "$link" ] || ln -s "/usr/lib/units/$unit.toml" "$link"
+	for taken in "$1/etc/units/$unit.toml" "$1/etc/init.d"/S[0-9][0-9]"$unit"; do
+		if [ -e "$taken" ] || [ -L "$taken" ]; then
+			continue 2
+		fi
+	done
+	ln -s "/usr/lib/units/$unit.toml" "$1/etc/units/$unit.toml"
 done
 
 # A place for the data partition, and for units and settings on the boot partition.
