@@ -74,8 +74,8 @@ fn run(mut loader: Loader, mut nodes: Nodes) -> Result<Infallible, Errno> {
         if let Some(news) = &mut news
             && news.hear(|notice| {
                 loader.want(uevent::added(notice));
-                if let Some((subsystem, name)) = uevent::node(notice) {
-                    nodes.there_is(subsystem, name);
+                if let Some(node) = uevent::node(notice) {
+                    nodes.there_is(node);
                 }
             })?
         {

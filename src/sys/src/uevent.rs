@@ -104,16 +104,43 @@ pub fn added(notice: &[u8]) -> Option<&[u8]> {
     words.find_map(|word| word.strip_prefix(b"MODALIAS="))
 }
 
-/// The subsystem of a device that the notice says has come, and its node's name below /dev: `tty` and
-/// `ttyUSB0`.
+/// A device's node as the kernel makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node<'a> {
+    /// The device's subsystem: `tty`.
+    pub subsystem: &'a [u8],
+    /// Its name below /dev: `ttyUSB0`.
+    pub name: &'a [u8],
+    /// Its mode.
+    pub mode: u32,
+}
+
+impl<'a> Node<'a> {
+    /// That of a device of this subsystem which says this of itself; None where it has no node.
+    pub fn new(subsystem: &'a [u8], says: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut name = None;
+        // Where a device asks for no mode.
+        let mut mode = 0o600;
+        for word in says {
+            if let Some(value) = word.strip_prefix(b"DEVNAME=") {
+                name = Some(value);
+            } else if let Some(value) = word.strip_prefix(b"DEVMODE=") {
+                let value = std::str::from_utf8(value).ok();
+                mode = value.and_then(|text| u32::from_str_radix(text, 8).ok()).unwrap_or(mode);
+            }
+        }
+        Some(Self { subsystem, name: name?, mode })
+    }
+}
+
+/// The node of a device that the notice says has come.
 #[must_use]
-pub fn node(notice: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (head, mut words) = words(notice)?;
+pub fn node(notice: &[u8]) -> Option<Node<'_>> {
+    let (head, words) = words(notice)?;
     if !head.starts_with(b"add@") {
         return None;
     }
-    let name = words.find_map(|word| word.strip_prefix(b"DEVNAME="))?;
-    Some((subsystem(notice)?, name))
+    Node::new(subsystem(notice)?, words)
 }
 
 /// The first word of a notice, and the others.
@@ -184,18 +211,21 @@ mod tests {
 
     #[test]
     fn what_has_come_says_what_its_node_is() {
-        type Found = Option<(&'static [u8], &'static [u8])>;
-        let cases: [(&[u8], Found); 5] = [
-            (b"add@/x\0SUBSYSTEM=tty\0DEVNAME=ttyUSB0\0", Some((b"tty", b"ttyUSB0"))),
+        type Found = Option<(&'static [u8], &'static [u8], u32)>;
+        let cases: [(&[u8], Found); 7] = [
+            (b"add@/x\0SUBSYSTEM=tty\0DEVNAME=ttyUSB0\0", Some((b"tty", b"ttyUSB0", 0o600))),
             (
-                b"add@/x\0DEVNAME=bus/usb/001/002\0SUBSYSTEM=usb\0",
-                Some((b"usb", b"bus/usb/001/002")),
+                b"add@/x\0DEVMODE=0664\0DEVNAME=bus/usb/001/002\0SUBSYSTEM=usb\0",
+                Some((b"usb", b"bus/usb/001/002", 0o664)),
             ),
+            (b"add@/x\0SUBSYSTEM=mem\0DEVNAME=x\0DEVMODE=rw\0", Some((b"mem", b"x", 0o600))),
+            (b"add@/x\0SUBSYSTEM=mem\0DEVMODE=0666\0", None),
             (b"remove@/x\0SUBSYSTEM=tty\0DEVNAME=ttyUSB0\0", None),
             (b"add@/x\0SUBSYSTEM=usb\0", None),
             (b"add@/x\0DEVNAME=ttyUSB0\0", None),
         ];
         for (notice, found) in cases {
+            let found = found.map(|(subsystem, name, mode)| Node { subsystem, name, mode });
             assert_eq!(node(notice), found, "{}", notice.escape_ascii());
         }
     }
