@@ -258,6 +258,7 @@ fn a_script_that_does_more_starts_its_daemon_itself() {
         "if [ ! -f /etc/key ]; then make-key; fi",
         "x=$(make-key)",
         "prepare",
+        "set -a",
     ];
     for what in more {
         for daemon in [daemon, FOREGROUND] {
@@ -288,7 +289,7 @@ fn a_script_that_does_more_starts_its_daemon_itself() {
         let text = of(&format!("mkdir -p /run/webd\nstart-stop-daemon -S {daemon}"));
         assert!(text.contains(&format!("exec-start = \"{path} start\"\n")), "{text}");
         assert!(text.contains("type = \"oneshot\"\n") && !text.contains("pid-file"), "{text}");
-        let text = of(&format!("start-stop-daemon -S {daemon}"));
+        let text = of(&format!("set -e\nstart-stop-daemon -S {daemon}"));
         assert!(text.contains("exec-start = \"/usr/sbin/webd\"\n"), "{text}");
     }
 }

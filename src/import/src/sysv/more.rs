@@ -127,6 +127,7 @@ fn is_plain(command: &str) -> bool {
     }
     match first {
         "." => words.next().is_some_and(|file| bare(file).starts_with("/etc/default/")),
+        "set" => words.all(|option| ["-e", "-u", "-eu"].contains(&option)),
         _ if PLAIN.contains(&first) => true,
         _ => is_assignment(command),
     }
