@@ -469,10 +469,3 @@ fn duties_are_done(machine: &mut Qemu) -> String {
     assert_eq!(machine.sh("stat -c '%a %s' /var/lib/ettan/seed").ok(), "600 32");
     id
 }
-
-/// One hundredth of the hundred power cuts of docs/soak.md.
-#[test]
-#[ignore = "make test-qemu"]
-fn a_power_cut() {
-    ettan_tests::soak::sample("cuts");
-}
