@@ -1,6 +1,7 @@
 //! The end of the machine: strays, file systems, reboot(2). Each step bounded; the core says
 //! when to go on without waiting longer.
 
+use crate::boot::{COMMAND_LINE, own_command_line};
 use crate::report::Cause;
 use core::ffi::CStr;
 use ettan_core::{POWER_FAIL_MS, Pid, Power, SHUTDOWN_MS};
@@ -24,9 +25,7 @@ const LONGEST_S: u32 = 3_600;
 
 /// How long a shutdown may take, in milliseconds. `ours`: the kernel's command line is.
 pub(crate) fn time_allowed(ours: bool) -> u32 {
-    let mut line = [0; 4096];
-    let line = host::kernel_command_line(&mut line).unwrap_or_default();
-    time_of(if ours { line } else { b"" })
+    time_of(own_command_line(&mut [0; COMMAND_LINE], ours))
 }
 
 fn time_of(line: &[u8]) -> u32 {

@@ -1,6 +1,7 @@
 //! Whether the machine does what it is for: the units that are `critical`. Says when the boot was a
 //! success, and later when a reset may help. Looks at units and changes nothing.
 
+use crate::boot::{COMMAND_LINE, own_command_line};
 use ettan_core::{Goal, Millis, Name, Phase, State, Supervisor, UnitId};
 use ettan_sys::host;
 
@@ -33,9 +34,7 @@ pub(crate) struct Vitals {
 impl Vitals {
     /// `ours`: the kernel's command line is. What an execution before has found goes on.
     pub(crate) fn new(supervisor: &Supervisor, ours: bool, now: Millis) -> Self {
-        let mut line = [0; 4096];
-        let line = host::kernel_command_line(&mut line).unwrap_or_default();
-        let proof_ms = proof_of(if ours { line } else { b"" });
+        let proof_ms = proof_of(own_command_line(&mut [0; COMMAND_LINE], ours));
         let proven = supervisor.holds(BOOT_OK);
         Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None }
     }

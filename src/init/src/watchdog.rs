@@ -1,6 +1,7 @@
 //! Keeps the hardware watchdog: opens it, feeds it as long as the loop of PID 1 makes progress,
 //! stops it before the machine is switched off. A PID 1 that hangs is reset with its machine.
 
+use crate::boot::{COMMAND_LINE, own_command_line};
 use crate::report::Cause;
 use core::fmt::{self, Display, Formatter};
 use ettan_core::{Millis, Name, Power};
@@ -102,8 +103,8 @@ impl Display for Trouble {
 impl Keeper {
     /// `inherited`: what the execution before had open. `ours`: the machine is.
     pub(crate) fn new(inherited: Option<Watchdog>, ours: bool, now: Millis) -> Self {
-        let mut line = [0; 4096];
-        let line = host::kernel_command_line(&mut line).unwrap_or_default();
+        let mut line = [0; COMMAND_LINE];
+        let line = own_command_line(&mut line, ours);
         match (inherited, ours) {
             (Some(device), _) => Self::take(device, now),
             (None, false) => Self::with(State::Left("")),

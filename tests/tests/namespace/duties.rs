@@ -120,34 +120,25 @@ fn the_clock_is_to_go_on_where_it_was_and_is_saved_at_the_end() {
     assert!(!now.starts_with("2037"), "{now}");
 }
 
-#[test]
-fn an_address_is_asked_for_by_what_is_installed() {
-    let layer = Layer::new("dhcp");
-    layer.program("bin/dhcpcd", "echo \"asked with $*\"\nexec sleep 100000");
+/// Of an installed `program`, that it was started with these words.
+fn an_address_is_asked_for(program: &str, words: &str) {
+    let layer = Layer::new(&program.replace('/', "-"));
+    layer.program(program, "echo \"asked with $*\"\nexec sleep 100000");
     let mut machine = Builder::default().layer(&layer.0).build();
     machine.unit("free", &idle());
     machine.boot();
     machine.expect(&["free up"]);
     assert_eq!(machine.ettan("enable --now dhcp@eth7").code, 0);
     machine.until("it is asked", |machine| {
-        machine.ettan("logs dhcp@eth7").out.contains("asked with --nobackground eth7")
+        machine.ettan("logs dhcp@eth7").out.contains(&format!("asked with {words}"))
     });
     assert_eq!(machine.ettan("is-active dhcp@eth7").code, 0);
 }
 
 #[test]
-fn an_address_is_asked_for_by_udhcpc_where_there_is_no_dhcpcd() {
-    let layer = Layer::new("udhcpc");
-    layer.program("sbin/udhcpc", "echo \"asked with $*\"\nexec sleep 100000");
-    let mut machine = Builder::default().layer(&layer.0).build();
-    machine.unit("free", &idle());
-    machine.boot();
-    machine.expect(&["free up"]);
-    assert_eq!(machine.ettan("enable --now dhcp@eth7").code, 0);
-    machine.until("it is asked", |machine| {
-        let logs = machine.ettan("logs dhcp@eth7").out;
-        logs.contains("asked with -f -R -i eth7 -x hostname:machine")
-    });
+fn an_address_is_asked_for_by_what_is_installed() {
+    an_address_is_asked_for("bin/dhcpcd", "--nobackground eth7");
+    an_address_is_asked_for("sbin/udhcpc", "-f -R -i eth7 -x hostname:machine");
 }
 
 #[test]

@@ -8,15 +8,17 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A board that was switched on, gone when dropped.
 struct Board(PathBuf);
 
 impl Board {
     fn new(test: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("ettan-end-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        let board = Self(folder);
+        // Tests that ask for the same one run at the same time.
+        static BOARDS: AtomicU32 = AtomicU32::new(0);
+        let (nth, pid) = (BOARDS.fetch_add(1, Ordering::Relaxed), std::process::id());
+        let board = Self(std::env::temp_dir().join(format!("ettan-end-{test}-{pid}-{nth}")));
         board.write("run/nothing", b"");
         board
     }
