@@ -1,8 +1,9 @@
 """Boots one Debian root under four inits on an emulated board, and says when their services run.
 
-Every root has all four and the same ten services, and no logins; only /sbin/init and its configuration differ. Ettan
-and BusyBox's init boot with the duties that an appliance has, Ettan's by its vendor units and BusyBox's by the
-scripts of Buildroot; and bare, with the services and what they cannot do without.
+The ten services are the same, and there are no logins. Ettan and BusyBox's init boot a root of which all commands are
+BusyBox's, as Buildroot makes it: with the duties that an appliance has, Ettan's by its vendor units and BusyBox's by
+the scripts of Buildroot; and bare, with the services and what Ettan's PID 1 does for them by itself, which BusyBox's
+init is told to. Nobody checks a file system. Finit and systemd have Debian's packages besides, as they need them.
 
 The clock is the kernel's own, in the time stamps of /dev/kmsg: it starts with the line that the first root writes just
 before it executes /sbin/init, and each service stops it with a line of its own. On a board with one processor QEMU
@@ -24,8 +25,8 @@ import threading
 TOP = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ["CARGO_TARGET_DIR"])
 SERVICES = [f"service{number}" for number in range(10)]
-# What the peers are, from Debian, and unpacked for all.
-PACKAGES = "finit,systemd"
+# Commands that Buildroot's BusyBox has, and Ettan's vendor units call where they are.
+APPLETS = ["sbin/swapon", "sbin/swapoff", "sbin/sysctl"]
 # 2^1 ns an instruction: 500 million a second, about what a Pi Zero makes of its gigahertz.
 ICOUNT = {"pi-zero": "-icount shift=1", "pi-1": "-icount shift=1"}
 LIMIT_S = 900
@@ -39,7 +40,7 @@ DUTIES = re.search(r"for unit in ([^;]+);", RULES)[1].replace("\\\n", " ").split
 
 
 def ettan():
-    """With the vendor units that an appliance has, and services that wait for none of them."""
+    """With the vendor units that Buildroot's package enables, and services that wait for none of them."""
     yield from bare_ettan()
     yield from duties()
 
@@ -55,6 +56,8 @@ def duties():
         yield f"etc/units/{name}.toml", (TOP / f"units/system/{name}.toml").read_text()
     for path in (TOP / "units/lib").iterdir():
         yield f"usr/lib/ettan/{path.name}", path.read_text()
+    yield "etc/fstab", (TOP / "buildroot/package/skeleton-init-ettan/skeleton/etc/fstab").read_text()
+    yield from ((applet, pathlib.PurePath("/bin/busybox")) for applet in APPLETS)
 
 
 def bare_ettan(waits=""):
@@ -66,9 +69,11 @@ def bare_ettan(waits=""):
 
 
 def bare_busybox():
-    """What is mounted before anything can run, the host's name, and the services."""
-    yield from inittab(["mount -t devtmpfs dev /dev", "mount -t proc proc /proc", "mount -t sysfs sys /sys",
-                        "mount -o remount,rw /", "hostname -F /etc/hostname"])
+    """What PID 1 of Ettan does by itself, and the services."""
+    yield from inittab([
+        "mount -t devtmpfs dev /dev", "mount -t proc proc /proc", "mount -t sysfs sys /sys", "mount -t tmpfs run /run",
+        "mkdir -p /dev/pts /dev/shm", "mount -t devpts devpts /dev/pts", "mount -t tmpfs shm /dev/shm",
+        "mount -t cgroup2 cgroup2 /sys/fs/cgroup", "ifconfig lo up", "hostname -F /etc/hostname"])
 
 
 def buildroot():
@@ -124,6 +129,8 @@ def systemd():
     yield "sbin/init", pathlib.PurePath("/lib/systemd/systemd")
 
 
+# From Debian.
+finit.packages, systemd.packages = "finit", "systemd"
 CONTENDERS = [ettan, waiting_ettan, buildroot, finit, systemd, bare_ettan, bare_busybox]
 
 
@@ -145,7 +152,8 @@ def image(board, contender):
         start.chmod(0o755)
     (overlay / "usr/bin").mkdir(parents=True, exist_ok=True)
     shutil.copy(TARGET / "bench" / "runs", overlay / "usr/bin/bench")
-    run = subprocess.run(["qemu/image.sh", board, overlay], cwd=TOP, env={**os.environ, "PACKAGES": PACKAGES})
+    packages = getattr(contender, "packages", "")
+    run = subprocess.run(["qemu/image.sh", board, overlay], cwd=TOP, env={**os.environ, "PACKAGES": packages})
     if run.returncode != 0:
         sys.exit(f"bench: no image of {contender.__name__} for {board}")
     return f"{overlay}.image"
