@@ -102,8 +102,8 @@ make_read_only() {
     ln -sf /proc/self/mounts "$card/etc/mtab"
 }
 
-# In MiB. The root takes what the others leave of the card.
-boot_at=1 boot_size=8 data_size=16
+# In MiB. The root takes what the others leave of the card. FAT32 has 65,525 clusters at least.
+boot_at=1 boot_size=40 data_size=16
 
 make_card() {
     local size root_at=$((boot_at + boot_size)) root_size
@@ -127,11 +127,12 @@ TABLE
     make_data $((root_at + root_size))
 }
 
-# What a Pi's firmware reads. QEMU gets the kernel by itself, so it is here for whoever looks.
+# What a Pi's firmware reads, in FAT32 as Raspberry Pi OS has it. QEMU gets the kernel by itself, so it is
+# here for whoever looks.
 make_boot() {
     local said
     # It warns of the small letters of a name that Raspberry Pi OS has, too.
-    said=$(mkfs.vfat -F 16 -s 1 -n bootfs --offset $((boot_at << 11)) "$out/sd.img" $((boot_size << 10)) 2>&1) || {
+    said=$(mkfs.vfat -F 32 -s 1 -n bootfs --offset $((boot_at << 11)) "$out/sd.img" $((boot_size << 10)) 2>&1) || {
         echo "$said" >&2
         return 1
     }
