@@ -310,6 +310,22 @@ fn a_rescue_of_the_brake_ends_with_a_restart() {
     assert_eq!(machine.end(), End::Reboot);
 }
 
+/// Without rules `mdev -s` gives every node to root alone: /dev/null is then closed to all others.
+#[test]
+fn an_mdev_that_has_no_rules_is_left_alone() {
+    let layer = Layer::new("mdev");
+    layer.program("sbin/mdev", "echo \"$@\" >>/tmp/asked");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let unit = shipped("devices").replace("udevadm", "lacking");
+    machine.unit("devices", &unit);
+    machine.boot();
+    machine.expect(&["devices up"]);
+    assert_ne!(machine.sh("cat /tmp/asked").code, 0);
+    let _ = machine.sh("touch /etc/mdev.conf").ok();
+    assert_eq!(machine.ettan("restart devices").code, 0);
+    assert_eq!(machine.sh("cat /tmp/asked").ok(), "-s");
+}
+
 #[test]
 fn devices_get_the_modules_that_they_ask_for() {
     let layer = Layer::new("hotplug");
