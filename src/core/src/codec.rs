@@ -269,6 +269,7 @@ impl<'a> Writer<'a> {
         self.flag(unit.skipped);
         self.flag(unit.critical);
         self.flag(unit.holds_data);
+        self.u8(unit.nice.cast_unsigned());
         self.flag(unit.builtin);
         self.u64(unit.fingerprint);
     }
@@ -495,6 +496,7 @@ impl<'a> Reader<'a> {
             skipped: self.flag()?,
             critical: self.flag()?,
             holds_data: self.flag()?,
+            nice: self.u8()?.cast_signed(),
             builtin: self.flag()?,
             fingerprint: self.u64()?,
         })

@@ -48,10 +48,16 @@ struct Walk {
 /// Orders the nodes: each after everything it has an uncut arrow to. Cuts arrows until that is
 /// possible. Among equals the lower number comes first.
 pub fn sort<G: Graph>(graph: &mut G) -> Vec<u16, MAX_UNITS> {
+    let limit = u16::try_from(MAX_UNITS).unwrap_or(u16::MAX);
+    let nodes = 0..graph.nodes().min(limit);
+    sort_from(graph, nodes)
+}
+
+/// As [`sort`]; among equals that comes first which `nodes` names first. It has to name them all.
+pub fn sort_from<G: Graph>(graph: &mut G, nodes: impl Iterator<Item = u16>) -> Vec<u16, MAX_UNITS> {
     let mut order = Vec::new();
     let mut walk = Walk { marks: [Mark::New; MAX_UNITS], next: [0; MAX_UNITS], path: Vec::new() };
-    let limit = u16::try_from(MAX_UNITS).unwrap_or(u16::MAX);
-    for root in 0..graph.nodes().min(limit) {
+    for root in nodes {
         walk.open(root);
         while let Some(node) = walk.path.last().copied() {
             walk.advance(graph, node, &mut order);

@@ -2,7 +2,7 @@
 
 use crate::load::{NONE, Places};
 use crate::needs::{Edge, MAX_CONDITIONS};
-use crate::order::{Graph, Link, sort};
+use crate::order::{Graph, Link, sort, sort_from};
 use crate::slot::Range;
 use crate::supervisor::Condition;
 use crate::{Catalog, MAX_UNITS, Name, NeedKind, On, Supervisor, UnitId};
@@ -164,7 +164,8 @@ impl Supervisor {
         }
     }
 
-    /// Puts every unit behind what it needs, and lists the needs from the other end.
+    /// Puts every unit behind what it needs, and lists the needs from the other end. Of those that
+    /// can start at the same moment the least nice one comes first.
     pub(crate) fn reorder(&mut self) {
         self.order.clear();
         for (rank, at) in (0_u16..).zip(&self.by_name) {
@@ -176,7 +177,11 @@ impl Supervisor {
             edge.mend();
         }
         let by_name: Vec<u16, MAX_UNITS> = self.by_name.clone();
-        let ranks = sort(&mut Names { all: self, by_name: &by_name });
+        let mut names = Names { all: self, by_name: &by_name };
+        // By name alone: cycles are cut where `ettan check` has said.
+        let mut eager = sort(&mut names);
+        eager.sort_unstable_by_key(|rank| (names.nice(*rank), *rank));
+        let ranks = sort_from(&mut names, eager.into_iter());
         for rank in ranks {
             let Some(at) = by_name.get(usize::from(rank)).copied() else { continue };
             let position = u16::try_from(self.order.len()).unwrap_or(0);
@@ -249,6 +254,12 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
+    fn nice(&self, node: u16) -> i8 {
+        let at = self.by_name.get(usize::from(node));
+        let slot = at.and_then(|at| self.all.slots.get(usize::from(*at)));
+        slot.map_or(0, |slot| slot.unit.nice)
+    }
+
     fn edge_at(&self, node: u16, nth: u16) -> Option<usize> {
         let at = self.by_name.get(usize::from(node))?;
         let range = self.all.slots.get(usize::from(*at))?.needs;

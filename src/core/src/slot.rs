@@ -286,6 +286,7 @@ impl Slot {
             skipped: false,
             critical: false,
             holds_data: false,
+            nice: 0,
             builtin: false,
             fingerprint: 0,
         });

@@ -204,6 +204,8 @@ pub struct Unit {
     pub critical: bool,
     /// When the machine goes down it has the first claim on the time that there is.
     pub holds_data: bool,
+    /// Nicer ones start later, of those that could at the same moment.
+    pub nice: i8,
     /// Belongs to Ettan itself (logger, watcher, loader): never removed by a load, last to stop.
     pub builtin: bool,
     /// Changes when what is executed changes; a load restarts a unit whose value changed.

@@ -116,6 +116,7 @@ fn unit(name: &str, kind: Kind, autostart: bool) -> Unit {
         skipped: false,
         critical: false,
         holds_data: false,
+        nice: 0,
         builtin: true,
         fingerprint: 0,
     }

@@ -46,6 +46,7 @@ pub(crate) fn unit(name: &str) -> Unit {
         skipped: false,
         critical: false,
         holds_data: false,
+        nice: 0,
         builtin: false,
         fingerprint: 0,
     }

@@ -15,7 +15,7 @@ use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, NeedKind, Probes, Rest
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 13;
+pub(crate) const VERSION: u32 = 14;
 /// Words before the unit records.
 pub(crate) const HEADER_WORDS: usize = 12;
 /// Bytes before what the checksum covers.
@@ -33,7 +33,7 @@ pub(crate) const UNIT_WORDS: usize = 13;
 /// Words of one hook: its stage and whether it may fail, its argv.
 pub(crate) const HOOK_WORDS: usize = 2;
 /// restart delay · its maximum · min uptime · start time-out · stop time-out · kind, restart, kill
-/// signal, flags · reload signal, kill mode, action of the start limit, 0 · exit statuses that are a success · those
+/// signal, flags · reload signal, kill mode, action of the start limit, nice · exit statuses that are a success · those
 /// after which it is not started again · restart reset · burst of the start limit · its interval
 pub(crate) type PolicyRecord = [Word; POLICY_WORDS];
 /// Words of a policy record.

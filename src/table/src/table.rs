@@ -237,7 +237,7 @@ impl<'a> Table<'a> {
             interval,
         ] = policy.map(u32::from_le_bytes);
         let [kind, restart, kill_signal, flags] = packed.to_le_bytes();
-        let [reload_signal, kill_mode, action, 0] = more.to_le_bytes() else { return None };
+        let [reload_signal, kill_mode, action, nice] = more.to_le_bytes();
         let Flags { autostart, probes, skipped, critical, reload_answers, holds_data } =
             Flags::from_byte(flags)?;
         Some(Unit {
@@ -267,6 +267,7 @@ impl<'a> Table<'a> {
             skipped,
             critical,
             holds_data,
+            nice: nice.cast_signed(),
             builtin: false,
             fingerprint: record.fingerprint,
         })

@@ -264,7 +264,7 @@ impl Writer {
                 unit.reload_signal.unwrap_or(0),
                 unit.kill_mode as u8,
                 unit.start_limit.action as u8,
-                0,
+                unit.nice.cast_unsigned(),
             ]),
             self.list(unit.success.iter().map(status_to_word).collect())?,
             self.list(unit.no_restart.iter().map(status_to_word).collect())?,

@@ -44,6 +44,7 @@ fn unit(name: &str, kind: Kind) -> Unit {
         skipped: false,
         critical: true,
         holds_data: true,
+        nice: -5,
         builtin: false,
         fingerprint: 0,
     }

@@ -318,6 +318,7 @@ fn policy(
         skipped: false,
         critical: draft.critical,
         holds_data: draft.holds_data,
+        nice: draft.nice,
         builtin: false,
         fingerprint: 0,
     })

@@ -69,6 +69,7 @@ pub(crate) struct Draft {
     pub(crate) conditions: Conditions,
     pub(crate) critical: bool,
     pub(crate) holds_data: bool,
+    pub(crate) nice: i8,
     pub(crate) kind: Option<Type>,
     pub(crate) exec_start: Option<At<Vec<String>>>,
     pub(crate) pid_file: Option<At<String>>,

@@ -80,10 +80,11 @@ fn amount(text: &str, measure: Measure) -> Result<u64, Complaint> {
 }
 
 pub(crate) fn nice(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
-    let checked = whole(item.value, -20, 19).and_then(|nice| {
-        i8::try_from(nice).map(Extra::Nice).map_err(|_| Complaint::new("out of range"))
-    });
-    draft.extras.extend(notes.take(&item.span, checked));
+    let checked = whole(item.value, -20, 19)
+        .and_then(|nice| i8::try_from(nice).map_err(|_| Complaint::new("out of range")));
+    let Some(nice) = notes.take(&item.span, checked) else { return };
+    draft.nice = nice;
+    draft.extras.push(Extra::Nice(nice));
 }
 
 pub(crate) fn oom_score_adjust(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {

@@ -51,8 +51,17 @@ fn limits_are_soft_and_hard() {
 }
 
 #[test]
-fn scheduling_and_the_score_have_ranges() {
+fn nice_is_for_the_kernel_and_for_the_order_of_starts() {
+    let root = Root::new();
+    root.unit("a", service("nice = -5"));
+    root.unit("b", service(""));
+    let world = root.load();
+    assert_eq!((world.unit("a").nice, world.unit("b").nice), (-5, 0));
     assert_eq!(extras("nice = -5"), said(Extra::Nice(-5)));
+}
+
+#[test]
+fn scheduling_and_the_score_have_ranges() {
     assert_eq!(extras("oom-score-adjust = -900"), said(Extra::OomScoreAdjust(-900)));
     assert_eq!(extras("io-scheduling-class = \"idle\""), said(Extra::IoClass(3)));
     assert_eq!(extras("cpu-affinity = \"0 2-3\""), said(Extra::CpuAffinity(0b1101)));

@@ -1,6 +1,6 @@
 //! `order::sort` by itself: cycles are named in full and cut where it hurts least.
 
-use ettan_core::order::{Graph, Link, sort};
+use ettan_core::order::{Graph, Link, sort, sort_from};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,12 @@ fn what_is_needed_comes_first_and_equals_keep_their_order() {
     let mut arrows = Arrows::of(4, &[(0, 3, false), (1, 0, false)]);
     assert_eq!(sort(&mut arrows).as_slice(), [3, 0, 1, 2]);
     assert!(arrows.cycles.is_empty());
+}
+
+#[test]
+fn equals_come_as_they_are_named() {
+    let mut arrows = Arrows::of(4, &[(0, 3, false), (1, 0, false)]);
+    assert_eq!(sort_from(&mut arrows, [2, 3, 1, 0].into_iter()).as_slice(), [2, 3, 0, 1]);
 }
 
 #[test]

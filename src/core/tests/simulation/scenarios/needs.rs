@@ -49,6 +49,18 @@ fn order_is_kept_and_a_target_stands_for_its_members() {
 }
 
 #[test]
+fn of_those_that_can_start_the_least_nice_comes_first() {
+    let mut world = World::boot([
+        simple("a").nice(5).after("disk"),
+        simple("b").after("disk"),
+        simple("c").nice(-5).after("disk"),
+        oneshot("disk").nice(19).remains(),
+    ]);
+    world.expect(["disk starting", "disk up"]);
+    world.expect(["c starting", "b starting", "a starting"]);
+}
+
+#[test]
 fn a_stopped_requirement_takes_its_dependants_along_in_order_and_back() {
     let mut world = World::boot([simple("db"), simple("web").requires("db")]);
     world.expect(["db starting", "db up", "web starting", "web up"]);
@@ -176,6 +188,17 @@ fn f5_04_a_cycle_is_broken_at_the_same_place_every_time() {
         world.expect(["a cycle-broken b"]);
         world.expect(["a starting", "a up", "c starting", "c up", "b starting", "b up"]);
     }
+}
+
+#[test]
+fn f5_04_a_cycle_is_broken_where_it_was_whoever_is_nice() {
+    let mut world = World::boot([
+        simple("a").nice(19).after("b"),
+        simple("b").requires("c"),
+        simple("c").nice(-20).after("a"),
+    ]);
+    world.expect(["a cycle-broken b"]);
+    world.expect(["a starting", "a up", "c starting", "c up", "b starting", "b up"]);
 }
 
 #[test]

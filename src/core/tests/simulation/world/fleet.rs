@@ -39,6 +39,7 @@ fn spec(name: &str, kind: Kind, restart: Restart) -> Spec {
             skipped: false,
             critical: false,
             holds_data: false,
+            nice: 0,
             builtin: false,
             fingerprint: 1,
         },
@@ -101,6 +102,10 @@ impl Spec {
     /// Has the first claim on the time of a shutdown.
     pub fn holds_data(mut self) -> Self {
         self.unit.holds_data = true;
+        self
+    }
+    pub fn nice(mut self, nice: i8) -> Self {
+        self.unit.nice = nice;
         self
     }
     pub fn remains(mut self) -> Self {
