@@ -237,6 +237,14 @@ fn f8_2_a_disk_that_hangs_does_not_keep_the_root_from_being_read_only() {
 
 #[test]
 #[ignore = "make test-qemu"]
+fn nice_counts_between_services() {
+    let mut machine = booted("nice");
+    let path = "/proc/sys/kernel/sched_autogroup_enabled";
+    assert_eq!(machine.sh(&format!("[ ! -e {path} ] || cat {path}")).ok(), "0");
+}
+
+#[test]
+#[ignore = "make test-qemu"]
 fn f3_14_a_kernel_panic_is_a_restart_ten_seconds_later() {
     let mut machine = booted("panic");
     assert_eq!(machine.sh("cat /proc/sys/kernel/panic").ok(), "10");

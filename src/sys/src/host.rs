@@ -64,6 +64,15 @@ pub fn restart_after_panic(seconds: u8) -> Result<()> {
     write_number(c"/proc/sys/kernel/panic", seconds.into())
 }
 
+/// Has niceness count between sessions too. Each service is a session of its own, and the kernel
+/// would share the processor among sessions first (sched(7), "The autogroup feature").
+///
+/// # Errors
+/// ENOENT where the kernel does no such thing; EROFS in a container.
+pub fn switch_autogroup_off() -> Result<()> {
+    write_number(c"/proc/sys/kernel/sched_autogroup_enabled", 0)
+}
+
 /// Lets so many datagrams wait in each UNIX socket that is made from now on.
 ///
 /// # Errors
