@@ -2,6 +2,7 @@
 //! Bytes and back; trusts nothing that it reads.
 
 use crate::group::Launched;
+use crate::memory::RECORD;
 pub(crate) use crate::memory::Record;
 use ettan_core::{ExitStatus, Pid, RECORD_MAX};
 
@@ -88,12 +89,16 @@ pub(crate) fn released(held: u64) -> Option<(Pid, ExitStatus)> {
 
 /// The core's bytes, with their length in front.
 pub(crate) fn begin(core: &[u8; RECORD_MAX], length: usize) -> Record {
-    let mut record = Record::new();
     let core = core.get(..length).unwrap_or_default();
     // All of it fits: see the test.
-    let length = u16::try_from(core.len()).unwrap_or(0);
-    let _ = record.extend_from_slice(&length.to_le_bytes());
-    let _ = record.extend_from_slice(core);
+    let length = u16::try_from(core.len()).unwrap_or(0).to_le_bytes();
+    // At once: `heapless` extends a byte at a time, and each change of a unit comes by here.
+    let mut record = Record::from_array([0; RECORD]);
+    record.truncate(length.len().saturating_add(core.len()));
+    if let Some((front, rest)) = record.split_first_chunk_mut() {
+        *front = length;
+        rest.copy_from_slice(core);
+    }
     record
 }
 

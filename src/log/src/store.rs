@@ -20,7 +20,7 @@ use crate::page::Amount;
 use crate::plain::{self, Access};
 use crate::record::{Kind, Line, TAI_BYTES};
 use crate::stage::Left;
-use files::{archive_name, archives, give, gone_is_fine, newest, seconds};
+use files::{archive_name, archives, give, gone_is_fine, seconds};
 pub(crate) use files::{count, create_directory, files, is_same};
 
 /// The longest line without its end: a time, the byte after it, a service's text.
@@ -176,8 +176,9 @@ impl Store {
             self.open = None;
         }
         create_directory(&self.directory, limits.owner)?;
-        self.newest_archive = self.newest_archive.max(newest(&self.directory)?);
-        self.prune(archives_kept(limits))?;
+        let found: Vec<_> = archives(&self.directory)?.collect();
+        self.newest_archive = found.iter().copied().fold(self.newest_archive, u64::max);
+        self.prune(&found, archives_kept(limits))?;
         self.open = Some(open(&self.directory, limits.owner, second)?);
         Ok(true)
     }
@@ -206,7 +207,8 @@ impl Store {
         if kept == 0 {
             self.remove(CURRENT)?;
         } else {
-            self.prune(kept - 1)?;
+            let found: Vec<_> = archives(&self.directory)?.collect();
+            self.prune(&found, kept - 1)?;
             let archive = archive_name(self.newest_archive + 1);
             gone_is_fine(plain::rename(&self.directory, CURRENT, &archive))?;
             self.newest_archive += 1;
@@ -235,10 +237,9 @@ impl Store {
         gone_is_fine(plain::remove(&self.directory, name))
     }
 
-    /// Removes all but the newest archives.
-    fn prune(&mut self, kept: u64) -> io::Result<()> {
-        let found: Vec<_> = archives(&self.directory)?.collect();
-        for number in found {
+    /// Removes all but the newest of these archives.
+    fn prune(&mut self, found: &[u64], kept: u64) -> io::Result<()> {
+        for &number in found {
             if number + kept <= self.newest_archive {
                 self.remove(&archive_name(number))?;
             }

@@ -279,13 +279,11 @@ fn has_signalfd() -> bool {
     check(ret).is_err_and(|errno| !is_refusal(errno))
 }
 
-/// On a descriptor that is none.
+/// Of no name at all: that is found out before anything is made ready for a new program.
 fn has_execveat() -> bool {
-    let (name, list) = (c"".as_ptr(), [core::ptr::null::<libc::c_char>()]);
-    let (argv, envp) = (list.as_ptr(), list.as_ptr());
-    let at = libc::AT_EMPTY_PATH;
-    // SAFETY: an empty name and lists that end at once; there is nothing to execute.
-    let ret = unsafe { libc::syscall(libc::SYS_execveat, i32::MAX, name, argv, envp, at) };
+    let none = core::ptr::null::<libc::c_char>();
+    // SAFETY: where the name cannot be read, nothing else is, and nothing is executed.
+    let ret = unsafe { libc::syscall(libc::SYS_execveat, i32::MAX, none, none, none, 0) };
     check(ret).is_err_and(|errno| !is_refusal(errno))
 }
 

@@ -112,7 +112,3 @@ pub(super) fn archives(directory: &Path) -> io::Result<impl Iterator<Item = u64>
     };
     Ok(fs::read_dir(directory)?.filter_map(number))
 }
-
-pub(super) fn newest(directory: &Path) -> io::Result<u64> {
-    Ok(archives(directory)?.max().unwrap_or(0))
-}
