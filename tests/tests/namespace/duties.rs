@@ -316,7 +316,7 @@ fn an_mdev_that_has_no_rules_is_left_alone() {
     let layer = Layer::new("mdev");
     layer.program("sbin/mdev", "echo \"$@\" >>/tmp/asked");
     let mut machine = Builder::default().layer(&layer.0).build();
-    let unit = shipped("devices").replace("udevadm", "lacking");
+    let unit = shipped("devices").replace("udevadm", "no-udevadm");
     machine.unit("devices", &unit);
     machine.boot();
     machine.expect(&["devices up"]);
