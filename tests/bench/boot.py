@@ -142,7 +142,7 @@ def image(board, contender):
     shutil.rmtree(overlay, ignore_errors=True)
     # With a number of its own the machine is no new one, of which systemd asks for a name.
     files = {"etc/hostname": "bench\n", "etc/machine-id": "0123456789abcdef" * 2 + "\n",
-             "etc/fstab": "/dev/root / auto defaults 0 1\n"}
+             "etc/fstab": "/dev/root / auto defaults 0 0\n"}
     for path, content in {**files, **dict(contender())}.items():
         file = overlay / path
         file.parent.mkdir(parents=True, exist_ok=True)
