@@ -89,8 +89,8 @@ pub(crate) fn released(held: u64) -> Option<(Pid, ExitStatus)> {
 
 /// The core's bytes, with their length in front.
 pub(crate) fn begin(core: &[u8; RECORD_MAX], length: usize) -> Record {
+    const { assert!(RECORD_MAX + size_of::<u16>() <= RECORD) };
     let core = core.get(..length).unwrap_or_default();
-    // All of it fits: see the test.
     let length = u16::try_from(core.len()).unwrap_or(0).to_le_bytes();
     // At once: `heapless` extends a byte at a time, and each change of a unit comes by here.
     let mut record = Record::from_array([0; RECORD]);
