@@ -38,10 +38,7 @@ const FIRST_BUILD_S: i64 = 1_793_491_200;
 
 /// Says on stderr, which is the unit's log, what there is to say.
 macro_rules! say {
-    ($($what:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "clock: {}", format_args!($($what)*));
-    }};
+    ($($what:tt)*) => { ettan_sys::words::say("clock", format_args!($($what)*)) };
 }
 use say;
 

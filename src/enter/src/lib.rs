@@ -65,7 +65,10 @@ pub fn leave_main() -> i32 {
     match run::end(&place, &cookie) {
         Ok(()) => 0,
         Err(Trouble { errno, path, .. }) => {
-            eprintln!("{}: cannot be removed: {errno}", path.to_string_lossy());
+            ettan_sys::words::say(
+                &path.to_string_lossy(),
+                format_args!("cannot be removed: {errno}"),
+            );
             1
         }
     }

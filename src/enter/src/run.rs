@@ -58,7 +58,8 @@ fn stamp(place: &Place) {
         file.sync_all()
     };
     if let Err(error) = write() {
-        eprintln!("{path}: {error}; after a reboot this run may be caught up once more");
+        let what = format_args!("{error}; after a reboot this run may be caught up once more");
+        ettan_sys::words::say(&path, what);
     }
 }
 

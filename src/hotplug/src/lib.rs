@@ -30,10 +30,7 @@ const READY_MS: u64 = 30_000;
 
 /// Says on stderr, which is the unit's log, what there is to say.
 macro_rules! say {
-    ($($what:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "hotplug: {}", format_args!($($what)*));
-    }};
+    ($($what:tt)*) => { ettan_sys::words::say("hotplug", format_args!($($what)*)) };
 }
 use say;
 

@@ -5,12 +5,9 @@
 //! of the files is described in `docs/logs.md`.
 #![forbid(unsafe_code)]
 
-/// Says on stderr, which is PID 1's log, what is wrong; nowhere to say it is no reason to end.
+/// Says on stderr, which is PID 1's log, what is wrong.
 macro_rules! complain {
-    ($($what:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "ettan-log: {}", format_args!($($what)*));
-    }};
+    ($($what:tt)*) => { ettan_sys::words::say("ettan-log", format_args!($($what)*)) };
 }
 
 mod alert;

@@ -22,10 +22,7 @@ const PATIENCE: u32 = 6;
 
 /// Says on stderr, which is the unit's log, what there is to say.
 macro_rules! say {
-    ($($what:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "pulse: {}", format_args!($($what)*));
-    }};
+    ($($what:tt)*) => { ettan_sys::words::say("pulse", format_args!($($what)*)) };
 }
 
 /// Looks until TERM; gives the exit code. A read that never ends says nothing any more, and the

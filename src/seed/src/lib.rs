@@ -16,10 +16,7 @@ const SEED: &str = "/var/lib/ettan/seed";
 
 /// Says on stderr, which is the unit's log, what there is to say.
 macro_rules! say {
-    ($($what:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "seed: {}", format_args!($($what)*));
-    }};
+    ($($what:tt)*) => { ettan_sys::words::say("seed", format_args!($($what)*)) };
 }
 
 /// Gives the kernel the seed, unless `only_save`, then saves a new one; gives the exit code. It

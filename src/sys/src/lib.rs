@@ -53,6 +53,7 @@ pub mod spawn;
 pub mod stamp;
 pub mod uevent;
 pub mod watchdog;
+pub mod words;
 
 mod raw;
 #[cfg(test)]

@@ -2,12 +2,9 @@
 //! units wait for, whenever they change, and publishes which conditions hold. What they mean is described in `docs/conditions.md`.
 #![forbid(unsafe_code)]
 
-/// Says on stderr, which is PID 1's log, what is wrong; nowhere to say it is no reason to end.
+/// Says on stderr, which is PID 1's log, what is wrong.
 macro_rules! complain {
-    ($($what:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "ettan-watch: {}", format_args!($($what)*));
-    }};
+    ($($what:tt)*) => { ettan_sys::words::say("ettan-watch", format_args!($($what)*)) };
 }
 
 mod devices;
