@@ -59,6 +59,8 @@ struct Pipe {
     /// For standard error, from the first start on that kept it apart.
     errors: Option<Ends>,
     policy: LogPolicy,
+    /// No logger has read anything of it: what is in it is of the first run.
+    unread: bool,
 }
 
 /// Both ends of one pipe.
@@ -108,6 +110,32 @@ pub(crate) struct Mark {
     pub(crate) reason: Reason,
 }
 
+/// Where among the marks the unit's first one is, if that is the beginning of a run.
+fn beginning(marks: &VecDeque<Mark>, unit: UnitId) -> Option<usize> {
+    let first = marks.iter().position(|mark| mark.unit == unit)?;
+    let is_beginning = matches!(marks.get(first)?.to, State::Starting { .. });
+    is_beginning.then_some(first)
+}
+
+impl Mark {
+    /// Where the logger puts it.
+    fn verb(&self) -> &'static str {
+        match self.to {
+            // What a new run says is already coming; what the old one said, the note of its end had logged.
+            State::Starting { .. } => "note",
+            // Somebody may be in the middle of a line.
+            State::Preparing { .. }
+            | State::Seeking { .. }
+            | State::Awaiting { .. }
+            | State::Finishing { .. }
+            | State::Up { .. }
+            | State::Stopping { .. }
+            | State::Cleaning { .. } => "amid",
+            State::Sweeping { .. } | State::Backoff { .. } | State::Down | State::Failed => "mark",
+        }
+    }
+}
+
 /// Marks that wait for a logger: a start and its success of every unit there can be. More are left
 /// out; Ettan's own log has them.
 const MARKS: usize = 2 * MAX_UNITS;
@@ -150,7 +178,7 @@ impl Pipes {
     ) -> Self {
         output.shown &= logger.is_some();
         let (owner, policy) = (Name::new(), LogPolicy::DEFAULT);
-        let own = Pipe { owner, output, errors: None, policy };
+        let own = Pipe { owner, output, errors: None, policy, unread: false };
         Self::with(logger, Some(own), doors)
     }
 
@@ -173,7 +201,7 @@ impl Pipes {
         }
         let PipeRecord { max_size_bytes, max_files, .. } = *record;
         let policy = LogPolicy { max_size_bytes, max_files, words: 0 };
-        self.put(unit, Pipe { owner: owner.clone(), output, errors, policy });
+        self.put(unit, Pipe { owner: owner.clone(), output, errors, policy, unread: false });
     }
 
     /// Finds among `spare` the ends of the pipes that a unit's process has as its output and as its
@@ -203,7 +231,7 @@ impl Pipes {
         };
         let output = output.or_else(|| errors.as_ref().and_then(|_| Ends::new().ok()));
         if let Some(output) = output {
-            self.put(unit, Pipe { owner: owner.clone(), output, errors, policy });
+            self.put(unit, Pipe { owner: owner.clone(), output, errors, policy, unread: false });
         }
     }
 
@@ -333,11 +361,9 @@ impl Pipes {
                 && let Some(text) = sources.mark(mark.unit, mark.to, mark.reason)
             {
                 let mut packet = heapless::Vec::<u8, MARK_MAX>::new();
-                // What a new run says is already coming; what the old one said, `ended` had logged.
-                let verb =
-                    if matches!(mark.to, State::Starting { .. }) { "note " } else { "mark " };
                 // Cannot overflow: MARK_MAX is derived from the longest name and text.
-                let _ = packet.extend_from_slice(verb.as_bytes());
+                let _ = packet.extend_from_slice(mark.verb().as_bytes());
+                let _ = packet.push(b' ');
                 let _ = packet.extend_from_slice(unit.name.as_bytes());
                 let _ = packet.push(b' ');
                 let _ = packet.extend_from_slice(text.as_bytes());
@@ -364,16 +390,21 @@ impl Pipes {
             return if self.rests { Err(Errno::NOBUFS) } else { Ok(()) };
         }
         let Some(logger) = &self.logger else { return Ok(()) };
-        let own = self.own.iter_mut().map(|pipe| (OWN_LOG, pipe));
+        let own = self.own.iter_mut().map(|pipe| (None, OWN_LOG, pipe));
         let units = self.units.iter_mut().enumerate().filter_map(|(place, pipe)| {
             let pipe = pipe.as_mut()?;
-            let unit = supervisor.unit(UnitId(u16::try_from(place).ok()?))?;
-            Some((unit.name.as_str(), pipe))
+            let id = UnitId(u16::try_from(place).ok()?);
+            Some((Some(id), supervisor.unit(id)?.name.as_str(), pipe))
         });
-        for (name, pipe) in own.chain(units).filter(|(_, pipe)| pipe.unshown() > 0) {
+        for (unit, name, pipe) in own.chain(units).filter(|(_, _, pipe)| pipe.unshown() > 0) {
             let words = tables.launch(name).map_or(&[][..], |launch| launch.log_words.to_bytes());
+            // The logger may read the first word of a run before any mark comes.
+            let begun = unit.filter(|_| pipe.unread).and_then(|unit| beginning(&self.marks, unit));
             let before = pipe.unshown();
-            let shown = pipe.show(logger, name, words);
+            let shown = pipe.show(logger, name, (begun.is_some(), words));
+            if let Some(begun) = begun.filter(|_| !pipe.unread) {
+                self.marks.remove(begun);
+            }
             let now = before.saturating_sub(pipe.unshown());
             self.unshown = self.unshown.saturating_sub(now);
             if let Err(errno) = shown {
@@ -446,7 +477,7 @@ impl Pipes {
 
 impl Pipe {
     fn new(owner: &Name, policy: LogPolicy) -> Result<Self, Errno> {
-        Ok(Self { owner: owner.clone(), output: Ends::new()?, errors: None, policy })
+        Ok(Self { owner: owner.clone(), output: Ends::new()?, errors: None, policy, unread: true })
     }
 
     /// The output's, then those of the errors.
@@ -468,13 +499,23 @@ impl Pipe {
         self.ends().filter_map(|ends| core::mem::take(&mut ends.shown).then_some(())).count()
     }
 
-    /// Shows the logger what it does not know.
-    fn show(&mut self, logger: &OwnedFd, name: &str, words: &[u8]) -> Result<(), Errno> {
+    /// Shows the logger what it does not know; and that the run has `begun` whose words it will find there.
+    fn show(
+        &mut self,
+        logger: &OwnedFd,
+        name: &str,
+        (begun, words): (bool, &[u8]),
+    ) -> Result<(), Errno> {
         let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
-        let unshown = self.ends().zip(["", "stream=err "]).filter(|(ends, _)| !ends.shown);
-        for (ends, stream) in unshown {
-            let head = format_args!("open {name} {max_size_bytes} {max_files} {stream}");
-            ends.show(logger, head, words)?;
+        if !self.output.shown {
+            let note = if begun { "note=starting " } else { "" };
+            let head = format_args!("open {name} {max_size_bytes} {max_files} {note}");
+            self.output.show(logger, head, words)?;
+            self.unread = false;
+        }
+        if let Some(errors) = self.errors.as_mut().filter(|errors| !errors.shown) {
+            let head = format_args!("open {name} {max_size_bytes} {max_files} stream=err ");
+            errors.show(logger, head, words)?;
         }
         Ok(())
     }

@@ -297,17 +297,24 @@ impl Ledger {
         Ok(())
     }
 
-    /// Logs a note of Ettan's own. An unfinished line ends here.
-    pub(crate) fn note(&mut self, desk: &mut Desk<'_>, text: &str) {
+    /// Logs a note of Ettan's own. An unfinished line goes on after it, or has its end here.
+    pub(crate) fn note(&mut self, desk: &mut Desk<'_>, text: &str, is_end: bool) {
         let written = self.start(desk).and_then(|()| {
             self.start_line(desk, Lead::Note)?;
             add_note(&mut desk.page, text);
-            self.end_lines();
+            if is_end {
+                self.end_lines();
+            } else {
+                // Noted before it is so.
+                self.cut_line();
+            }
             self.write(desk)
         });
         if let Err(why) = written {
             self.lose(desk, Amount { bytes: text.len() as u64, lines: 1 }, why);
-            self.end_lines();
+            if is_end {
+                self.end_lines();
+            }
         }
         self.marks.keep(self.cut);
     }

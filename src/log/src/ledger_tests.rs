@@ -144,18 +144,19 @@ fn however_two_streams_come_nothing_of_either_is_lost_or_doubled() {
                 ledger.take(&mut desk, stream, chunk);
                 *left = others;
             }
-            // A message, its file closed, or a new logger: all lines go on.
+            // A message, a note, its file closed, or a new logger: all lines go on.
             match dice.below(12) {
                 0 => ledger.message(&mut desk, 14, b"meanwhile"),
-                1 => ledger.shed(),
-                2 => ledger = Ledger::new(folder.0.clone(), limits),
+                1 => ledger.note(&mut desk, "up", false),
+                2 => ledger.shed(),
+                3 => ledger = Ledger::new(folder.0.clone(), limits),
                 _ => {}
             }
         }
         ledger.finish(&mut desk);
         let (written, notes) = read_both(&whole_log(&folder.0));
         assert!(written == said, "seed {seed}");
-        assert!(notes.is_empty());
+        assert!(notes.iter().all(|note| note == "up"), "seed {seed}: {notes:?}");
         let left = STREAMS.map(|stream| Marks::new(folder.0.clone()).cut[stream as usize]);
         assert_eq!(left, [false; 2], "seed {seed}");
     }
@@ -184,13 +185,13 @@ fn what_cannot_be_written_is_counted_to_the_byte() {
 }
 
 #[test]
-fn a_note_ends_an_unfinished_line() {
+fn a_note_of_a_run_s_end_ends_an_unfinished_line() {
     let folder = Folder::new("note");
     let mut memory = [0; 1024];
     let mut desk = desk(&mut memory);
     let mut ledger = Ledger::new(folder.0.clone(), UNLIMITED);
     ledger.take(&mut desk, Stream::Output, b"half");
-    ledger.note(&mut desk, "ended");
+    ledger.note(&mut desk, "ended", true);
     ledger.take(&mut desk, Stream::Output, b"new\n");
     let (output, notes) = read(&whole_log(&folder.0));
     assert_eq!((&output[..], &notes[..]), (&b"half\nnew\n"[..], &["ended".to_owned()][..]));
@@ -238,7 +239,7 @@ fn lines_without_times_stand_alone() {
     let mut ledger = Ledger::new(folder.0.clone(), limits);
     let _ = desk.set_time(moment(5_000, 4_000));
     ledger.take(&mut desk, Stream::Output, b"plain\nhalf");
-    ledger.note(&mut desk, "ended");
+    ledger.note(&mut desk, "ended", true);
     let _ = desk.set_time(moment(66_000, 65_000));
     ledger.take(&mut desk, Stream::Output, b"plain\n");
     let log = String::from_utf8(whole_log(&folder.0)).unwrap();

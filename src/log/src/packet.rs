@@ -1,4 +1,5 @@
-//! Reads what PID 1 asks of the logger: `open`, `close`, `syslog`, `kernel`, `mark`, `note`. Does nothing about it.
+//! Reads what PID 1 asks of the logger: `open`, `close`, `flush`, `syslog`, `kernel`, and notes of runs (`note`, `amid`,
+//! `mark`). Does nothing about it.
 
 use crate::record::Stamps;
 
@@ -21,6 +22,8 @@ pub(crate) enum Packet<'a> {
         limits: Limits,
         /// Whether and where it is kept on a disk too.
         keep: Keep<'a>,
+        /// Before anything that comes out of it: a note of Ettan's own.
+        note: Option<&'a str>,
         /// Which of its lines go to which further logs: words for [`crate::route::read`].
         routes: &'a str,
     },
@@ -35,15 +38,26 @@ pub(crate) enum Packet<'a> {
     Kernel,
     /// Bring the logs to the disk that are kept there.
     Flush,
-    /// Put a note of Ettan's own into the unit's log: after what its pipe holds, or before.
+    /// Put a note of Ettan's own into the unit's log.
     Mark {
-        /// First log what is there.
-        after: bool,
+        /// Where.
+        place: Place,
         /// The unit.
         name: &'a str,
         /// One line.
         text: &'a str,
     },
+}
+
+/// Where a note of a run stands to what the unit writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `note`: before what its pipe holds. What is in the log of it already may be half a line of this run.
+    Before,
+    /// `amid`: after what its pipe holds, and the run goes on: perhaps in the middle of a line.
+    Amid,
+    /// `mark`: after what its pipe holds, which is all of the run. A line without an end has its end here.
+    End,
 }
 
 /// What a unit writes to a pipe.
@@ -128,10 +142,11 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
             let max_size_bytes = words.next()?.parse::<u64>().ok()?.max(1);
             let max_files = words.next()?.parse::<u32>().ok()?.max(1);
             let mut limits = Limits { max_size_bytes, max_files, ..Limits::default() };
-            let (mut stream, mut keep) = (Stream::Output, Keep::default());
+            let (mut stream, mut keep, mut note) = (Stream::Output, Keep::default(), None);
             for word in words {
                 match word.split_once('=')? {
                     ("stream", "err") => stream = Stream::Error,
+                    ("note", word) => note = Some(word),
                     ("stamps", word) => limits.stamps = Stamps::of_word(word)?,
                     ("storage", "disk") => keep.when = When::Always,
                     ("storage", "flush") => keep.when = When::Asked,
@@ -146,18 +161,22 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
                     _ => return None,
                 }
             }
-            Some(Packet::Open { name, stream, limits, keep, routes })
+            Some(Packet::Open { name, stream, limits, keep, note, routes })
         }
         "syslog" if rest.is_empty() => Some(Packet::Syslog),
         "kernel" if rest.is_empty() => Some(Packet::Kernel),
         "close" => Some(Packet::Close { name: name(rest)? }),
         "flush" => Some(Packet::Flush),
-        "mark" | "note" => {
-            let (unit, text) = rest.split_once(' ')?;
-            Some(Packet::Mark { after: verb == "mark", name: name(unit)?, text })
-        }
+        "note" => mark(Place::Before, rest),
+        "amid" => mark(Place::Amid, rest),
+        "mark" => mark(Place::End, rest),
         _ => None,
     }
+}
+
+fn mark(place: Place, words: &str) -> Option<Packet<'_>> {
+    let (unit, text) = words.split_once(' ')?;
+    Some(Packet::Mark { place, name: name(unit)?, text })
 }
 
 /// A name becomes a directory, so only what cannot lead out of its parent is one.
@@ -176,17 +195,20 @@ mod tests {
         let limits = Limits { max_size_bytes: 4096, max_files: 3, ..Limits::default() };
         let open = |stream, limits| {
             let keep = Keep::default();
-            Some(Packet::Open { name: "web", stream, limits, keep, routes: "" })
+            Some(Packet::Open { name: "web", stream, limits, keep, note: None, routes: "" })
         };
         assert_eq!(read(b"open web 4096 3"), open(Stream::Output, limits));
         let limits = Limits { stamps: Stamps::Tai64n, ..limits };
         assert_eq!(read(b"open web 4096 3 stamps=tai64n"), open(Stream::Output, limits));
         assert_eq!(read(b"open web 4096 3 stream=err stamps=tai64n"), open(Stream::Error, limits));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
-        assert_eq!(
-            read(b"mark web ended\n"),
-            Some(Packet::Mark { after: true, name: "web", text: "ended" })
-        );
+        for (packet, place) in [
+            (&b"note web so it is\n"[..], Place::Before),
+            (b"amid web so it is", Place::Amid),
+            (b"mark web so it is\n", Place::End),
+        ] {
+            assert_eq!(read(packet), Some(Packet::Mark { place, name: "web", text: "so it is" }));
+        }
         assert_eq!(read(b"syslog"), Some(Packet::Syslog));
         assert_eq!(read(b"kernel"), Some(Packet::Kernel));
     }
@@ -195,8 +217,9 @@ mod tests {
     fn limits_of_zero_become_the_smallest_that_work() {
         let limits = Limits { max_size_bytes: 1, max_files: 1, ..Limits::default() };
         let (stream, keep) = (Stream::Output, Keep::default());
-        let open = Packet::Open { name: "web", stream, limits, keep, routes: "" };
-        assert_eq!(read(b"open web 0 0"), Some(open));
+        let open = |note| Packet::Open { name: "web", stream, limits, keep, note, routes: "" };
+        assert_eq!(read(b"open web 0 0"), Some(open(None)));
+        assert_eq!(read(b"open web 0 0 note=starting"), Some(open(Some("starting"))));
     }
 
     #[test]

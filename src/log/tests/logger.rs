@@ -153,6 +153,51 @@ fn last_words_come_before_the_mark_of_the_end() {
 }
 
 #[test]
+fn a_line_goes_on_after_a_note_of_its_run() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open("web", 1 << 20, 4);
+        say(&web, "cannot ");
+        world.expect("web", |log| log.ends_with(b" cannot "));
+        world.send("note web starting");
+        world.expect("web", |log| log.ends_with(b"*starting\n"));
+        say(&web, "be ");
+        world.send("amid web up (pid 41)");
+        world.expect("web", |log| log.ends_with(b"*up (pid 41)\n"));
+        say(&web, "set\n");
+        world.end();
+        let expected = [
+            Line::new(' ', "cannot "),
+            Line::new('*', "starting"),
+            Line::new('+', "be "),
+            Line::new('*', "up (pid 41)"),
+            Line::new('+', "set"),
+        ];
+        assert_eq!(log_of(&world, "web"), expected);
+        assert_eq!(output(&log_of(&world, "web")), b"cannot be set\n");
+    });
+}
+
+#[test]
+fn a_note_that_comes_with_a_pipe_is_before_what_is_in_it() {
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", "1048576 4 note=starting");
+        say(&web, "hello\n");
+        world.expect("web", |log| log.ends_with(b" hello\n"));
+        // Another logger is shown the pipe too, and hears no such note again.
+        world.kill();
+        world.start_process(&[], ROLE);
+        world.reopen_with("web", "1048576 4", &web);
+        say(&web, "again\n");
+        world.end();
+        let expected =
+            [Line::new('*', "starting"), Line::new(' ', "hello"), Line::new(' ', "again")];
+        assert_eq!(log_of(&world, "web"), expected);
+    });
+}
+
+#[test]
 fn ettans_own_log_needs_no_pipe_and_rubbish_changes_nothing() {
     story(|| {
         let mut world = World::new();

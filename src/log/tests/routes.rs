@@ -75,6 +75,26 @@ fn a_line_is_judged_when_it_is_whole() {
 }
 
 #[test]
+fn a_line_that_a_note_comes_into_is_judged_whole() {
+    story(|| {
+        let mut world = World::new();
+        let web = world.open_with("web", "1000000 4 route=errors match=error*full");
+        for (piece, note, end) in [
+            ("error: ", "note web starting", "*starting\n"),
+            ("disk ", "amid web up (pid 41)", "*up (pid 41)\n"),
+        ] {
+            say(&web, piece);
+            world.expect("web", |log| log.ends_with(piece.as_bytes()));
+            world.send(note);
+            world.expect("web", |log| log.ends_with(end.as_bytes()));
+        }
+        say(&web, "full\n");
+        world.end();
+        assert_eq!(kept(&world, "web.errors"), "error: disk full\n");
+    });
+}
+
+#[test]
 fn a_line_of_errors_is_judged_apart_from_one_of_output() {
     story(|| {
         let mut world = World::new();

@@ -30,6 +30,38 @@ fn f6_11_last_words_are_kept() {
     machine.until("they are there", |machine| machine.ettan("logs d").out.contains("last words"));
 }
 
+#[test]
+fn a_line_goes_on_after_a_note_of_its_run() {
+    let mut machine = Namespace::usual();
+    let script = "trap 'sleep 0.3; echo a whole; printf end; exit 0' TERM; printf 'half and '; \
+                  while :; do sleep 0.02; done";
+    machine.unit("d", &format!("{}kill-mode = \"mixed\"\n", shell(script)));
+    machine.boot();
+    machine.until("it has begun", |machine| both_streams(machine, "d")[0] == "half and \n");
+    assert_eq!(machine.ettan("stop d").code, 0);
+    let said = "half and a whole\nend\n";
+    machine.until("all of it is there", |machine| both_streams(machine, "d")[0] == said);
+    // What one run left unfinished is no beginning of what the next one says.
+    assert_eq!(machine.ettan("start d").code, 0);
+    let again = format!("{said}half and \n");
+    machine.until("the next has begun", |machine| both_streams(machine, "d")[0] == again);
+}
+
+#[test]
+fn a_run_begins_before_its_first_word_where_the_logger_reads_that_before_it_hears_of_the_run() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &shell("echo running; exec sleep 100000"));
+    // Between a pipe and the notes of its unit PID 1 is slow.
+    let trace = machine.trace(&["trace=sendto", "inject=sendto:delay_enter=200000"]);
+    machine.boot();
+    machine.expect(&["d up"]);
+    drop(trace);
+    machine.until("its word is there", |machine| machine.ettan("logs d").out.contains(" running"));
+    let log = machine.ettan("logs d").ok();
+    let leads = log.lines().filter_map(|line| line.get(24..)).collect::<Vec<_>>();
+    assert_eq!(leads[..2], ["*starting", " running"], "{log}");
+}
+
 /// The helper that runs as `init WORD`.
 pub(crate) fn helper(machine: &mut dyn Machine, word: &str) -> Option<i32> {
     let all = machine.processes().into_iter();

@@ -96,6 +96,7 @@ impl Logger<'_> {
                     log.ledger.note(
                         desk,
                         &format!("lost {lost} messages here: the kernel's buffer was full"),
+                        true,
                     );
                 }
                 log.ledger.message(desk, message.priority, message.text);

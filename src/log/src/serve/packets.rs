@@ -8,7 +8,7 @@ use ettan_sys::{Errno, clock, pipe, socket};
 use super::disks::{Disk, KEEP_EVERY_MS, announce};
 use super::{Inlet, Log, Logger, MAX_LOGS, token};
 use crate::ledger::Ledger;
-use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, Stream};
+use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, Place, Stream};
 
 /// Packets taken in one turn.
 const PACKETS_A_TURN: usize = 64;
@@ -41,11 +41,14 @@ impl Logger<'_> {
 
     pub(super) fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
         match packet {
-            Packet::Open { name, stream, limits, keep, routes } => match pipe {
+            Packet::Open { name, stream, limits, keep, note, routes } => match pipe {
                 Some(pipe) => {
                     self.open(name, stream, limits, keep, Inlet::of(bytes, pipe));
                     if let Some(slot) = self.find(name) {
                         self.set_routes(slot, name, limits, keep, routes);
+                        if let Some(note) = note {
+                            self.with(slot, |log, desk| log.ledger.note(desk, note, false));
+                        }
                     }
                 }
                 None => complain!("{name}: no pipe came along; not logged"),
@@ -64,20 +67,28 @@ impl Logger<'_> {
                 Some(source) => self.listen_to_kernel(source),
                 None => complain!("no descriptor came along; the kernel's messages are not read"),
             },
-            Packet::Mark { after, name, text } => {
+            Packet::Mark { place, name, text } => {
                 let found = self.find(name);
                 let slot = if found.is_none() && name == OWN_NAME {
                     self.insert(OWN_NAME, Limits::default())
                 } else {
                     found
                 };
-                // What a process said last belongs before the note that it is gone.
                 if let Some(slot) = slot {
-                    if after {
-                        self.empty(slot);
-                    }
-                    self.end_line(slot);
-                    self.with(slot, |log, desk| log.ledger.note(desk, text));
+                    let is_end = match place {
+                        Place::Before => false,
+                        Place::Amid => {
+                            self.empty(slot);
+                            false
+                        }
+                        // What a process said last belongs before the note that it is gone.
+                        Place::End => {
+                            self.empty(slot);
+                            self.end_line(slot);
+                            true
+                        }
+                    };
+                    self.with(slot, |log, desk| log.ledger.note(desk, text, is_end));
                     if text.starts_with("ended: ") && !text.ends_with("status 0") {
                         self.ask_for(slot);
                     }

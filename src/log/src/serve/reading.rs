@@ -58,7 +58,7 @@ impl Logger<'_> {
         let Some(mut left) = self.desk.stage.left() else { return };
         let owner = left.owner.clone();
         let whose = match packet::read(&owner) {
-            Some(Packet::Open { name, stream, limits, keep, routes }) => {
+            Some(Packet::Open { name, stream, limits, keep, routes, note: _ }) => {
                 let slot = self.insert(name, limits);
                 if let Some(slot) = slot {
                     self.set_routes(slot, name, limits, keep, routes);
