@@ -297,7 +297,13 @@ impl Namespace {
     /// `expressions` say (`inject=clone3:error=EAGAIN`). It does so as long as the value lives.
     #[must_use]
     pub fn trace(&self, expressions: &[&str]) -> Trace {
-        Trace::attach(self.init, expressions, &self.directory.0.join("strace"))
+        Trace::attach(self.init, false, expressions, &self.directory.0.join("strace"))
+    }
+
+    /// The same with all that process 1 starts from now on.
+    #[must_use]
+    pub fn trace_all(&self, expressions: &[&str]) -> Trace {
+        Trace::attach(self.init, true, expressions, &self.directory.0.join("strace"))
     }
 
     /// Expects nothing of this machine any more when it is dropped.

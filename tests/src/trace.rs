@@ -1,28 +1,33 @@
-//! Tampers with a process's system calls from outside, by strace(1).
+//! Tampers with the system calls of processes from outside, by strace(1).
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// A strace at work. Dropping it lets the process go on as before.
 #[derive(Debug)]
 pub struct Trace {
     strace: Child,
+    /// Open as long as it works: it says there whom else it attaches to.
+    errors: BufReader<ChildStderr>,
     log: PathBuf,
 }
 
 impl Trace {
-    pub(crate) fn attach(pid: i32, expressions: &[&str], log: &Path) -> Self {
+    /// To the process, and to what it starts from now on if that is `followed`.
+    pub(crate) fn attach(pid: i32, followed: bool, expressions: &[&str], log: &Path) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-p", &pid.to_string(), "-o"]).arg(log);
+        command.args(followed.then_some("-f")).args(["-p", &pid.to_string(), "-o"]).arg(log);
         for expression in expressions {
             let option = if expression.contains('=') { "-e" } else { "-P" };
             command.args([option, expression]);
         }
         let strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut trace = Self { strace: strace.expect("strace is there"), log: log.to_path_buf() };
+        let mut strace = strace.expect("strace is there");
+        let errors = BufReader::new(strace.stderr.take().expect("a pipe"));
+        let mut trace = Self { strace, errors, log: log.to_path_buf() };
         trace.await_attached();
         trace
     }
@@ -33,12 +38,16 @@ impl Trace {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// strace says `Process N attached`, or what prevents it.
+    /// strace says `Process N attached`, perhaps after what it makes of a path, or what prevents it.
     fn await_attached(&mut self) {
-        let mut line = String::new();
-        let errors = self.strace.stderr.take().expect("a pipe");
-        let _ = BufReader::new(errors).read_line(&mut line);
-        assert!(line.contains("attached"), "strace does not attach: {line}");
+        let mut last = String::new();
+        while self.errors.read_line(&mut last).is_ok_and(|read| read > 0) {
+            if !last.contains("Requested path") {
+                break;
+            }
+            last.clear();
+        }
+        assert!(last.contains("attached"), "strace does not attach: {last}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
 
 use crate::builtin::{self, SELF_EXE};
+use crate::control::describe::Exit;
 use crate::degraded::Feature;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside};
 use crate::hook;
@@ -11,8 +12,8 @@ use crate::seek::Seekers;
 use crate::start::{self, Start, Surroundings, USUAL, descriptors, fault, run};
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State, Step, UnitId,
-    Whom,
+    Action, Event, ExitStatus, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State, Step,
+    UnitId, Whom,
 };
 use ettan_sys::spawn::{self, SpawnPlan, Strings};
 use ettan_sys::{Errno, procfs, signals};
@@ -350,14 +351,36 @@ impl Pid1 {
             Err(fault) => {
                 let errno = Errno::from_raw_os_error(fault.errno);
                 log::error!("no child to close the file systems ({}): syncing only", Cause(errno));
-                // The kernel does it on its own, and we do not wait for a disk that is dead: the
-                // core gives it the time that closing would have had.
-                let begun =
-                    crate::boot::owns_machine() && ettan_sys::reboot::sync_by_sysrq().is_ok();
-                (!begun).then_some(Event::FilesystemsClosed)
+                sync_only()
             }
         }
     }
+
+    /// The child that closes file systems has ended, and has not closed them: somebody killed it, or memory is
+    /// short. Another one goes on, but not for ever.
+    pub(crate) fn lost_closer(&mut self, status: ExitStatus) {
+        if self.supervisor.phase() != Phase::ClosingFilesystems {
+            return;
+        }
+        self.closers_lost = self.closers_lost.saturating_add(1);
+        let goes_on = self.closers_lost < CLOSERS_MAX;
+        let what = if goes_on { "another one goes on" } else { "syncing only" };
+        log::error!("the child that closes the file systems: {}; {what}", Exit(status));
+        let outcome = if goes_on { self.close_file_systems() } else { sync_only() };
+        if let Some(outcome) = outcome {
+            self.feed(outcome);
+        }
+    }
+}
+
+/// So many children may be lost before the file systems are closed.
+const CLOSERS_MAX: u8 = 3;
+
+/// The kernel does it on its own, and we do not wait for a disk that is dead: the core gives it the time
+/// that closing would have had.
+fn sync_only() -> Option<Event<'static>> {
+    let begun = crate::boot::owns_machine() && ettan_sys::reboot::sync_by_sysrq().is_ok();
+    (!begun).then_some(Event::FilesystemsClosed)
 }
 
 /// The child that closes file systems counts from when it runs; ours goes on while it begins.

@@ -83,6 +83,8 @@ pub(crate) struct Pid1 {
     pub(crate) reloaded: Option<bool>,
     /// The child that closes the file systems, during shutdown.
     pub(crate) closer: Option<Pid>,
+    /// How many of those ended before they had done it.
+    pub(crate) closers_lost: u8,
     /// reboot(2) was refused: what was asked of it, and when it is asked again.
     pub(crate) refused: Option<(Power, Millis)>,
     /// Strays were signalled, and are looked for after every exit.
@@ -202,6 +204,7 @@ impl Pid1 {
             reap_more: false,
             reloaded: None,
             closer: None,
+            closers_lost: 0,
             refused: None,
             awaits_strays: false,
             reload_at: None,

@@ -224,7 +224,10 @@ impl Pid1 {
         self.check_ended(pid, status);
         if self.closer == Some(pid) {
             self.closer = None;
-            self.feed(Event::FilesystemsClosed);
+            match status {
+                ExitStatus::Code(0) => self.feed(Event::FilesystemsClosed),
+                ExitStatus::Code(_) | ExitStatus::Signal { .. } => self.lost_closer(status),
+            }
         }
         let loader = self.builtins.map(|builtins| builtins.loader);
         let loaded = unit.is_some() && unit == loader;

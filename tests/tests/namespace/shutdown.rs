@@ -77,16 +77,43 @@ fn f3_8_ctrl_alt_del_flood_does_not_wait() {
 }
 
 #[test]
-fn f8_4_killed_helper_does_not_stop_the_end() {
+fn f8_4_where_the_closing_child_is_killed_another_one_closes() {
     let mut machine = booted(&[("web", idle())]);
-    // Whoever appears under the name of our own program from now on is killed.
-    let hunter = "setsid perl -e 'while (1) { for (glob q(/proc/[0-9]*)) { m(/(\\d+)$) or next; \
-                  my $p = $1; next if $p == 1 || $p == $$; open F, qq(/proc/$p/cmdline) or next; my $c = <F>; \
-                  kill 9, $p if defined $c && $c =~ /close/; } }' >/dev/null 2>&1 </dev/null &";
-    assert_eq!(machine.sh(hunter).code, 0);
+    assert_eq!(machine.sh("mkdir /mnt/a && mount -t tmpfs a /mnt/a").code, 0);
+    // It stops where it looks for what is mounted, long enough to be found.
+    let looks = "inject=open,openat:delay_enter=3000000";
+    let trace = machine.trace_all(&[MOUNTS, "/mnt/a", "trace=open,openat,umount2", looks]);
+    let _ = machine.sh("ettan reboot");
+    let closes = |machine: &mut Namespace| machine.running("ettan-init close ");
+    machine.until("it is there", |machine| !closes(machine).is_empty());
+    for child in closes(&mut machine) {
+        machine.kill9(child.pid);
+    }
+    assert_eq!(machine.end(), End::Reboot);
+    let closed = trace
+        .log()
+        .lines()
+        .any(|line| line.contains("umount2(\"/mnt/a\", ") && line.ends_with(" = 0"));
+    assert!(closed, "{}", trace.log());
+    let kmsg = machine.kmsg();
+    assert_eq!(kmsg.matches("killed by signal 9 (KILL); another one goes on").count(), 1, "{kmsg}");
+}
+
+#[test]
+fn f8_4_where_every_closing_child_is_killed_the_machine_ends_all_the_same() {
+    let mut machine = booted(&[("web", idle())]);
+    let kill = "inject=open,openat:signal=KILL";
+    let trace = machine.trace_all(&[MOUNTS, "trace=open,openat", kill]);
+    let limit = Limit::seconds(30);
     let _ = machine.sh("ettan reboot");
     assert_eq!(machine.end(), End::Reboot);
+    assert!(!limit.over(), "more than {:?}", limit.span());
+    assert_eq!(trace.log().matches("killed by SIGKILL").count(), 3, "{}", trace.log());
+    assert!(machine.kmsg().contains("syncing only"), "{}", machine.kmsg());
 }
+
+/// What the child that closes file systems reads, and nobody else at the end of the machine.
+const MOUNTS: &str = "/proc/self/mountinfo";
 
 #[test]
 fn f8_5_reboot_call_that_fails() {
