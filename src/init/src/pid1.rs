@@ -551,7 +551,7 @@ impl Pid1 {
     /// Tells the logger of pipes and of what happened to units, as far as it listens.
     pub(crate) fn tell_logger(&mut self) {
         let untold = self.pipes.untold();
-        let told = self.pipes.show(&self.supervisor, &self.tables).and_then(|()| {
+        let told = self.pipes.show(&self.tables).and_then(|()| {
             let facts = facts(
                 &self.tables,
                 &self.past,

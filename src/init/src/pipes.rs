@@ -53,7 +53,7 @@ impl LogPolicy {
 }
 
 struct Pipe {
-    /// Whose: a load may give a unit's place to another.
+    /// Whose, and so the log's name: a load may give a unit's place to another, or to nobody.
     owner: Name,
     output: Ends,
     /// For standard error, from the first start on that kept it apart.
@@ -93,6 +93,8 @@ pub(crate) struct Pipes {
     own: Option<Pipe>,
     /// By unit. Its memory is taken at boot and touched as it fills.
     units: Vec<Option<Pipe>>,
+    /// Of units that are gone, with last words in them. Its memory is as that of `units`.
+    gone: Vec<Pipe>,
     /// In the order of `DOORS`.
     doors: [Option<Door>; DOORS.len()],
     unshown: usize,
@@ -108,6 +110,10 @@ pub(crate) struct Mark {
     pub(crate) unit: UnitId,
     pub(crate) to: State,
     pub(crate) reason: Reason,
+}
+
+fn own_name() -> Name {
+    Name::try_from(OWN_LOG).unwrap_or_default()
 }
 
 /// Where among the marks the unit's first one is, if that is the beginning of a run.
@@ -140,11 +146,15 @@ impl Mark {
 /// out; Ettan's own log has them.
 const MARKS: usize = 2 * MAX_UNITS;
 
+/// Pipes of units that are gone. Each logger empties them, so they are of those removed while there is none; of
+/// more than that the last words are lost.
+const GONE_MAX: usize = 64;
+
 impl Pipes {
     /// Makes PID 1's own log pipe. Allocates; to be called once, at boot.
     pub(crate) fn new() -> Self {
         // Our own writes must never wait for a logger.
-        let own = Pipe::new(&Name::new(), LogPolicy::DEFAULT)
+        let own = Pipe::new(&own_name(), LogPolicy::DEFAULT)
             .and_then(|pipe| pipe::set_nonblocking(&pipe.output.write, true).map(|()| pipe))
             .ok();
         // A queue of ten, the kernel's default, would make programs wait for each restart of the
@@ -166,8 +176,9 @@ impl Pipes {
         let unshown_doors = doors.iter().flatten().count();
         let unshown = own.as_ref().map_or(0, Pipe::unshown);
         let unshown = unshown.saturating_add(unshown_doors);
-        let (units, marks) = (Vec::with_capacity(MAX_UNITS), VecDeque::with_capacity(MARKS));
-        Self { logger, own, units, doors, unshown, rests: false, marks }
+        let (units, gone) = (Vec::with_capacity(MAX_UNITS), Vec::with_capacity(GONE_MAX));
+        let marks = VecDeque::with_capacity(MARKS);
+        Self { logger, own, units, gone, doors, unshown, rests: false, marks }
     }
 
     /// The pipes that the execution before had; allocates as `new` does.
@@ -177,7 +188,7 @@ impl Pipes {
         doors: [Option<OwnedFd>; DOORS.len()],
     ) -> Self {
         output.shown &= logger.is_some();
-        let (owner, policy) = (Name::new(), LogPolicy::DEFAULT);
+        let (owner, policy) = (own_name(), LogPolicy::DEFAULT);
         let own = Pipe { owner, output, errors: None, policy, unread: false };
         Self::with(logger, Some(own), doors)
     }
@@ -278,8 +289,14 @@ impl Pipes {
             self.units.resize_with(place.saturating_add(1), || None);
         }
         let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
-        if let Some(pipe) = slot.take_if(|pipe| pipe.owner != *owner) {
-            self.unshown = self.unshown.saturating_sub(pipe.unshown());
+        if let Some(former) = slot.take_if(|pipe| pipe.owner != *owner) {
+            self.let_go(former);
+        }
+        let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
+        if slot.is_none()
+            && let Some(own) = self.gone.iter().position(|gone| gone.owner == *owner)
+        {
+            *slot = Some(self.gone.swap_remove(own));
         }
         let pipe = match slot {
             Some(pipe) => {
@@ -311,7 +328,8 @@ impl Pipes {
         let (ours, theirs) = socket::seqpacket_pair()?;
         self.logger = Some(ours);
         self.rests = false;
-        let pipes = self.own.iter_mut().chain(self.units.iter_mut().flatten());
+        let pipes = self.own.iter_mut().chain(&mut self.gone);
+        let pipes = pipes.chain(self.units.iter_mut().flatten());
         let pipes = pipes.flat_map(Pipe::ends).map(|ends| ends.shown = false).count();
         let doors = self.doors.iter_mut().flatten().map(|door| door.shown = false).count();
         self.unshown = pipes.saturating_add(doors);
@@ -385,23 +403,23 @@ impl Pipes {
     ///
     /// # Errors
     /// The kernel has no memory for it: nothing is shown until [`Pipes::try_again`].
-    pub(crate) fn show(&mut self, supervisor: &Supervisor, tables: &Tables) -> Result<(), Errno> {
+    pub(crate) fn show(&mut self, tables: &Tables) -> Result<(), Errno> {
         if self.unshown == 0 || self.rests {
             return if self.rests { Err(Errno::NOBUFS) } else { Ok(()) };
         }
         let Some(logger) = &self.logger else { return Ok(()) };
-        let own = self.own.iter_mut().map(|pipe| (None, OWN_LOG, pipe));
+        let others = self.own.iter_mut().chain(&mut self.gone).map(|pipe| (None, pipe));
         let units = self.units.iter_mut().enumerate().filter_map(|(place, pipe)| {
             let pipe = pipe.as_mut()?;
-            let id = UnitId(u16::try_from(place).ok()?);
-            Some((Some(id), supervisor.unit(id)?.name.as_str(), pipe))
+            Some((Some(UnitId(u16::try_from(place).ok()?)), pipe))
         });
-        for (unit, name, pipe) in own.chain(units).filter(|(_, _, pipe)| pipe.unshown() > 0) {
-            let words = tables.launch(name).map_or(&[][..], |launch| launch.log_words.to_bytes());
+        for (unit, pipe) in others.chain(units).filter(|(_, pipe)| pipe.unshown() > 0) {
+            let words =
+                tables.launch(&pipe.owner).map_or(&[][..], |launch| launch.log_words.to_bytes());
             // The logger may read the first word of a run before any mark comes.
             let begun = unit.filter(|_| pipe.unread).and_then(|unit| beginning(&self.marks, unit));
             let before = pipe.unshown();
-            let shown = pipe.show(logger, name, (begun.is_some(), words));
+            let shown = pipe.show(logger, begun.is_some(), words);
             if let Some(begun) = begun.filter(|_| !pipe.unread) {
                 self.marks.remove(begun);
             }
@@ -454,23 +472,39 @@ impl Pipes {
     }
 
     /// Other policies are in force: the logger is told of those that changed.
-    pub(crate) fn renew(&mut self, supervisor: &Supervisor, tables: &Tables) {
-        for (place, pipe) in self.units.iter_mut().enumerate() {
-            let unit = u16::try_from(place).ok().and_then(|id| supervisor.unit(UnitId(id)));
-            let launch = unit.and_then(|unit| tables.launch(&unit.name));
-            if let (Some(pipe), Some(policy)) = (pipe, launch.map(|l| LogPolicy::of(&l))) {
+    pub(crate) fn renew(&mut self, tables: &Tables) {
+        for pipe in self.units.iter_mut().flatten() {
+            if let Some(policy) = tables.launch(&pipe.owner).map(|launch| LogPolicy::of(&launch)) {
                 self.unshown = self.unshown.saturating_add(pipe.renew(policy));
             }
         }
     }
 
-    /// Drops the pipes of units that are no longer loaded.
+    /// Drops the pipes of units that are no longer loaded, and keeps what was not read of them.
     pub(crate) fn forget_gone(&mut self, supervisor: &Supervisor) {
-        for (place, slot) in self.units.iter_mut().enumerate() {
-            let loaded = u16::try_from(place).is_ok_and(|id| supervisor.unit(UnitId(id)).is_some());
-            if !loaded && let Some(pipe) = slot.take() {
-                self.unshown = self.unshown.saturating_sub(pipe.unshown());
+        let unshown = &mut self.unshown;
+        self.gone.retain(|pipe| {
+            let is_kept = !pipe.is_empty();
+            if !is_kept {
+                *unshown = unshown.saturating_sub(pipe.unshown());
             }
+            is_kept
+        });
+        for place in 0..self.units.len() {
+            let loaded = u16::try_from(place).is_ok_and(|id| supervisor.unit(UnitId(id)).is_some());
+            if let Some(pipe) = self.units.get_mut(place).filter(|_| !loaded).and_then(Option::take)
+            {
+                self.let_go(pipe);
+            }
+        }
+    }
+
+    /// The pipe's unit is gone. Last words in it wait for a logger.
+    fn let_go(&mut self, pipe: Pipe) {
+        if pipe.is_empty() || self.gone.len() >= GONE_MAX {
+            self.unshown = self.unshown.saturating_sub(pipe.unshown());
+        } else {
+            self.gone.push(pipe);
         }
     }
 }
@@ -483,6 +517,12 @@ impl Pipe {
     /// The output's, then those of the errors.
     fn ends(&mut self) -> impl Iterator<Item = &mut Ends> {
         core::iter::once(&mut self.output).chain(&mut self.errors)
+    }
+
+    /// No byte waits for a logger.
+    fn is_empty(&self) -> bool {
+        let mut ends = core::iter::once(&self.output).chain(&self.errors);
+        ends.all(|ends| pipe::waiting(&ends.read).is_none_or(|bytes| bytes == 0))
     }
 
     /// How many pipes the logger does not know.
@@ -500,12 +540,8 @@ impl Pipe {
     }
 
     /// Shows the logger what it does not know; and that the run has `begun` whose words it will find there.
-    fn show(
-        &mut self,
-        logger: &OwnedFd,
-        name: &str,
-        (begun, words): (bool, &[u8]),
-    ) -> Result<(), Errno> {
+    fn show(&mut self, logger: &OwnedFd, begun: bool, words: &[u8]) -> Result<(), Errno> {
+        let name = &self.owner;
         let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
         if !self.output.shown {
             let note = if begun { "note=starting " } else { "" };

@@ -268,7 +268,7 @@ impl Pid1 {
         }
         let Some(table) = self.tables.table() else { return Ok(false) };
         self.supervisor.load(self.now, &table);
-        self.pipes.renew(&self.supervisor, &self.tables);
+        self.pipes.renew(&self.tables);
         self.probes.note_all();
         let units = ettan_core::Catalog::len(&table);
         let messages = table.diagnostics().count();

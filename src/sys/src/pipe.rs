@@ -88,6 +88,11 @@ pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<()> {
     rustix::fs::fcntl_setfl(&fd, flags)
 }
 
+/// How many bytes wait to be read; None where the kernel does not say.
+pub fn waiting(end: impl AsFd) -> Option<u64> {
+    rustix::io::ioctl_fionread(end).ok()
+}
+
 /// Reads once; 0 is end of file.
 ///
 /// # Errors
@@ -153,7 +158,9 @@ mod tests {
         let ends = pipe().unwrap();
         let mut buffer = [0; 16];
         assert_eq!(write(&ends.write, b"hello"), Ok(5));
+        assert_eq!(waiting(&ends.read), Some(5));
         assert_eq!(read(&ends.read, &mut buffer), Ok(5));
+        assert_eq!(waiting(&ends.read), Some(0));
         set_nonblocking(&ends.read, true).unwrap();
         assert_eq!(read(&ends.read, &mut buffer), Err(Errno::AGAIN));
         let copy = duplicate(&ends.write).unwrap();

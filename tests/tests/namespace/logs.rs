@@ -62,6 +62,39 @@ fn a_run_begins_before_its_first_word_where_the_logger_reads_that_before_it_hear
     assert_eq!(leads[..2], ["*starting", " running"], "{log}");
 }
 
+#[test]
+fn f6_11_last_words_of_a_unit_that_is_gone_outlive_a_logger_that_did_not_read_them() {
+    let mut machine = Namespace::usual();
+    let script = "until [ -e /run/go ]; do sleep 0.02; done; echo last words; exit 1";
+    machine.unit("d", &format!("{}restart = \"no\"\n", shell(script)));
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it is logged", |machine| machine.ettan("logs d").out.contains("*up"));
+    let before = pipes(&machine);
+    let logger = machine.main_pid("ettan-log");
+    let _ = machine.sh(&format!("kill -STOP {logger} && touch /run/go")).ok();
+    machine.expect(&["d failed"]);
+    let _ = machine.sh("rm /etc/units/d.toml").ok();
+    machine.until("it is gone", |machine| {
+        let _ = machine.ettan("reload-units");
+        machine.ettan("is-active d").code == 4
+    });
+    // The load after that is when its pipe would be closed; and another unit has its place.
+    machine.unit("a", &shell("echo other words; exec sleep 100000"));
+    assert_eq!(machine.ettan("reload-units").code, 0);
+    machine.expect(&["a up"]);
+    machine.kill9(logger);
+    machine.until("they are there", |machine| machine.ettan("logs d").out.contains("last words"));
+    machine.until("and no others", |machine| machine.ettan("logs a").out.contains("other words"));
+    assert!(!machine.ettan("logs a").out.contains("last words"));
+    machine.until("its pipe is closed", |machine| {
+        let _ = machine.ettan("reload-units");
+        pipes(machine) == before
+    });
+    assert!(!machine.kmsg().contains("spins"), "{}", machine.kmsg());
+}
+
 /// The helper that runs as `init WORD`.
 pub(crate) fn helper(machine: &mut dyn Machine, word: &str) -> Option<i32> {
     let all = machine.processes().into_iter();
