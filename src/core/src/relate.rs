@@ -164,8 +164,8 @@ impl Supervisor {
         }
     }
 
-    /// Puts every unit behind what it needs, and lists the needs from the other end. Of those that
-    /// can start at the same moment the least nice one comes first.
+    /// Puts every unit directly behind what it needs, and lists the needs from the other end. Of
+    /// those that can start at the same moment the least nice one comes first.
     pub(crate) fn reorder(&mut self) {
         self.order.clear();
         for (rank, at) in (0_u16..).zip(&self.by_name) {

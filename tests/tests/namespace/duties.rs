@@ -321,7 +321,10 @@ fn an_mdev_that_has_no_rules_is_left_alone() {
     machine.boot();
     machine.expect(&["devices up"]);
     assert_ne!(machine.sh("cat /tmp/asked").code, 0);
-    let _ = machine.sh("touch /etc/mdev.conf").ok();
+    let _ = machine.sh(": >/etc/mdev.conf").ok();
+    assert_eq!(machine.ettan("restart devices").code, 0);
+    assert_ne!(machine.sh("cat /tmp/asked").code, 0);
+    let _ = machine.sh("echo 'null root:root 666' >/etc/mdev.conf").ok();
     assert_eq!(machine.ettan("restart devices").code, 0);
     assert_eq!(machine.sh("cat /tmp/asked").ok(), "-s");
 }

@@ -61,6 +61,17 @@ fn of_those_that_can_start_the_least_nice_comes_first() {
 }
 
 #[test]
+fn what_is_needed_is_as_urgent_as_who_needs_it() {
+    let mut world = World::boot([
+        simple("a").after("seed"),
+        simple("b"),
+        simple("c").nice(4),
+        simple("seed").nice(5),
+    ]);
+    world.expect(["seed starting", "b starting", "c starting"]);
+}
+
+#[test]
 fn a_stopped_requirement_takes_its_dependants_along_in_order_and_back() {
     let mut world = World::boot([simple("db"), simple("web").requires("db")]);
     world.expect(["db starting", "db up", "web starting", "web up"]);
