@@ -16,9 +16,9 @@ pub(crate) struct Ground {
     refused: heapless::Vec<(&'static core::ffi::CStr, Errno), 8>,
 }
 
-/// Two for each of 1,024 units' pipes, and two more where errors are kept apart; one while each is
-/// prepared, one for what it says of being ready; and some for ourselves.
-const DESCRIPTORS: u64 = 6 * 1_024 + 128;
+/// Two for each of 1,024 units' pipes, and two more where errors are kept apart, as for 64 that are
+/// gone; one while each is prepared, one for what it says of being ready; and some for ourselves.
+const DESCRIPTORS: u64 = 6 * 1_024 + 4 * 64 + 128;
 
 static OWNS_MACHINE: AtomicBool = AtomicBool::new(false);
 

@@ -4,7 +4,7 @@
 //! and nothing stays mounted. Runs in the loader; what the files say is the loader's business.
 
 use ettan_sys::poll::{Interest, wait_one};
-use ettan_sys::{mount, place, process, signals};
+use ettan_sys::{mount, place, process, signals, words};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, PipeWriter, Read, Write};
@@ -38,7 +38,8 @@ pub(crate) fn fetch() {
     }
     let Some(device) = partition(root) else { return };
     if let Err(error) = look(&device) {
-        eprintln!("the boot partition {}: {error}; it is not asked again", device.display());
+        let who = format!("the boot partition {}", device.display());
+        words::say(&who, format_args!("{error}; it is not asked again"));
     }
     let _ = fs::remove_dir(PLACE);
 }

@@ -15,7 +15,7 @@ use crate::report::Cause;
 use core::fmt::{self, Display, Formatter};
 use ettan_core::{Catalog, ExitStatus, Millis, Phase, Pid, Supervisor};
 use ettan_sys::spawn::{self, SpawnPlan, Strings};
-use ettan_sys::{Errno, OwnedFd, cgroup, clock, memory, pipe, process, reexec, signals};
+use ettan_sys::{Errno, OwnedFd, cgroup, clock, memory, pipe, process, reexec, signals, words};
 use ettan_table::Table;
 use ettan_wire::Text;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -293,7 +293,7 @@ pub(crate) fn copier_main() -> i32 {
     match copied {
         Ok(()) => 0,
         Err(why) => {
-            eprintln!("PID 1's own file cannot be copied: {why}");
+            words::say("PID 1's own file", format_args!("it cannot be copied: {why}"));
             1
         }
     }

@@ -6,6 +6,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 
+use ettan_sys::words;
 use ettan_wire::{OPERATORS, SOCKET};
 
 /// May look.
@@ -33,7 +34,7 @@ pub(crate) fn admit() {
         (OPERATE, number_of(OPERATE, &text).map_or_else(none_operates, let_operate)),
     ] {
         if let Err(error) = done {
-            eprintln!("group {group} cannot use {SOCKET}: {error}");
+            words::say(&format!("group {group}"), format_args!("cannot use {SOCKET}: {error}"));
         }
     }
 }
