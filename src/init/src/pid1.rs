@@ -8,7 +8,7 @@ use crate::control::{Command, Context, Control, TableFacts};
 use crate::degraded::{Degraded, Feature};
 use crate::group::{Groups, runs_beside};
 use crate::guard::{self, Guard, Pulse};
-use crate::late;
+use crate::late::Late;
 use crate::past::{self, Past};
 use crate::pipes::{Mark, Pipes};
 use crate::places::Places;
@@ -94,8 +94,8 @@ pub(crate) struct Pid1 {
     pub(crate) last_reload: Millis,
     /// The rescue shell was offered because there is no table, or nothing to start; once is enough.
     pub(crate) rescue_offered: bool,
-    /// When logger and watcher start at the latest; None: they were asked to.
-    pub(crate) late: Option<Millis>,
+    /// What logger and watcher wait for.
+    pub(crate) late: Late,
     /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
     pub(crate) cad: crate::translate::CtrlAltDel,
     /// Signals without a meaning.
@@ -210,7 +210,7 @@ impl Pid1 {
             reload_at: None,
             last_reload: Millis(0),
             rescue_offered: false,
-            late: Some(now.after(late::LATEST_MS)),
+            late: Late::new(now),
             cad: crate::translate::CtrlAltDel::default(),
             strays: crate::translate::Strays::default(),
             degraded,
@@ -374,7 +374,7 @@ impl Pid1 {
             self.watchdog.next_deadline(),
             self.vitals.next_deadline(),
             self.wall.next_deadline(),
-            self.late,
+            self.late.deadline(self.control.boot_over().is_some()),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
             self.next_mending(),
