@@ -116,22 +116,26 @@ fn own_name() -> Name {
     Name::try_from(OWN_LOG).unwrap_or_default()
 }
 
-/// Where among the marks the unit's first one is, if that is the beginning of a run.
-fn beginning(marks: &VecDeque<Mark>, unit: UnitId) -> Option<usize> {
-    let first = marks.iter().position(|mark| mark.unit == unit)?;
-    let is_beginning = matches!(marks.get(first)?.to, State::Starting { .. });
-    is_beginning.then_some(first)
+/// The beginning of the unit's run, if that is what its first marks are; and how many of them. Where its commands
+/// are over as well, it began before what they said.
+fn beginning(marks: &VecDeque<Mark>, unit: UnitId) -> Option<(&'static str, usize)> {
+    let mut own = marks.iter().filter(|mark| mark.unit == unit).map(|mark| mark.to);
+    match (own.next()?, own.next()) {
+        (State::Starting { .. }, _) => Some(("starting", 1)),
+        (State::Preparing { .. }, Some(State::Starting { .. })) => Some(("starting", 2)),
+        (State::Preparing { .. }, _) => Some(("preparing", 1)),
+        _ => None,
+    }
 }
 
 impl Mark {
     /// Where the logger puts it.
     fn verb(&self) -> &'static str {
         match self.to {
-            // What a new run says is already coming; what the old one said, the note of its end had logged.
-            State::Starting { .. } => "note",
+            // What a new run says is already coming; what the old one said, its end had logged.
+            State::Preparing { .. } | State::Starting { .. } => "note",
             // Somebody may be in the middle of a line.
-            State::Preparing { .. }
-            | State::Seeking { .. }
+            State::Seeking { .. }
             | State::Awaiting { .. }
             | State::Finishing { .. }
             | State::Up { .. }
@@ -139,6 +143,25 @@ impl Mark {
             | State::Cleaning { .. } => "amid",
             State::Sweeping { .. } | State::Backoff { .. } | State::Down | State::Failed => "mark",
         }
+    }
+
+    /// What the logger is told, if anything.
+    fn packet(&self, sources: Sources<'_>) -> Option<heapless::Vec<u8, MARK_MAX>> {
+        let unit = sources.supervisor.unit(self.unit)?;
+        let text = sources.mark(self.unit, self.to, self.reason);
+        let name = unit.name.as_str();
+        let words = match &text {
+            Some(text) => [self.verb(), " ", name, " ", text.as_str()],
+            // There is no note of an end that was asked for, and the next run may begin at once.
+            None if matches!(self.to, State::Sweeping { .. }) => ["end", " ", name, "", ""],
+            None => return None,
+        };
+        let mut packet = heapless::Vec::new();
+        // Cannot overflow: MARK_MAX is derived from the longest name and text.
+        for word in words {
+            let _ = packet.extend_from_slice(word.as_bytes());
+        }
+        Some(packet)
     }
 }
 
@@ -374,20 +397,11 @@ impl Pipes {
             && !self.rests
             && let (Some(logger), Some(mark)) = (&self.logger, self.marks.front())
         {
-            let unit = sources.supervisor.unit(mark.unit).filter(|_| self.has_pipe(mark.unit));
-            if let Some(unit) = unit
-                && let Some(text) = sources.mark(mark.unit, mark.to, mark.reason)
+            if self.has_pipe(mark.unit)
+                && let Some(packet) = mark.packet(sources)
+                && let Err(errno) = socket::send(logger, &packet)
             {
-                let mut packet = heapless::Vec::<u8, MARK_MAX>::new();
-                // Cannot overflow: MARK_MAX is derived from the longest name and text.
-                let _ = packet.extend_from_slice(mark.verb().as_bytes());
-                let _ = packet.push(b' ');
-                let _ = packet.extend_from_slice(unit.name.as_bytes());
-                let _ = packet.push(b' ');
-                let _ = packet.extend_from_slice(text.as_bytes());
-                if let Err(errno) = socket::send(logger, &packet) {
-                    return self.refused(errno);
-                }
+                return self.refused(errno);
             }
             self.marks.pop_front();
         }
@@ -419,9 +433,12 @@ impl Pipes {
             // The logger may read the first word of a run before any mark comes.
             let begun = unit.filter(|_| pipe.unread).and_then(|unit| beginning(&self.marks, unit));
             let before = pipe.unshown();
-            let shown = pipe.show(logger, begun.is_some(), words);
-            if let Some(begun) = begun.filter(|_| !pipe.unread) {
-                self.marks.remove(begun);
+            let shown = pipe.show(logger, begun.map(|(note, _)| note), words);
+            if let (Some(unit), Some((_, said))) = (unit, begun.filter(|_| !pipe.unread)) {
+                for _ in 0..said {
+                    let at = self.marks.iter().position(|mark| mark.unit == unit);
+                    let _ = at.and_then(|at| self.marks.remove(at));
+                }
             }
             let now = before.saturating_sub(pipe.unshown());
             self.unshown = self.unshown.saturating_sub(now);
@@ -539,13 +556,13 @@ impl Pipe {
         self.ends().filter_map(|ends| core::mem::take(&mut ends.shown).then_some(())).count()
     }
 
-    /// Shows the logger what it does not know; and that the run has `begun` whose words it will find there.
-    fn show(&mut self, logger: &OwnedFd, begun: bool, words: &[u8]) -> Result<(), Errno> {
+    /// Shows the logger what it does not know; and how far the run has `begun` whose words it will find there.
+    fn show(&mut self, logger: &OwnedFd, begun: Option<&str>, words: &[u8]) -> Result<(), Errno> {
         let name = &self.owner;
         let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
         if !self.output.shown {
-            let note = if begun { "note=starting " } else { "" };
-            let head = format_args!("open {name} {max_size_bytes} {max_files} {note}");
+            let (key, note, end) = begun.map_or(("", "", ""), |note| ("note=", note, " "));
+            let head = format_args!("open {name} {max_size_bytes} {max_files} {key}{note}{end}");
             self.output.show(logger, head, words)?;
             self.unread = false;
         }
@@ -595,5 +612,31 @@ impl Ends {
         socket::send_fd(logger.as_fd(), used, self.read.as_fd())?;
         self.shown = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ettan_core::Millis;
+
+    #[test]
+    fn a_run_begins_with_its_commands_or_where_they_are_over_with_its_program() {
+        let since = Millis(0);
+        let preparing = State::Preparing { next: 0, since };
+        let starting = State::Starting { pid: None, since };
+        let up = State::Up { pid: None, since };
+        for (states, begun) in [
+            (&[][..], None),
+            (&[up, starting], None),
+            (&[starting, up], Some(("starting", 1))),
+            (&[preparing], Some(("preparing", 1))),
+            (&[preparing, State::Down], Some(("preparing", 1))),
+            (&[preparing, starting, up], Some(("starting", 2))),
+        ] {
+            let others = states.iter().flat_map(|to| [(UnitId(0), up), (UnitId(1), *to)]);
+            let mark = |(unit, to)| Mark { unit, to, reason: Reason::None };
+            assert_eq!(beginning(&others.map(mark).collect(), UnitId(1)), begun, "{states:?}");
+        }
     }
 }

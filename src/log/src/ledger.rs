@@ -319,6 +319,13 @@ impl Ledger {
         self.marks.keep(self.cut);
     }
 
+    /// What comes next is of another run: an unfinished line ends, also one that another logger wrote.
+    pub(crate) fn end_run(&mut self, desk: &mut Desk<'_>) {
+        // What cannot be opened has nothing to be ended.
+        let _ = self.prepare(desk.second);
+        self.finish(desk);
+    }
+
     /// Ends an unfinished line: no more of it will come.
     pub(crate) fn finish(&mut self, desk: &mut Desk<'_>) {
         let ended = self.heal(desk).and_then(|()| {

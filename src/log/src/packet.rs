@@ -1,5 +1,5 @@
-//! Reads what PID 1 asks of the logger: `open`, `close`, `flush`, `syslog`, `kernel`, and notes of runs (`note`, `amid`,
-//! `mark`). Does nothing about it.
+//! Reads what PID 1 asks of the logger: `open`, `close`, `flush`, `syslog`, `kernel`, ends of runs (`end`), and notes of them (`note`,
+//! `amid`, `mark`). Does nothing about it.
 
 use crate::record::Stamps;
 
@@ -36,6 +36,11 @@ pub(crate) enum Packet<'a> {
     Syslog,
     /// Read the kernel's messages from what came with this packet.
     Kernel,
+    /// What the unit's pipe holds is all of a run: a line without an end has its end here.
+    End {
+        /// The unit.
+        name: &'a str,
+    },
     /// Bring the logs to the disk that are kept there.
     Flush,
     /// Put a note of Ettan's own into the unit's log.
@@ -52,7 +57,8 @@ pub(crate) enum Packet<'a> {
 /// Where a note of a run stands to what the unit writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// `note`: before what its pipe holds. What is in the log of it already may be half a line of this run.
+    /// `note`: before what its pipe holds, which is of a run that begins. A line without an end is of what was
+    /// before it, and has its end here.
     Before,
     /// `amid`: after what its pipe holds, and the run goes on: perhaps in the middle of a line.
     Amid,
@@ -166,6 +172,7 @@ pub(crate) fn read(packet: &[u8]) -> Option<Packet<'_>> {
         "syslog" if rest.is_empty() => Some(Packet::Syslog),
         "kernel" if rest.is_empty() => Some(Packet::Kernel),
         "close" => Some(Packet::Close { name: name(rest)? }),
+        "end" => Some(Packet::End { name: name(rest)? }),
         "flush" => Some(Packet::Flush),
         "note" => mark(Place::Before, rest),
         "amid" => mark(Place::Amid, rest),
@@ -202,6 +209,7 @@ mod tests {
         assert_eq!(read(b"open web 4096 3 stamps=tai64n"), open(Stream::Output, limits));
         assert_eq!(read(b"open web 4096 3 stream=err stamps=tai64n"), open(Stream::Error, limits));
         assert_eq!(read(b"close web@1"), Some(Packet::Close { name: "web@1" }));
+        assert_eq!(read(b"end web@1"), Some(Packet::End { name: "web@1" }));
         for (packet, place) in [
             (&b"note web so it is\n"[..], Place::Before),
             (b"amid web so it is", Place::Amid),

@@ -6,9 +6,10 @@ use crate::packet::Packet;
 #[must_use]
 pub fn packet(bytes: &[u8]) -> Option<Option<&str>> {
     crate::packet::read(bytes).map(|packet| match packet {
-        Packet::Open { name, .. } | Packet::Close { name } | Packet::Mark { name, .. } => {
-            Some(name)
-        }
+        Packet::Open { name, .. }
+        | Packet::Close { name }
+        | Packet::End { name }
+        | Packet::Mark { name, .. } => Some(name),
         Packet::Flush | Packet::Syslog | Packet::Kernel => None,
     })
 }

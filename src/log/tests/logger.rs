@@ -157,24 +157,52 @@ fn a_line_goes_on_after_a_note_of_its_run() {
     story(|| {
         let mut world = World::new();
         let web = world.open("web", 1 << 20, 4);
+        world.send("note web starting");
         say(&web, "cannot ");
         world.expect("web", |log| log.ends_with(b" cannot "));
-        world.send("note web starting");
-        world.expect("web", |log| log.ends_with(b"*starting\n"));
+        world.send("amid web awaiting (pid 41)");
+        world.expect("web", |log| log.ends_with(b"*awaiting (pid 41)\n"));
         say(&web, "be ");
         world.send("amid web up (pid 41)");
         world.expect("web", |log| log.ends_with(b"*up (pid 41)\n"));
         say(&web, "set\n");
         world.end();
         let expected = [
-            Line::new(' ', "cannot "),
             Line::new('*', "starting"),
+            Line::new(' ', "cannot "),
+            Line::new('*', "awaiting (pid 41)"),
             Line::new('+', "be "),
             Line::new('*', "up (pid 41)"),
             Line::new('+', "set"),
         ];
         assert_eq!(log_of(&world, "web"), expected);
         assert_eq!(output(&log_of(&world, "web")), b"cannot be set\n");
+    });
+}
+
+#[test]
+fn what_a_run_left_without_a_line_end_is_a_line() {
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        let web = world.open("web", 1 << 20, 4);
+        // What begins a run ends what was before, and so does an end that no note tells of.
+        say(&web, "prepared");
+        world.expect("web", |log| log.ends_with(b" prepared"));
+        world.send("note web starting");
+        world.expect("web", |log| log.ends_with(b"*starting\n"));
+        say(&web, "half");
+        world.send("end web");
+        world.expect("web", |log| log.ends_with(b" half\n"));
+        say(&web, "of another logger's");
+        world.expect("web", |log| log.ends_with(b" of another logger's"));
+        world.kill();
+        world.start_process(&[], ROLE);
+        world.reopen("web", 1 << 20, 4, &web);
+        world.send("end web");
+        world.expect("web", |log| log.ends_with(b" of another logger's\n"));
+        say(&web, "new\n");
+        world.end();
+        assert_eq!(output(&log_of(&world, "web")), b"prepared\nhalf\nof another logger's\nnew\n");
     });
 }
 

@@ -80,7 +80,7 @@ fn a_line_that_a_note_comes_into_is_judged_whole() {
         let mut world = World::new();
         let web = world.open_with("web", "1000000 4 route=errors match=error*full");
         for (piece, note, end) in [
-            ("error: ", "note web starting", "*starting\n"),
+            ("error: ", "amid web awaiting (pid 41)", "*awaiting (pid 41)\n"),
             ("disk ", "amid web up (pid 41)", "*up (pid 41)\n"),
         ] {
             say(&web, piece);

@@ -33,7 +33,9 @@ fn f6_11_last_words_are_kept() {
 #[test]
 fn a_line_goes_on_after_a_note_of_its_run() {
     let mut machine = Namespace::usual();
-    let script = "trap 'sleep 0.3; echo a whole; printf end; exit 0' TERM; printf 'half and '; \
+    // At its TERM the note of that is on its way, and is awaited in the log.
+    let script = "trap 'until grep -qs [*]stopping /run/log/ettan/d/current; do sleep 0.02; done; \
+                  echo a whole; printf end; exit 0' TERM; printf 'half and '; \
                   while :; do sleep 0.02; done";
     machine.unit("d", &format!("{}kill-mode = \"mixed\"\n", shell(script)));
     machine.boot();
@@ -45,6 +47,63 @@ fn a_line_goes_on_after_a_note_of_its_run() {
     assert_eq!(machine.ettan("start d").code, 0);
     let again = format!("{said}half and \n");
     machine.until("the next has begun", |machine| both_streams(machine, "d")[0] == again);
+}
+
+/// How often the log of `d` says that a run begins.
+fn begun(machine: &mut Namespace) -> usize {
+    machine.ettan("logs d").out.matches("*starting").count()
+}
+
+#[test]
+fn what_a_run_left_without_a_line_end_is_a_line_where_the_next_one_begins_at_once() {
+    let mut machine = Namespace::usual();
+    let script = "trap 'printf half; exit 0' TERM; until [ -e /run/go ]; do sleep 0.02; done; \
+                  echo +ready; while :; do sleep 0.02; done";
+    let route = "[[log.route]]\nname = \"joined\"\nmatch = \"*half*\"\n";
+    machine.unit("d", &format!("{}{QUICK}kill-mode = \"mixed\"\n{route}", shell(script)));
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it is logged", |machine| begun(machine) == 1);
+    assert_eq!(machine.ettan("restart d").code, 0);
+    machine.until("the next has begun", |machine| begun(machine) == 2);
+    let _ = machine.sh("touch /run/go").ok();
+    machine.until("its word is there", |machine| both_streams(machine, "d")[0].contains("ready\n"));
+    assert_eq!(both_streams(&mut machine, "d")[0], "half\n+ready\n");
+    assert_eq!(both_streams(&mut machine, "d.joined")[0], "half\n");
+}
+
+#[test]
+fn what_a_command_before_the_start_left_without_a_line_end_is_a_line() {
+    let mut machine = Namespace::usual();
+    let script = "until [ -e /run/go ]; do sleep 0.02; done; echo ready; exec sleep 100000";
+    let logged = "until grep -qs ' x' /run/log/ettan/d/current; do sleep 0.02; done";
+    let before = format!("exec-start-pre = [[\"/bin/sh\", \"-c\", \"printf x; {logged}\"]]\n");
+    machine.unit("d", &format!("{}{before}", shell(script)));
+    machine.boot();
+    machine.until("its run has begun", |machine| begun(machine) == 1);
+    let _ = machine.sh("touch /run/go").ok();
+    machine.until("its word is there", |machine| both_streams(machine, "d")[0].contains("ready\n"));
+    assert_eq!(both_streams(&mut machine, "d")[0], "x\nready\n");
+}
+
+#[test]
+fn a_run_with_a_command_before_it_begins_before_its_first_word_too() {
+    let mut machine = Namespace::usual();
+    let keys = "exec-start-pre = \"/bin/echo prepared\"\n[ready]\nlog-pattern = \"^listening$\"\n";
+    machine.unit("d", &format!("{}{keys}", shell("echo listening; exec sleep 100000")));
+    let trace = machine.trace(&["trace=sendto", "inject=sendto:delay_enter=200000"]);
+    machine.boot();
+    machine.expect(&["d up"]);
+    drop(trace);
+    let log = machine.ettan("logs d").ok();
+    let leads = log.lines().filter_map(|line| line.get(24..));
+    let leads = leads.filter(|lead| *lead != "*starting").collect::<Vec<_>>();
+    // Whether the command was over when the pipe was shown is chance.
+    let [first, second] =
+        ["*preparing", " prepared"].map(|lead| leads.iter().position(|l| *l == lead));
+    assert!(first < second, "{log}");
+    let [first, second] = ["*starting", " listening"].map(|lead| log.find(lead));
+    assert!(first.is_some() && first < second, "{log}");
 }
 
 #[test]

@@ -47,7 +47,8 @@ impl Logger<'_> {
                     if let Some(slot) = self.find(name) {
                         self.set_routes(slot, name, limits, keep, routes);
                         if let Some(note) = note {
-                            self.with(slot, |log, desk| log.ledger.note(desk, note, false));
+                            self.end_line(slot);
+                            self.with(slot, |log, desk| log.ledger.note(desk, note, true));
                         }
                     }
                 }
@@ -56,6 +57,13 @@ impl Logger<'_> {
             Packet::Close { name } => {
                 if let Some(slot) = self.find(name) {
                     self.close(slot);
+                }
+            }
+            Packet::End { name } => {
+                if let Some(slot) = self.find(name) {
+                    self.empty(slot);
+                    self.end_line(slot);
+                    self.with(slot, |log, desk| log.ledger.end_run(desk));
                 }
             }
             Packet::Flush => self.flush(),
@@ -76,7 +84,10 @@ impl Logger<'_> {
                 };
                 if let Some(slot) = slot {
                     let is_end = match place {
-                        Place::Before => false,
+                        Place::Before => {
+                            self.end_line(slot);
+                            true
+                        }
                         Place::Amid => {
                             self.empty(slot);
                             false

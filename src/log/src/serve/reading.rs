@@ -67,6 +67,7 @@ impl Logger<'_> {
             }
             Some(
                 Packet::Close { .. }
+                | Packet::End { .. }
                 | Packet::Mark { .. }
                 | Packet::Flush
                 | Packet::Syslog

@@ -9,6 +9,7 @@ pub(super) const PACKET_WORDS: &[&[u8]] = &[
     b"mark ",
     b"note ",
     b"amid ",
+    b"end ",
     b"syslog",
     b"kernel",
     b"web",
