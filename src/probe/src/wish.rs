@@ -30,12 +30,24 @@ pub(crate) struct Wanted {
     wish: Wish,
     pub(crate) met: bool,
     follow: Option<Follow>,
-    /// Of the unit's own log: what follows is of this run.
-    inside: bool,
+    /// Of the unit's own log.
+    run: Run,
     /// The pipe that the unit writes a newline to.
     pipe: Option<File>,
     call: Option<Call>,
 }
+
+/// How far the unit's own log is read.
+#[derive(Default)]
+struct Run {
+    /// What follows is of this run.
+    inside: bool,
+    /// By stream: the line that the rest of one would go on in, as far as it is judged.
+    heads: [Vec<u8>; 2],
+}
+
+/// The longest beginning of a line that is kept for its rest.
+const LONGEST: usize = 8 * 1024;
 
 /// What a look needs to know.
 pub(crate) struct Moment<'a> {
@@ -72,7 +84,14 @@ impl Wanted {
                 None
             }
         };
-        Self { wish, met: false, follow, inside: !known, pipe, call: None }
+        Self {
+            wish,
+            met: false,
+            follow,
+            run: Run { inside: !known, ..Run::default() },
+            pipe,
+            call: None,
+        }
     }
 
     /// A look is under way.
@@ -97,10 +116,10 @@ impl Wanted {
             Wish::Descriptor => self.pipe.as_mut().is_some_and(has_newline),
             Wish::Log(regex, file) => {
                 let is_captured = file.is_none();
-                let (mut met, inside) = (false, &mut self.inside);
+                let (mut met, run) = (false, &mut self.run);
                 let mut judge = |line: &[u8]| {
                     if is_captured {
-                        captured(line, inside, &mut met, regex);
+                        run.captured(line, &mut met, regex);
                     } else {
                         met |= regex.is_match(&String::from_utf8_lossy(line));
                     }
@@ -157,15 +176,34 @@ impl Wish {
     }
 }
 
-/// A line of a log that the logger wrote: a note tells where the run begins.
-fn captured(line: &[u8], inside: &mut bool, met: &mut bool, regex: &Regex) {
-    let line = Line::of(line);
-    match line.kind {
-        Kind::Note if line.text == b"starting" => (*inside, *met) = (true, false),
-        Kind::Note | Kind::Clock => {}
-        Kind::Line | Kind::Error | Kind::Rest | Kind::ErrorRest | Kind::Message(_) => {
-            *met |= *inside && regex.is_match(&String::from_utf8_lossy(line.text));
+impl Run {
+    /// A line of a log that the logger wrote: a note tells where the run begins, and what came into the middle
+    /// of a line leaves it whole.
+    fn captured(&mut self, line: &[u8], met: &mut bool, regex: &Regex) {
+        let line = Line::of(line);
+        let [output, errors] = &mut self.heads;
+        let (head, is_rest) = match line.kind {
+            Kind::Note if line.text == b"starting" => {
+                *met = false;
+                *self = Self { inside: true, ..Self::default() };
+                return;
+            }
+            Kind::Note | Kind::Clock => return,
+            Kind::Message(_) => (&mut Vec::new(), false),
+            Kind::Line => (output, false),
+            Kind::Rest => (output, true),
+            Kind::Error => (errors, false),
+            Kind::ErrorRest => (errors, true),
+        };
+        if !self.inside {
+            return;
         }
+        if !is_rest {
+            head.clear();
+        }
+        let room = LONGEST.saturating_sub(head.len());
+        head.extend_from_slice(line.text.get(..room).unwrap_or(line.text));
+        *met |= regex.is_match(&String::from_utf8_lossy(head));
     }
 }
 
@@ -199,9 +237,9 @@ mod tests {
     #[test]
     fn a_line_of_a_run_before_does_not_count() {
         let regex = Regex::new("^running$").expect("a pattern");
-        let (mut inside, mut met) = (false, false);
+        let (mut run, mut met) = (Run::default(), false);
         let mut read = |text: &str| {
-            captured(text.as_bytes(), &mut inside, &mut met, &regex);
+            run.captured(text.as_bytes(), &mut met, &regex);
             met
         };
         assert!(!read("2026-11-21T01:02:03.456Z running"));
@@ -211,5 +249,28 @@ mod tests {
         assert!(!read("2026-11-21T01:02:03.456Z*starting"), "another run has begun");
         assert!(!read("2026-11-21T01:02:03.456Z not running"));
         assert!(read("running"), "a log without times");
+    }
+
+    #[test]
+    fn a_line_that_something_came_into_is_judged_with_its_rest() {
+        let regex = Regex::new("^listening on [0-9]+$").expect("a pattern");
+        let (mut run, mut met) = (Run::default(), false);
+        let mut read = |text: &str| {
+            run.captured(format!("2026-11-21T01:02:03.456Z{text}").as_bytes(), &mut met, &regex);
+            met
+        };
+        assert!(!read(" listening "));
+        assert!(!read("*starting"));
+        assert!(!read("+on 80"), "that began before the run");
+        assert!(!read(" listening "));
+        assert!(!read("!listening to nobody"));
+        assert!(!read("*awaiting (pid 7)"));
+        assert!(!read("-on 80"), "the other stream");
+        assert!(!read("+on "));
+        assert!(read("+80"));
+        assert!(!read("*starting"));
+        assert!(!read(&format!(" {}", "x".repeat(LONGEST))));
+        assert!(!read("+listening on 80"));
+        assert!(read(" listening on 80"));
     }
 }
