@@ -312,14 +312,17 @@ impl Pipes {
             self.units.resize_with(place.saturating_add(1), || None);
         }
         let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
-        if let Some(former) = slot.take_if(|pipe| pipe.owner != *owner) {
-            self.let_go(former);
+        if let Some(other) = slot.take_if(|pipe| pipe.owner != *owner) {
+            self.let_go(other);
         }
+        // Before its unit was gone for a while: a log has one pipe.
+        let former = match self.units.get(place) {
+            Some(None) => self.take_former(owner),
+            Some(Some(_)) | None => None,
+        };
         let slot = self.units.get_mut(place).ok_or(Errno::MFILE)?;
-        if slot.is_none()
-            && let Some(own) = self.gone.iter().position(|gone| gone.owner == *owner)
-        {
-            *slot = Some(self.gone.swap_remove(own));
+        if slot.is_none() {
+            *slot = former;
         }
         let pipe = match slot {
             Some(pipe) => {
@@ -341,6 +344,18 @@ impl Pipes {
         let output = pipe.output.write.as_fd();
         let errors = pipe.errors.as_ref().filter(|_| apart);
         Ok([output, errors.map_or(output, |errors| errors.write.as_fd())])
+    }
+
+    /// The pipe that a unit of this name had in another place.
+    fn take_former(&mut self, owner: &Name) -> Option<Pipe> {
+        if let Some(at) = self.gone.iter().position(|gone| gone.owner == *owner) {
+            return Some(self.gone.swap_remove(at));
+        }
+        // That place is another unit's, which has not started yet.
+        let mut slots = self.units.iter_mut();
+        let mut former = slots.find_map(|slot| slot.take_if(|pipe| pipe.owner == *owner))?;
+        former.unread = false;
+        Some(former)
     }
 
     /// A new logger is about to start: makes its socket and returns the logger's end.
@@ -517,7 +532,9 @@ impl Pipes {
     }
 
     /// The pipe's unit is gone. Last words in it wait for a logger.
-    fn let_go(&mut self, pipe: Pipe) {
+    fn let_go(&mut self, mut pipe: Pipe) {
+        // Whoever takes it back begins another run.
+        pipe.unread = false;
         if pipe.is_empty() || self.gone.len() >= GONE_MAX {
             self.unshown = self.unshown.saturating_sub(pipe.unshown());
         } else {
