@@ -2,16 +2,15 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
 
 /// A strace at work. Dropping it lets the process go on as before.
 #[derive(Debug)]
 pub struct Trace {
     strace: Child,
-    /// Open as long as it works: it says there whom else it attaches to.
-    errors: BufReader<ChildStderr>,
     log: PathBuf,
 }
 
@@ -26,9 +25,11 @@ impl Trace {
         }
         let strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut strace = strace.expect("strace is there");
-        let errors = BufReader::new(strace.stderr.take().expect("a pipe"));
-        let mut trace = Self { strace, errors, log: log.to_path_buf() };
-        trace.await_attached();
+        let mut errors = BufReader::new(strace.stderr.take().expect("a pipe"));
+        let trace = Self { strace, log: log.to_path_buf() };
+        await_attached(&mut errors);
+        // It says there whom else it attaches to, and would wait for a reader.
+        thread::spawn(move || io::copy(&mut errors, &mut io::sink()));
         trace
     }
 
@@ -37,18 +38,18 @@ impl Trace {
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
 
-    /// strace says `Process N attached`, perhaps after what it makes of a path, or what prevents it.
-    fn await_attached(&mut self) {
-        let mut last = String::new();
-        while self.errors.read_line(&mut last).is_ok_and(|read| read > 0) {
-            if !last.contains("Requested path") {
-                break;
-            }
-            last.clear();
+/// strace says `Process N attached`, perhaps after what it makes of a path, or what prevents it.
+fn await_attached(errors: &mut BufReader<ChildStderr>) {
+    let mut last = String::new();
+    while errors.read_line(&mut last).is_ok_and(|read| read > 0) {
+        if !last.contains("Requested path") {
+            break;
         }
-        assert!(last.contains("attached"), "strace does not attach: {last}");
+        last.clear();
     }
+    assert!(last.contains("attached"), "strace does not attach: {last}");
 }
 
 impl Drop for Trace {
