@@ -93,7 +93,8 @@ pub(crate) struct Pipes {
     own: Option<Pipe>,
     /// By unit. Its memory is taken at boot and touched as it fills.
     units: Vec<Option<Pipe>>,
-    /// Of units that are gone, with last words in them. Its memory is as that of `units`.
+    /// Of units that are gone, with last words in them. The words of their `[log]` are gone as well, and the
+    /// next execution does not get them. Its memory is as that of `units`.
     gone: Vec<Pipe>,
     /// In the order of `DOORS`.
     doors: [Option<Door>; DOORS.len()],
