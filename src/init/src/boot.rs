@@ -121,7 +121,7 @@ pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
         let _ = mount::make_shared();
         // A kernel panic would otherwise wait for somebody to pull the plug (`faults.md` 3.14).
         let _ = host::restart_after_panic(PANIC_RESTART_S);
-        // `nice` of a unit would say nothing, and whatever is started on a busy machine wait for its turn.
+        // With them `nice` says nothing between two services.
         let _ = host::switch_autogroup_off();
     }
 }

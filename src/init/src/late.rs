@@ -61,7 +61,14 @@ impl Pid1 {
     /// Starts them when it is time: once in each execution of PID 1, for the one before may have failed
     /// just here.
     pub(crate) fn call_late(&mut self) {
-        let Some(builtins) = self.builtins.filter(|_| self.late != Late::Over) else { return };
+        if self.late == Late::Over {
+            return;
+        }
+        let Some(builtins) = self.builtins else {
+            // Nobody to be asked, and no deadline that PID 1 would wake for without end.
+            self.late = Late::Over;
+            return;
+        };
         let loader = self.supervisor.view(builtins.loader);
         let units = Units {
             being_read: loader.is_some_and(|view| view.state.pid().is_some()),
