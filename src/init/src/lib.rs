@@ -63,6 +63,7 @@ mod group;
 mod guard;
 mod hook;
 mod late;
+mod marks;
 mod memory;
 mod mend;
 mod past;

@@ -3,11 +3,12 @@
 //! service or a dying logger loses no byte, because what carries it outlives both.
 
 use crate::control::describe::Sources;
+use crate::marks::{Mark, beginning};
 use crate::state::{EndsRecord, PipeRecord};
 use crate::tables::Tables;
 use core::ffi::CStr;
 use core::fmt::Arguments;
-use ettan_core::{MAX_UNITS, Name, Reason, State, Supervisor, UnitId};
+use ettan_core::{MAX_UNITS, Name, Supervisor, UnitId};
 use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
 use ettan_table::Launch;
 use std::collections::VecDeque;
@@ -20,9 +21,6 @@ const SYSLOG_QUEUE: u16 = 512;
 
 /// The longest packet to the logger, as it reads them.
 const PACKET_MAX: usize = 3072;
-
-/// The longest mark: a verb, a name of 64 bytes and a text of 256.
-const MARK_MAX: usize = 384;
 
 /// The name of PID 1's own log.
 pub(crate) const OWN_LOG: &str = "ettan";
@@ -105,65 +103,8 @@ pub(crate) struct Pipes {
     marks: VecDeque<Mark>,
 }
 
-/// A change of a unit that its log is to note.
-#[derive(Clone, Copy)]
-pub(crate) struct Mark {
-    pub(crate) unit: UnitId,
-    pub(crate) to: State,
-    pub(crate) reason: Reason,
-}
-
 fn own_name() -> Name {
     Name::try_from(OWN_LOG).unwrap_or_default()
-}
-
-/// The beginning of the unit's run, if that is what its first marks are; and how many of them. Where its commands
-/// are over as well, it began before what they said.
-fn beginning(marks: &VecDeque<Mark>, unit: UnitId) -> Option<(&'static str, usize)> {
-    let mut own = marks.iter().filter(|mark| mark.unit == unit).map(|mark| mark.to);
-    match (own.next()?, own.next()) {
-        (State::Starting { .. }, _) => Some(("starting", 1)),
-        (State::Preparing { .. }, Some(State::Starting { .. })) => Some(("starting", 2)),
-        (State::Preparing { .. }, _) => Some(("preparing", 1)),
-        _ => None,
-    }
-}
-
-impl Mark {
-    /// Where the logger puts it.
-    fn verb(&self) -> &'static str {
-        match self.to {
-            // What a new run says is already coming; what the old one said, its end had logged.
-            State::Preparing { .. } | State::Starting { .. } => "note",
-            // Somebody may be in the middle of a line.
-            State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Cleaning { .. } => "amid",
-            State::Sweeping { .. } | State::Backoff { .. } | State::Down | State::Failed => "mark",
-        }
-    }
-
-    /// What the logger is told, if anything.
-    fn packet(&self, sources: Sources<'_>) -> Option<heapless::Vec<u8, MARK_MAX>> {
-        let unit = sources.supervisor.unit(self.unit)?;
-        let text = sources.mark(self.unit, self.to, self.reason);
-        let name = unit.name.as_str();
-        let words = match &text {
-            Some(text) => [self.verb(), " ", name, " ", text.as_str()],
-            // There is no note of an end that was asked for, and the next run may begin at once.
-            None if matches!(self.to, State::Sweeping { .. }) => ["end", " ", name, "", ""],
-            None => return None,
-        };
-        let mut packet = heapless::Vec::new();
-        // Cannot overflow: MARK_MAX is derived from the longest name and text.
-        for word in words {
-            let _ = packet.extend_from_slice(word.as_bytes());
-        }
-        Some(packet)
-    }
 }
 
 /// Marks that wait for a logger: a start and its success of every unit there can be. More are left
@@ -630,31 +571,5 @@ impl Ends {
         socket::send_fd(logger.as_fd(), used, self.read.as_fd())?;
         self.shown = true;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ettan_core::Millis;
-
-    #[test]
-    fn a_run_begins_with_its_commands_or_where_they_are_over_with_its_program() {
-        let since = Millis(0);
-        let preparing = State::Preparing { next: 0, since };
-        let starting = State::Starting { pid: None, since };
-        let up = State::Up { pid: None, since };
-        for (states, begun) in [
-            (&[][..], None),
-            (&[up, starting], None),
-            (&[starting, up], Some(("starting", 1))),
-            (&[preparing], Some(("preparing", 1))),
-            (&[preparing, State::Down], Some(("preparing", 1))),
-            (&[preparing, starting, up], Some(("starting", 2))),
-        ] {
-            let others = states.iter().flat_map(|to| [(UnitId(0), up), (UnitId(1), *to)]);
-            let mark = |(unit, to)| Mark { unit, to, reason: Reason::None };
-            assert_eq!(beginning(&others.map(mark).collect(), UnitId(1)), begun, "{states:?}");
-        }
     }
 }
