@@ -81,7 +81,7 @@ impl Supervisor {
         self.end_orphans(catalog);
         for id in self.each() {
             self.changed.put(id.0);
-            self.forgo_prober(id);
+            self.forgoing.put(id.0);
         }
         self.wind_timers();
         for rank in 0..self.by_name.len() {
@@ -190,9 +190,11 @@ impl Supervisor {
     }
 
     /// What the prober was to say of a start under way, it will not where the new definition does not
-    /// ask for it.
-    fn forgo_prober(&mut self, id: UnitId) {
-        let Some(slot) = self.slot(id) else { return };
+    /// ask for it. One unit after the other, for all at once would ask for more than there is room for.
+    /// False: that is done.
+    pub(crate) fn forgo_one(&mut self) -> bool {
+        let Some(id) = self.forgoing.take_first().map(UnitId) else { return false };
+        let Some(slot) = self.slot(id) else { return true };
         match (slot.unit.probes, slot.state) {
             (Probes::Nothing | Probes::Up, State::Awaiting { pid, .. }) => {
                 self.finish_start(id, Some(pid), slot.reason);
@@ -200,6 +202,7 @@ impl Supervisor {
             (Probes::Nothing, _) if slot.announcing => self.announced(id),
             (Probes::Nothing | Probes::Up | Probes::Ready, _) => {}
         }
+        true
     }
 
     /// New and wanted, or skipped until now: asked for, unless its timer is to do that. Changed: restarted if it runs, tried again if

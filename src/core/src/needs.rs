@@ -250,7 +250,9 @@ impl Supervisor {
         if !slot.wary {
             return None;
         }
-        let lives = |id: &UnitId| self.slot(*id).is_some_and(Slot::is_live);
+        // One that is about to be laid to rest is told of first.
+        let yields = |slot: &Slot| slot.goal == Goal::Down && slot.state != State::Down;
+        let lives = |id: &UnitId| self.slot(*id).is_some_and(|s| s.is_live() || yields(s));
         if let Some(rival) = self.rivals_of(slot).find(lives) {
             return Some(Block::Rival(rival));
         }

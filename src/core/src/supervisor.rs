@@ -13,9 +13,9 @@ use crate::{
 use heapless::{Deque, Vec, index_map::FnvIndexMap};
 
 /// Actions waiting to be taken. One event changes one unit, which asks for at most four things
-/// (forget, spawn, and two pieces of news); settling and deadlines go unit by unit, and only while
-/// this is empty. Room for a handful of events that `init` gives in between, as answers to what
-/// it performs. One that does not fit is lost, and that is published.
+/// (forget, spawn, and two pieces of news); settling, deadlines and starts that a load spares the
+/// prober go unit by unit, and only while this is empty. Room for a handful of events that `init` gives
+/// in between, as answers to what it performs. One that does not fit is lost, and that is published.
 const MAX_ACTIONS: usize = 32;
 
 /// Processes known at a time: the main one of each unit, and a command beside it.
@@ -84,6 +84,8 @@ pub struct Supervisor {
     pub(crate) resuming: Bits,
     /// That includes stop signals.
     pub(crate) repeats: bool,
+    /// Slots whose start may wait in vain for the prober since the last load.
+    pub(crate) forgoing: Bits,
     /// Cut edges from here on have not been published.
     pub(crate) unpublished: u16,
     /// Units that the last load had no room for, not yet published.
@@ -149,6 +151,7 @@ impl Supervisor {
             facts_changed: false,
             resuming: Bits::EMPTY,
             repeats: false,
+            forgoing: Bits::EMPTY,
             unpublished: 0,
             left_out: 0,
             live: 0,
@@ -221,7 +224,7 @@ impl Supervisor {
         if self.work_left == 0 {
             return false;
         }
-        if self.publish_load() || self.resume_one() {
+        if self.publish_load() || self.resume_one() || self.forgo_one() {
             return true;
         }
         if let Some(slot) = self.due.take_first() {
@@ -244,7 +247,8 @@ impl Supervisor {
     }
 
     fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.due.is_empty() || !self.resuming.is_empty()
+        let sets = [&self.dirty, &self.due, &self.resuming, &self.forgoing];
+        sets.iter().any(|set| !set.is_empty())
     }
 
     /// Time never runs backwards here, whatever the caller says.

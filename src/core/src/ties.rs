@@ -194,8 +194,9 @@ impl Supervisor {
         }
         let rests = matches!(slot.state, State::Backoff { .. } | State::Failed);
         slot.reason = reason;
-        // Parts may be many, and what is said of all at once would not fit: `settle` goes on.
-        if rests && reason != Reason::PartOf {
+        // Whoever else is stopped along may be many, and what is said of all at once would not fit:
+        // `settle` goes on.
+        if rests && reason == Reason::Asked {
             self.enter(id, State::Down, reason);
         } else {
             self.touch(id);

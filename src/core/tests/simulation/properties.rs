@@ -181,8 +181,10 @@ proptest! {
                 actions += 1;
                 prop_assert!(actions < 10_000, "no end to the actions");
                 prop_assert_eq!(powers, 0, "an action after the power action");
-                let stuck = matches!(action, Action::Publish(Notice::Unexpected { event: "Settle", .. }));
-                prop_assert!(!stuck, "settling turned in circles");
+                if let Action::Publish(Notice::Unexpected { event, .. }) = action {
+                    prop_assert_ne!(event, "Settle", "settling turned in circles");
+                    prop_assert_ne!(event, "TooManyActions", "an action was refused");
+                }
                 powers += usize::from(matches!(action, Action::Power(_)));
             }
             let due = supervisor.next_deadline().is_some_and(|at| at.0 <= now);
@@ -218,6 +220,32 @@ proptest! {
             }
         }
         prop_assert_eq!(world.spawned("web") + world.spawned("tell"), ends + 2);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..settings() })]
+
+    /// The same with far more units than there is room for actions: none is ever refused, for that
+    /// would be published as what was not expected.
+    #[test]
+    fn there_is_room_for_every_action(
+        seed in any::<u64>(),
+        deeds in prop::collection::vec(deed(), 1..30),
+    ) {
+        let mut world = World::new(seed);
+        world.chaos = true;
+        world.instant = seed.is_multiple_of(2);
+        // The checks look at all units.
+        world.checks.every = 100;
+        world.load(Fleet::random(&mut Rng(seed), 200));
+        for deed in deeds {
+            perform(&mut world, deed);
+        }
+        if world.power.is_none() {
+            world.shutdown(Power::PowerOff, false);
+            world.run_to_power();
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Stories of units that change while they run.
 
-use crate::world::{Fleet, Main, Script, World, forking, oneshot, simple, target};
-use ettan_core::{Ask, Outcome, Reason};
+use crate::world::script::ERROR;
+use crate::world::{Fleet, Main, Script, Spec, World, forking, oneshot, simple, target};
+use ettan_core::{Ask, Outcome, Reason, Restart, Stage};
 
 #[test]
 fn f5_09_a_unit_that_is_gone_runs_on_as_an_orphan() {
@@ -158,4 +159,84 @@ fn a_unit_that_waits_to_be_ready_is_up_once_nothing_is_awaited_any_more() {
     world.expect(["web up"]);
     world.run_ms(60_000);
     assert_eq!((world.state("web"), world.spawned("web")), ("up", 1));
+}
+
+/// More units than there is room for actions.
+fn crowd(make: impl Fn(&str) -> Spec) -> Fleet {
+    Fleet((0..60).map(|nth| make(&format!("w{nth:02}"))).collect())
+}
+
+fn all_are(world: &World, state: &str, starts: u64) {
+    for spec in &world.fleet.0 {
+        let name = spec.unit.name.as_str();
+        assert_eq!((world.state(name), world.spawned(name)), (state, starts), "{name}");
+    }
+}
+
+#[test]
+fn however_many_units_the_prober_does_not_answer_for_all_start_without_it() {
+    let mut world = World::new(1);
+    world.load(crowd(|name| simple(name).awaited()));
+    all_are(&world, "starting", 0);
+    world.load(crowd(simple));
+    world.run_ms(1_000);
+    all_are(&world, "up", 1);
+    for nth in 0..60 {
+        world.restart(&format!("w{nth:02}"));
+    }
+    world.run_ms(1_000);
+    all_are(&world, "up", 2);
+}
+
+#[test]
+fn however_many_units_wait_to_be_ready_all_are_up_once_nothing_is_awaited() {
+    let deaf = Script { ready_ms: None, ..Script::GOOD };
+    let unit = |name: &str| simple(name).hooks(Stage::Post, 1);
+    let mut world = World::new(1);
+    world.load(Fleet(vec![]));
+    for nth in 0..60 {
+        world.always(&format!("w{nth:02}"), deaf);
+    }
+    world.load(crowd(|name| unit(name).awaited()));
+    world.run_ms(1_000);
+    all_are(&world, "awaiting", 1);
+    world.load(crowd(unit));
+    world.run_ms(1_000);
+    all_are(&world, "up", 1);
+}
+
+#[test]
+fn however_many_failed_units_give_way_each_is_told_of() {
+    let one = |nth: usize| simple(&format!("v{nth:02}"));
+    let other = |nth: usize| simple(&format!("w{nth:02}")).restart(Restart::No);
+    let ends = Script::runs(10, ERROR);
+    let down = |world: &World| world.news().filter(|news| news.ends_with(" down")).count();
+    // At a load that says so of units that were to be up together.
+    let mut world = World::new(1);
+    for nth in 0..60 {
+        world.always(&format!("w{nth:02}"), ends);
+    }
+    world.load(Fleet((0..60).flat_map(|nth| [one(nth), other(nth)]).collect()));
+    world.run_ms(1_000);
+    assert_eq!((world.state("v59"), world.state("w59")), ("up", "failed"));
+    world.skip();
+    let rivals = (0..60).flat_map(|nth| [one(nth).conflicts(&format!("w{nth:02}")), other(nth)]);
+    world.load(Fleet(rivals.collect()));
+    assert_eq!(down(&world), 60);
+    // At the start of a unit that wants them all.
+    let mut world = World::new(1);
+    for nth in 0..60 {
+        world.always(&format!("w{nth:02}"), ends);
+    }
+    let all = (0..60).fold(target("all").on_demand(), |all, nth| all.wants(&format!("v{nth:02}")));
+    let rivals =
+        (0..60).flat_map(|nth| [one(nth).on_demand().conflicts(&format!("w{nth:02}")), other(nth)]);
+    world.load(Fleet(rivals.chain([all]).collect()));
+    world.run_ms(1_000);
+    assert_eq!((world.state("v59"), world.state("w59")), ("down", "failed"));
+    world.skip();
+    world.start("all");
+    assert_eq!(down(&world), 60);
+    world.run_ms(1_000);
+    assert!((0..60).all(|nth| world.state(&format!("v{nth:02}")) == "up"));
 }

@@ -264,10 +264,12 @@ impl Fleet {
                 break;
             }
             let at = usize::try_from(rng.below(next.0.len() as u64)).expect("small");
-            match rng.below(4) {
+            match rng.below(5) {
                 0 => {
                     next.0.remove(at);
                 }
+                // Of nobody is it awaited any more that he is ready.
+                4 => next.0.iter_mut().for_each(|spec| spec.unit.probes = Probes::Nothing),
                 1 => next.0[at].unit.fingerprint += 1,
                 2 => next.0[at].unit.skipped ^= true,
                 _ => {
