@@ -16,6 +16,10 @@ pub(crate) struct Known {
 /// ever: a clock that was once set wrong. In seconds; longer than a board is in use.
 const LONGEST_USE_S: i64 = 25 * 366 * 24 * 60 * 60;
 
+/// How much later than the saved time a log can be: that is saved every ten minutes, but not where its disk is
+/// full. What is later still was written when the clock was wrong, and comes back with each boot otherwise.
+const LONGEST_UNSAVED_S: i64 = 30 * 24 * 60 * 60;
+
 /// Files looked at, at the most: 1,024 units' logs with four segments each.
 const MAX_FILES: usize = 4_096;
 
@@ -31,11 +35,14 @@ pub(crate) fn stamp(path: &Path) -> Option<i64> {
     ettan_sys::stamp::written(&path).ok()
 }
 
-/// When one of the files in the folders of this folder was written last.
-pub(crate) fn newest(folder: &Path) -> Option<i64> {
+/// When one of the files in the folders of this folder was written last, as far as the time that was `saved`
+/// makes it credible.
+pub(crate) fn newest(folder: &Path, saved: Option<i64>) -> Option<i64> {
+    let most = saved.map_or(i64::MAX, |saved| saved.saturating_add(LONGEST_UNSAVED_S));
     let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
     let files = entries(folder).flat_map(|entry| entries(&entry.path()));
-    files.take(MAX_FILES).filter_map(|file| stamp(&file.path())).max()
+    let stamps = files.take(MAX_FILES).filter_map(|file| stamp(&file.path()));
+    stamps.filter(|stamp| *stamp <= most).max()
 }
 
 #[cfg(test)]
@@ -64,14 +71,17 @@ mod tests {
     #[test]
     fn the_newest_of_all_logs_is_found() {
         let folder = std::env::temp_dir().join(format!("ettan-floor-{}", std::process::id()));
-        assert_eq!(newest(&folder), None);
+        assert_eq!(newest(&folder, None), None);
         for (unit, second) in [("web", 1_000), ("db", 3_000_000_000), ("old", 500)] {
             fs::create_dir_all(folder.join(unit)).unwrap();
             let log = File::create(folder.join(unit).join("current")).unwrap();
             set_written(&log, second).unwrap();
         }
         fs::write(folder.join("no folder"), "").unwrap();
-        assert_eq!(newest(&folder), Some(3_000_000_000));
+        assert_eq!(newest(&folder, None), Some(3_000_000_000));
+        // Of a time when the clock was wrong: not once more at every boot.
+        assert_eq!(newest(&folder, Some(900)), Some(1_000));
+        assert_eq!(newest(&folder, Some(2_999_000_000)), Some(3_000_000_000));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -89,10 +89,12 @@ pub fn main() -> i32 {
 /// Sets the clock if it is behind what is known to be past.
 fn raise(saved: &Saved) {
     let built = floor::stamp(Path::new(BUILT)).unwrap_or(0).max(FIRST_BUILD_S);
+    let saved = saved.time();
+    let logged = floor::newest(Path::new(LOGS), saved);
     let known = [
         Known { second: built, by: "this program was built" },
-        Known { second: saved.time().unwrap_or(0), by: "the time was saved last" },
-        Known { second: floor::newest(Path::new(LOGS)).unwrap_or(0), by: "a log was written last" },
+        Known { second: saved.unwrap_or(0), by: "the time was saved last" },
+        Known { second: logged.unwrap_or(0), by: "a log was written last" },
     ];
     let now = clock::wall().div_euclid(1000);
     let Some(floor) = latest(&known, built).filter(|floor| floor.second > now) else { return };

@@ -61,6 +61,7 @@ pub(crate) fn before_logging(is_first: bool) -> Ground {
                 let _ = refused.push((place, errno));
             }
         });
+        mount::furnish();
     }
     let _ = limits::raise_nofile(DESCRIPTORS);
     // In a container that may not, PID 1 takes its turn like everybody.

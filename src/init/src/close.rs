@@ -181,25 +181,34 @@ fn close_all(
     }
 }
 
-/// Where real file systems are mounted, in the order of mounting, from the text of
-/// /proc/self/mountinfo (proc(5)). The root and what the kernel itself shows are left out.
+/// Where file systems are mounted that have to be closed, in the order of mounting, from the text of
+/// /proc/self/mountinfo (proc(5)): all but the root and what PID 1 and the kernel have in their own folders. A
+/// stick that is mounted below /run is closed, and so is the layer of a root that is an overlay.
 fn points_to_close(mountinfo: &[u8]) -> Vec<OsString> {
-    const KEPT: [&[u8]; 4] = [b"/proc", b"/sys", b"/dev", b"/run"];
-    let is_kept = |point: &[u8]| {
-        point == b"/"
-            || KEPT.iter().any(|kept| {
-                point
-                    .strip_prefix(*kept)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            })
+    let lines = mountinfo.split(|&byte| byte == b'\n').filter_map(mounted);
+    let closed = lines.filter(|(point, kind)| point != b"/" && !is_of_the_kernel(point, kind));
+    closed.map(|(point, _)| OsString::from_vec(point)).collect()
+}
+
+/// Mount point and type of a line, the fifth word and the one after the `-`.
+fn mounted(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut words = line.split(|&byte| byte == b' ');
+    let point = words.nth(4)?;
+    Some((unescape(point), words.skip_while(|word| *word != b"-").nth(1)?))
+}
+
+fn is_of_the_kernel(point: &[u8], kind: &[u8]) -> bool {
+    const FOLDERS: [&[u8]; 4] = [b"/proc", b"/sys", b"/dev", b"/run"];
+    // Those that are on a device, or reach a server: filesystems(5) has no word for the others.
+    const ON_DISK: [&[u8]; 16] = [
+        b"ext2", b"ext3", b"ext4", b"btrfs", b"f2fs", b"xfs", b"vfat", b"msdos", b"exfat",
+        b"ntfs3", b"ubifs", b"jffs2", b"nfs", b"nfs4", b"cifs", b"fuseblk",
+    ];
+    let is_within = |folder: &&[u8]| {
+        let rest = point.strip_prefix(*folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     };
-    mountinfo
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
-        .map(unescape)
-        .filter(|point| !is_kept(point))
-        .map(OsString::from_vec)
-        .collect()
+    FOLDERS.iter().any(is_within) && !ON_DISK.contains(&kind)
 }
 
 /// The kernel writes blank, tab, newline and backslash as `\\040`.
@@ -253,6 +262,11 @@ fn close_one(point: &OsStr) -> bool {
     if point == "/" {
         // In a container the file system below our root may be somebody else's root too.
         return !crate::boot::is_first_pid_namespace() || mount::remount_ro(&path).is_ok();
+    }
+    // What is on the disk is whole then, also where somebody goes on using it: the root, of the layers of which
+    // an overlay is made. A container's may be somebody else's too.
+    if crate::boot::is_first_pid_namespace() {
+        let _ = mount::remount_ro(&path);
     }
     mount::unmount(&path, false).is_ok() || mount::unmount(&path, true).is_ok()
 }
@@ -329,8 +343,10 @@ mod tests {
             23 22 0:5 / /dev rw - devtmpfs none rw\n\
             24 23 0:6 / /dev/pts rw - devpts none rw\n\
             25 22 179:1 / /boot/firm\\040ware rw - vfat /dev/mmcblk0p1 rw\n\
-            26 22 179:3 / /devices rw - ext4 /dev/mmcblk0p3 rw\n";
-        assert_eq!(points_to_close(text), ["/boot/firm ware", "/devices"]);
+            26 22 179:3 / /devices rw - ext4 /dev/mmcblk0p3 rw\n\
+            27 22 0:22 / /run rw,nosuid shared:5 - tmpfs tmpfs rw\n\
+            28 27 8:1 / /run/media/stick rw shared:6 master:1 - vfat /dev/sda1 rw\n";
+        assert_eq!(points_to_close(text), ["/boot/firm ware", "/devices", "/run/media/stick"]);
     }
 
     #[test]

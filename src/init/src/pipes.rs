@@ -545,6 +545,7 @@ impl Pipe {
 impl Ends {
     fn new() -> Result<Self, Errno> {
         let pipe::Pipe { read, write } = pipe::pipe()?;
+        let _ = pipe::let_write(&write);
         let identity = pipe::identity(&read).unwrap_or(0);
         Ok(Self { read, write, identity, shown: false })
     }

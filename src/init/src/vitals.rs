@@ -68,15 +68,18 @@ impl Vitals {
     /// A critical unit for whose sake the machine should be reset.
     pub(crate) fn hopeless(&mut self, now: Millis, supervisor: &Supervisor) -> Option<Name> {
         let counts = self.look_at.is_none() && supervisor.phase() == Phase::Running;
-        let mut ill = critical(supervisor).filter(|id| counts && is_ill(supervisor, *id));
-        let Some(id) = ill.next() else {
+        let mut ill =
+            critical(supervisor).filter(|id| counts && is_ill(supervisor, *id)).peekable();
+        if ill.peek().is_none() {
             self.ill_since = None;
             return None;
-        };
+        }
         let since = *self.ill_since.get_or_insert(now);
-        let patience_ms = self.proof_ms.saturating_mul(PATIENCES);
-        let unit = supervisor.unit(id).filter(|_| now.since(since) >= patience_ms)?;
-        Some(unit.name.clone())
+        if now.since(since) < self.proof_ms.saturating_mul(PATIENCES) {
+            return None;
+        }
+        let id = ill.find(|id| !may_still_start(supervisor, *id, now))?;
+        supervisor.unit(id).map(|unit| unit.name.clone())
     }
 }
 
@@ -99,6 +102,13 @@ fn up_since(supervisor: &Supervisor, id: UnitId) -> Option<Millis> {
     let view = supervisor.view(id)?;
     let State::Up { since, .. } = view.state else { return None };
     (!view.unwell).then_some(since)
+}
+
+/// In a start that has time left: a database that repairs itself is not helped by a reset. Not where it crashes
+/// over and over: each run of it would be one more start.
+fn may_still_start(supervisor: &Supervisor, id: UnitId, now: Millis) -> bool {
+    let Some(view) = supervisor.view(id) else { return false };
+    !view.crash_looping && view.ready_by.is_some_and(|by| now < by)
 }
 
 /// Not up, or up for a moment between two short runs.

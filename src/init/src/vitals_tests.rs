@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::testing::{self, Units};
-use ettan_core::{Action, Ask, Event, ExitStatus, Pid, Restart, Unit};
+use ettan_core::{Action, Ask, Event, ExitStatus, Pid, Probes, Restart, Unit};
 
 /// It starts at boot, and again whenever it ends.
 fn unit(name: &str, critical: bool) -> Unit {
@@ -42,12 +42,14 @@ impl World {
                 Action::Sweep { unit } => {
                     self.supervisor.handle(self.now, Event::Emptied { unit });
                 }
+                Action::Announce { unit, .. } => {
+                    self.supervisor.handle(self.now, Event::Announced { unit });
+                }
                 Action::Signal { .. }
                 | Action::SeekMain { .. }
                 | Action::Forget { .. }
                 | Action::Publish(_)
                 | Action::KillStrays { .. }
-                | Action::Announce { .. }
                 | Action::CloseFilesystems
                 | Action::Power(_) => {}
             }
@@ -57,12 +59,16 @@ impl World {
     /// It ends at once, again and again, until it is no longer started at once.
     fn crash(&mut self, name: &str) {
         for _ in 0..5 {
-            let id = self.supervisor.find(name).unwrap();
-            if let Some(pid) = self.supervisor.view(id).unwrap().state.pid() {
-                let status = ExitStatus::Code(1);
-                self.supervisor.handle(self.now, Event::Exited { pid, status });
-                self.settle();
-            }
+            self.exit(name);
+        }
+    }
+
+    fn exit(&mut self, name: &str) {
+        let id = self.supervisor.find(name).unwrap();
+        if let Some(pid) = self.supervisor.view(id).unwrap().state.pid() {
+            let status = ExitStatus::Code(1);
+            self.supervisor.handle(self.now, Event::Exited { pid, status });
+            self.settle();
         }
     }
 
@@ -143,6 +149,25 @@ fn a_reset_may_help_where_a_critical_unit_was_well_and_is_not_for_long() {
     // Whoever stops it wants it so.
     world.stop("web");
     assert_eq!(world.hopeless(), None);
+}
+
+#[test]
+fn a_start_has_the_time_that_its_unit_allows_before_a_reset() {
+    const SLOW_MS: u32 = 600_000;
+    let slow = Unit { probes: Probes::Ready, start_timeout_ms: SLOW_MS, ..unit("db", true) };
+    let mut world = World::new(vec![slow]);
+    let db = world.supervisor.find("db").unwrap();
+    world.supervisor.handle(world.now, Event::Ready { unit: db });
+    assert!(world.supervisor.view(db).unwrap().ready_by.is_none(), "it is up");
+    world.pass(60_000);
+    assert!(world.proves());
+    world.exit("db");
+    for _ in 0..(SLOW_MS / 5_000 - 1) {
+        world.pass(5_000);
+        assert_eq!(world.hopeless(), None);
+    }
+    world.pass(5_000);
+    assert_eq!(world.hopeless().as_deref(), Some("db"), "its time was up");
 }
 
 #[test]

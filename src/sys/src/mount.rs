@@ -78,6 +78,27 @@ pub fn mount_api_fs(report: &mut dyn FnMut(&'static CStr, Result<Mounted>)) {
     }
 }
 
+/// What programs expect in /dev beside the nodes that devtmpfs makes.
+const LINKS: [(&CStr, &CStr); 4] = [
+    (c"/dev/fd", c"/proc/self/fd"),
+    (c"/dev/stdin", c"/proc/self/fd/0"),
+    (c"/dev/stdout", c"/proc/self/fd/1"),
+    (c"/dev/stderr", c"/proc/self/fd/2"),
+];
+
+/// Makes what a program expects in file systems that are empty at each boot, and no package and no udev may be
+/// there to make it: the links of /dev to a program's own descriptors (without them `>/dev/stderr` fills
+/// the memory of /dev), and /run/lock, for all to write in. What is there is kept.
+pub fn furnish() {
+    for (link, target) in LINKS {
+        let _ = rustix::fs::symlink(target, link);
+    }
+    // The mode of a new directory is cut by the umask, and the mode of one that is there is its owner's.
+    if rustix::fs::mkdir(c"/run/lock", Mode::RWXU).is_ok() {
+        let _ = rustix::fs::chmod(c"/run/lock", Mode::from_raw_mode(0o1777));
+    }
+}
+
 fn ensure(api: &Api) -> Result<Mounted> {
     if is_mounted(api) {
         return Ok(Mounted::Already);

@@ -86,3 +86,22 @@ fn a_file_system_can_be_closed() {
         sync();
     });
 }
+
+#[test]
+fn f7_1_the_links_of_dev_are_made_and_f7_2_what_is_there_is_kept() {
+    let _limit = limit(20.0);
+    in_empty_root(|| {
+        for folder in ["/dev", "/run"] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        std::fs::write("/dev/stdin", "kept").unwrap();
+        furnish();
+        furnish();
+        let target = |link: &str| std::fs::read_link(link).unwrap();
+        assert_eq!(target("/dev/stderr").as_os_str(), "/proc/self/fd/2");
+        assert_eq!(target("/dev/fd").as_os_str(), "/proc/self/fd");
+        assert_eq!(std::fs::read("/dev/stdin").unwrap(), b"kept");
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata("/run/lock").unwrap());
+        assert_eq!(mode & 0o7777, 0o1777);
+    });
+}

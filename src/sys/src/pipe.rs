@@ -23,6 +23,15 @@ pub fn pipe() -> Result<Pipe> {
     Ok(Pipe { read, write })
 }
 
+/// Lets whoever has an end of this pipe open it for writing by its name in /proc/self/fd too, as a program does that
+/// is told to log to /dev/stderr. As made it is its maker's only; to read it stays so.
+///
+/// # Errors
+/// None known.
+pub fn let_write(end: impl AsFd) -> Result<()> {
+    rustix::fs::fchmod(end, rustix::fs::Mode::from_raw_mode(0o622))
+}
+
 /// Makes a pipe with a name, for its owner only. One that is there already stays.
 ///
 /// # Errors

@@ -22,6 +22,19 @@ fn lines_of_both_streams_are_kept() {
 }
 
 #[test]
+fn a_service_of_a_user_logs_by_the_name_of_its_stream() {
+    let mut machine = Namespace::usual();
+    let script = "echo out >/dev/stdout; echo err >/dev/stderr; (: </dev/stdout) || echo no reader; sleep 100000";
+    machine.unit("d", &format!("{}user = \"telldus\"\n", shell(script)));
+    machine.boot();
+    machine.expect(&["d up"]);
+    for word in ["out", "err", "no reader"] {
+        let ends = |line: &str| line.ends_with(word);
+        machine.until(word, |machine| machine.ettan("logs d").out.lines().any(ends));
+    }
+}
+
+#[test]
 fn f6_11_last_words_are_kept() {
     let mut machine = Namespace::usual();
     machine.unit("d", &format!("{}restart = \"no\"\n", shell("echo last words; kill -9 $$")));

@@ -199,7 +199,9 @@ impl Record {
         let draft = draft_of(place);
         let text: String = self.entries.iter().map(|entry| format!("{}\n", line(entry))).collect();
         write_new(&draft, text.as_bytes(), 0o644)?;
-        fs::rename(&draft, place)
+        fs::rename(&draft, place)?;
+        // The step may be on another file system, which has a journal of its own or none.
+        settle(place)
     }
 
     fn find(&self, path: &str) -> Option<&Entry> {
@@ -306,7 +308,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The next step is not written down before this one is on the disk.
+/// What comes next is not done before this is on the disk.
 fn settle(place: &Path) -> io::Result<()> {
     fs::File::open(place.parent().unwrap_or(Path::new("/")))?.sync_all()
 }

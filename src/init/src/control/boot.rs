@@ -1,7 +1,11 @@
 //! When was the boot over? Looks at units until each one that should be up is up, waits for
-//! something else than a start, or has failed.
+//! something else than a start, has failed, or takes too long to start to be waited for.
 
 use ettan_core::{Goal, MAX_UNITS, Millis, State, Supervisor, UnitId};
+
+/// No start is waited for longer: a job that hangs on its server does not keep the machine in its boot, and with
+/// that its watchdog and its update unproven. Less than a trial lasts (docs/updates.md), by far.
+const START_MS: u64 = 120_000;
 
 /// How far the boot has come. Each look goes on where the last one found something pending, so
 /// that all looks together cost little more than one look at every unit.
@@ -34,7 +38,7 @@ impl Boot {
             return false;
         }
         while self.clear < MAX_UNITS {
-            if is_pending(supervisor, UnitId(self.next)) {
+            if is_pending(supervisor, UnitId(self.next), now) {
                 self.clear = 0;
                 return false;
             }
@@ -52,22 +56,52 @@ fn has_units(supervisor: &Supervisor) -> bool {
     supervisor.units().any(|id| supervisor.unit(id).is_some_and(|unit| !unit.builtin))
 }
 
-fn is_pending(supervisor: &Supervisor, id: UnitId) -> bool {
-    if supervisor.unit(id).is_none_or(|unit| unit.builtin) {
+fn is_pending(supervisor: &Supervisor, id: UnitId, now: Millis) -> bool {
+    // What a timer starts belongs to no boot, whenever it does.
+    if supervisor.unit(id).is_none_or(|unit| unit.builtin) || supervisor.timer(id).is_some() {
         return false;
     }
     let Some(view) = supervisor.view(id) else { return false };
     match view.state {
-        State::Preparing { .. }
-        | State::Starting { .. }
-        | State::Seeking { .. }
-        | State::Awaiting { .. }
-        | State::Finishing { .. } => true,
+        State::Preparing { since, .. }
+        | State::Starting { since, .. }
+        | State::Seeking { since }
+        | State::Awaiting { since, .. }
+        | State::Finishing { since, .. } => now.since(since) < START_MS,
         // One that waits for another is not pending itself: the other is, or will never be up.
         State::Down => view.goal == Goal::Up && view.blocked_by.is_none(),
         State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => {
             view.goal == Goal::Up && !view.unkillable
         }
         State::Up { .. } | State::Backoff { .. } | State::Failed => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::{self, Units};
+    use ettan_core::{Kind, Unit};
+
+    #[test]
+    fn a_start_that_hangs_does_not_keep_the_boot_from_its_end() {
+        const START: Millis = Millis(10_000);
+        let hangs = Unit {
+            kind: Kind::Oneshot { remain_after_exit: false },
+            autostart: true,
+            start_timeout_ms: 0,
+            ..testing::unit("backup")
+        };
+        let mut supervisor = Box::new(Supervisor::new());
+        supervisor.load(START, &Units(vec![hangs]));
+        let mut boot = Boot::new();
+        assert!(supervisor.next_action().is_some(), "it is started");
+        assert!(!boot.look(START, &supervisor));
+        assert!(!boot.look(START.after(START_MS - 1), &supervisor));
+        assert!(boot.look(START.after(START_MS), &supervisor));
+        assert_eq!(boot.over_ms(), Some(START.after(START_MS).0));
+        assert!(!boot.look(START.after(START_MS), &supervisor), "said once");
     }
 }
