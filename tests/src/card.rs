@@ -1,6 +1,7 @@
 //! The image of a card while no board has it: its partitions, and whether they are well. Reads, and
 //! changes nothing.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -19,6 +20,17 @@ pub enum Partition {
 #[derive(Debug)]
 pub struct Card(pub(crate) PathBuf);
 
+/// What e2fsck finds to do on a disk without partitions, or at an address in it.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn problem_of(disk: impl AsRef<OsStr>) -> Option<String> {
+    let check = run(Command::new("e2fsck").arg("-fn").arg(disk));
+    let text = String::from_utf8_lossy(&check.stdout).into_owned();
+    (!check.status.success() || text.contains("recover")).then_some(text)
+}
+
 impl Card {
     /// What e2fsck finds to do; None if there is nothing, not even a journal to play back.
     ///
@@ -26,9 +38,7 @@ impl Card {
     /// When it cannot be run.
     #[must_use]
     pub fn problem(&self, partition: Partition) -> Option<String> {
-        let check = run(Command::new("e2fsck").arg("-fn").arg(self.address(partition)));
-        let text = String::from_utf8_lossy(&check.stdout).into_owned();
-        (!check.status.success() || text.contains("recover")).then_some(text)
+        problem_of(self.address(partition))
     }
 
     /// The partition's sum.

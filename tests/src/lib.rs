@@ -27,7 +27,7 @@ pub mod scenarios;
 pub mod soak;
 pub mod units;
 
-pub use card::{Card, Partition};
+pub use card::{Card, Partition, problem_of};
 pub use client::{Client, Received};
 pub use limit::Limit;
 pub use machine::{End, Machine, Operate, Output};

@@ -235,6 +235,28 @@ fn f8_2_a_disk_that_hangs_does_not_keep_the_root_from_being_read_only() {
     machine.card_is_clean();
 }
 
+/// As where the root is an overlay: what it keeps using is mounted in a folder of PID 1's.
+#[test]
+#[ignore = "make test-qemu"]
+fn a_disk_below_run_that_an_overlay_is_made_of_is_clean_at_the_end() {
+    let disk = Disk::new("layers");
+    let mut machine = Qemu::new("virt", "layers");
+    machine.has(&disk.options("layers"));
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    let find = "for d in /sys/block/vd*; do grep -qx layers $d/serial && echo ${d##*/}; done; true";
+    let name = machine.sh(find).ok();
+    let layers = "mkdir /run/layers/up /run/layers/work /merged && modprobe overlay; mount -t overlay over \
+        -o lowerdir=/etc,upperdir=/run/layers/up,workdir=/run/layers/work /merged && echo word >/merged/word";
+    let mount = format!("mkdir /run/layers && mount -t ext4 /dev/{name} /run/layers && {layers}");
+    let _ = machine.sh(&mount).ok();
+    let _ = machine.sh("ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+    machine.card_is_clean();
+    assert_eq!(ettan_tests::problem_of(&disk.0), None);
+}
+
 #[test]
 #[ignore = "make test-qemu"]
 fn nice_counts_between_services() {
