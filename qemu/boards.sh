@@ -41,7 +41,7 @@ board() {
         machine="-M virt,highmem=off -cpu cortex-a7 -smp 2 -m 512"
         arch=armhf kernel=linux-image-armmp
         modules="ext4 vfat nls_cp437 nls_ascii virtio_mmio virtio_blk virtio_net virtio_input softdog"
-        carried="xhci_pci ftdi_sio dummy_hcd libcomposite usb_f_acm cdc_acm"
+        carried="overlay xhci_pci ftdi_sio dummy_hcd libcomposite usb_f_acm cdc_acm"
         disk=/dev/vda
         net="-device virtio-net-device,netdev=n0"
         ;;
