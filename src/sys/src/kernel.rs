@@ -4,11 +4,10 @@
 //! Linux 4.9 is the oldest that PID 1 runs on. A feature is missing when the kernel is too old
 //! for it (ENOSYS), built without it, or when seccomp refuses it (mostly EPERM).
 
+use crate::Errno;
 use crate::raw::check;
-use crate::{Errno, OwnedFd, process};
 use core::fmt::{self, Display, Formatter};
 use core::sync::atomic::{AtomicU32, Ordering};
-use rustix::fd::{AsRawFd, FromRawFd};
 
 /// Something that not every kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,20 +230,15 @@ fn has_close_range() -> bool {
     check(unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) }).is_ok()
 }
 
-/// By sending no signal to ourselves.
+/// Of no process, and to a descriptor that is none: that needs no descriptor, which may be scarce just now.
 fn has_pidfd() -> bool {
-    let own = process::own_pid();
-    // SAFETY: no memory is involved.
-    let Ok(raw) = check(unsafe { libc::syscall(libc::SYS_pidfd_open, own, 0) }) else {
-        return false;
-    };
-    // SAFETY: the kernel made it a moment ago, and nobody else knows of it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(raw as i32) };
     let info = core::ptr::null::<libc::siginfo_t>();
-    // SAFETY: a null siginfo means "as kill(2) would", and signal 0 sends nothing.
+    // SAFETY: no memory is involved.
+    let opened = check(unsafe { libc::syscall(libc::SYS_pidfd_open, 0, 0_u32) });
+    // SAFETY: a null siginfo means "as kill(2) would"; signal 0 sends nothing, and there is nobody.
     let sent =
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, info, 0_u32) };
-    check(sent).is_ok()
+        check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, i32::MAX, 0, info, 0_u32) });
+    [opened, sent].iter().all(|said| said.is_err_and(|errno| !is_refusal(errno)))
 }
 
 /// Where seconds have 64 bits anyway, every kernel has it.
@@ -290,6 +284,15 @@ fn has_execveat() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f7_5_a_moment_without_descriptors_is_not_a_kernel_without_pidfds() {
+        if !has_pidfd() {
+            return eprintln!("no pidfds here: nothing tested");
+        }
+        let found = crate::testing::without_descriptors(|| i32::from(has_pidfd()));
+        assert_eq!(found, 1);
+    }
 
     #[test]
     fn f7_5_every_feature_is_listed_once_and_has_its_own_bit() {

@@ -28,6 +28,18 @@ pub(crate) fn limit(seconds: f64) -> Limit {
     Limit(guard)
 }
 
+/// What `work` gives in a copy of this process that can open nothing. There it must not allocate, nor
+/// wait for a lock.
+pub(crate) fn without_descriptors(work: impl FnOnce() -> i32) -> i32 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Nofile) };
+    let child = crate::process::fork(|| setrlimit(Resource::Nofile, none).map_or(-1, |()| work()));
+    match crate::reap::wait_for(child.unwrap()).unwrap() {
+        crate::reap::Status::Code(code) => i32::from(code),
+        ended @ crate::reap::Status::Signal { .. } => panic!("{ended:?}"),
+    }
+}
+
 /// A directory of this test's own.
 pub(crate) struct Place(PathBuf);
 
