@@ -77,12 +77,19 @@ pub(crate) struct Groups {
     tree: Option<cgroup::Tree>,
     launched: MutexGuard<'static, [Launched; MAX_UNITS]>,
     /// Its memory is taken at boot and touched as it fills.
-    sweeping: Vec<(UnitId, Option<Watch>)>,
+    sweeping: Vec<Sweep>,
     /// The group that was found empty last: the unit's next start, which mostly follows at once,
     /// takes it instead of opening it again.
     empty: Cell<Option<(UnitId, cgroup::Group)>>,
-    /// Why some unit being swept could not be looked at or killed, the last time.
-    trouble: Cell<Option<Errno>>,
+}
+
+/// A unit that still had processes when it was looked at last.
+struct Sweep {
+    unit: UnitId,
+    /// Tells of its last exit.
+    watch: Option<Watch>,
+    /// Why it could not be looked at or killed, the last time.
+    trouble: Option<Errno>,
 }
 
 impl Groups {
@@ -90,7 +97,7 @@ impl Groups {
     pub(crate) fn new(tree: Option<cgroup::Tree>) -> Self {
         let launched = LAUNCHED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let sweeping = Vec::with_capacity(MAX_UNITS);
-        Self { tree, launched, sweeping, empty: Cell::new(None), trouble: Cell::new(None) }
+        Self { tree, launched, sweeping, empty: Cell::new(None) }
     }
 
     /// True when units are kept together by cgroups.
@@ -239,29 +246,35 @@ impl Groups {
 
     /// KILLs whatever is left of the unit. True when nothing is left; otherwise the unit is
     /// looked at again by [`Groups::swept`].
+    ///
+    /// # Errors
+    /// It could not be looked at or killed, for want of a descriptor for example.
     pub(crate) fn sweep(
         &mut self,
         supervisor: &Supervisor,
         inotify: Option<&Inotify>,
         unit: UnitId,
         main: Option<Pid>,
-    ) -> bool {
-        self.trouble.set(None);
-        if self.kill_members(supervisor, unit, main) {
+    ) -> Result<bool, Errno> {
+        let looked = self.kill_members(supervisor, unit, main);
+        if looked == Ok(true) {
             // It may have been looked at in vain just before.
-            self.sweeping.retain(|&(swept, _)| swept != unit);
-            return true;
+            self.sweeping.retain(|sweep| sweep.unit != unit);
+            return looked;
         }
-        if !self.sweeping.iter().any(|&(swept, _)| swept == unit) {
-            // The group of one whose other processes are spared does not empty.
-            let watch = match supervisor.spares(unit) {
-                true => None,
-                false => self.watch_group(supervisor, inotify, unit),
-            };
-            // Within the capacity: it holds each unit once, and there are at most MAX_UNITS.
-            self.sweeping.push((unit, watch));
+        let trouble = looked.err();
+        if let Some(sweep) = self.sweeping.iter_mut().find(|sweep| sweep.unit == unit) {
+            sweep.trouble = trouble;
+            return looked;
         }
-        false
+        // The group of one whose other processes are spared does not empty.
+        let watch = match supervisor.spares(unit) {
+            true => None,
+            false => self.watch_group(supervisor, inotify, unit),
+        };
+        // Within the capacity: it holds each unit once, and there are at most MAX_UNITS.
+        self.sweeping.push(Sweep { unit, watch, trouble });
+        looked
     }
 
     /// The kernel modifies `cgroup.events` when the group empties (cgroup-v2.rst); an exit that
@@ -286,13 +299,18 @@ impl Groups {
         supervisor: &Supervisor,
         inotify: Option<&Inotify>,
     ) -> Option<UnitId> {
-        self.trouble.set(None);
         let position = (0..self.sweeping.len()).find(|&position| {
-            let Some(&(unit, _)) = self.sweeping.get(position) else { return false };
+            let Some(unit) = self.sweeping.get(position).map(|sweep| sweep.unit) else {
+                return false;
+            };
             let main = supervisor.view(unit).and_then(|view| view.state.pid());
-            self.kill_members(supervisor, unit, main)
+            let looked = self.kill_members(supervisor, unit, main);
+            if let Some(sweep) = self.sweeping.get_mut(position) {
+                sweep.trouble = looked.err();
+            }
+            looked == Ok(true)
         })?;
-        let (unit, watch) = self.sweeping.swap_remove(position);
+        let Sweep { unit, watch, .. } = self.sweeping.swap_remove(position);
         if let (Some(inotify), Some(watch)) = (inotify, watch) {
             let _ = inotify.unwatch(watch);
         }
@@ -302,18 +320,18 @@ impl Groups {
     /// True while some unit is being swept and nobody tells us of its last exit, or could not be
     /// looked at.
     pub(crate) fn must_look_again(&self) -> bool {
-        self.trouble().is_some() || self.sweeping.iter().any(|(_, watch)| watch.is_none())
+        self.sweeping.iter().any(|sweep| sweep.watch.is_none() || sweep.trouble.is_some())
     }
 
-    /// Why a unit being swept could not be looked at or killed, the last time.
+    /// Why some unit being swept could not be looked at or killed, the last time.
     pub(crate) fn trouble(&self) -> Option<Errno> {
-        self.trouble.get()
+        self.sweeping.iter().find_map(|sweep| sweep.trouble)
     }
 
     /// The watches are gone with their descriptor: who is being swept is looked at again and again.
     pub(crate) fn lose_watches(&mut self) {
-        for (_, watch) in &mut self.sweeping {
-            *watch = None;
+        for sweep in &mut self.sweeping {
+            sweep.watch = None;
         }
     }
 
@@ -394,53 +412,61 @@ impl Groups {
         let _ = self.kill_all(supervisor, unit);
     }
 
-    fn kill_members(&self, supervisor: &Supervisor, unit: UnitId, main: Option<Pid>) -> bool {
-        if let Err(errno) = self.signal_main(unit, main, signals::KILL) {
-            self.trouble.set(Some(errno));
-        }
-        if supervisor.spares(unit) {
-            return main.is_none_or(|main| self.is_gone(unit, main));
-        }
-        self.kill_all(supervisor, unit)
+    fn kill_members(
+        &self,
+        supervisor: &Supervisor,
+        unit: UnitId,
+        main: Option<Pid>,
+    ) -> Result<bool, Errno> {
+        let sent = self.signal_main(unit, main, signals::KILL);
+        let is_empty = match supervisor.spares(unit) {
+            true => main.is_none_or(|main| self.is_gone(unit, main)),
+            false => self.kill_all(supervisor, unit)?,
+        };
+        // Whom KILL did not reach is no trouble once it is gone.
+        if is_empty { Ok(true) } else { sent.map(|()| false) }
     }
 
-    fn kill_all(&self, supervisor: &Supervisor, unit: UnitId) -> bool {
-        let fail = |errno| {
-            self.trouble.set(Some(errno));
-            false
-        };
-        let Some(name) = supervisor.unit(unit).map(|unit| unit.name.as_str()) else { return true };
-        if let Some(tree) = &self.tree {
-            let group = match tree.open(NameBuffer::of(name).as_cstr()) {
-                Ok(group) => group,
-                Err(Errno::NOENT) => return true,
-                // Without a look nobody knows; a second instance beside the first is the price of
-                // guessing wrong (P5).
-                Err(errno) => return fail(errno),
-            };
-            if let Ok(events) = group.events()
-                && !events.populated
-            {
-                let is_good = !events.frozen && !group.was_killed();
-                self.empty.set(is_good.then_some((unit, group)));
-                return true;
-            }
-            // What cannot be killed at once is tried again at every look.
-            if let Err(errno) = group.kill() {
-                fail(errno);
-            }
-            return group.populated().map_or_else(fail, |populated| !populated);
+    fn kill_all(&self, supervisor: &Supervisor, unit: UnitId) -> Result<bool, Errno> {
+        match (&self.tree, supervisor.unit(unit)) {
+            (Some(tree), Some(policy)) => self.kill_group(tree, unit, &policy.name),
+            (None, Some(_)) => self.kill_by_cookie(supervisor, unit),
+            (_, None) => Ok(true),
         }
-        let mut left = false;
+    }
+
+    fn kill_group(&self, tree: &cgroup::Tree, unit: UnitId, name: &str) -> Result<bool, Errno> {
+        let group = match tree.open(NameBuffer::of(name).as_cstr()) {
+            Ok(group) => group,
+            Err(Errno::NOENT) => return Ok(true),
+            // Without a look nobody knows; a second instance beside the first is the price of
+            // guessing wrong (P5).
+            Err(errno) => return Err(errno),
+        };
+        if let Ok(events) = group.events()
+            && !events.populated
+        {
+            let is_good = !events.frozen && !group.was_killed();
+            self.empty.set(is_good.then_some((unit, group)));
+            return Ok(true);
+        }
+        // What cannot be killed at once is tried again at every look.
+        let sent = group.kill();
+        if group.populated()? { sent.map(|()| false) } else { Ok(true) }
+    }
+
+    fn kill_by_cookie(&self, supervisor: &Supervisor, unit: UnitId) -> Result<bool, Errno> {
+        let (mut left, mut sent) = (false, Ok(()));
         let looked = self.each_member(supervisor, unit, |pid| {
             left = true;
-            if let Err(errno) =
-                signal_held(pid, signals::KILL, || self.is_member_by_cookie(unit, pid))
-            {
-                fail(errno);
-            }
+            let is_meant = || self.is_member_by_cookie(unit, pid);
+            sent = sent.and(signal_held(pid, signals::KILL, is_meant));
         });
-        if looked { !left } else { fail(Errno::MFILE) }
+        match (looked, left) {
+            (false, _) => Err(Errno::MFILE),
+            (true, true) => sent.map(|()| false),
+            (true, false) => Ok(true),
+        }
     }
 }
 
@@ -543,26 +569,5 @@ pub(crate) fn cookie_digits(cookie: u64, room: &mut [u8; COOKIE_LEN + 1]) -> &CS
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    /// A number is somebody else's as soon as its process was reaped, and start times are told in
-    /// ticks of 10 ms: the newcomer may have the same.
-    #[test]
-    fn f1_11_a_number_is_nobodys_once_its_process_was_reaped() {
-        let mut groups = Groups::new(None);
-        let (unit, me) = (UnitId(7), Pid::new(process::own_pid()).unwrap());
-        groups.promise(unit);
-        let launched = groups.launched(unit);
-        groups.remember(unit, Launched { first: me.raw(), ..launched });
-        groups.remember_main(unit, me);
-        assert!(groups.is_member_by_cookie(unit, me.raw()));
-        groups.forget_reaped(unit, me);
-        assert!(!groups.is_member_by_cookie(unit, me.raw()));
-        assert_eq!(groups.launched(unit).main, me.raw(), "its PID file is still told by it");
-        // Or this would be the end of the test.
-        assert_eq!(groups.signal_main(unit, Some(me), signals::KILL), Ok(()));
-    }
-}
+#[path = "group_tests.rs"]
+mod tests;

@@ -60,14 +60,14 @@ impl Pid1 {
             }
             Action::Sweep { unit } => {
                 let main = self.main_of(unit);
-                let empty = self.with_reserve(
+                let looked = self.with_reserve(
                     |pid1| {
                         let inotify = pid1.seekers.inotify();
                         pid1.groups.sweep(&pid1.supervisor, inotify, unit, main)
                     },
-                    |pid1, empty| pid1.groups.trouble().filter(|_| !empty),
+                    |_, looked| looked.err(),
                 );
-                empty.then_some(Event::Emptied { unit })
+                (looked == Ok(true)).then_some(Event::Emptied { unit })
             }
             Action::SeekMain { unit } => {
                 let now = self.now;

@@ -1,10 +1,43 @@
-//! Units that exist in a test's imagination.
+//! What tests share: units that exist in their imagination, and what fails when they want it to.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use ettan_core::{
     Catalog, Hooks, KillMode, Kind, Need, Probes, Restart, StartLimit, Statuses, Unit,
 };
+use ettan_sys::{OwnedFd, pipe, process, reap};
+use std::os::fd::AsFd;
+
+/// As long as it is there, nobody gets a descriptor.
+pub(crate) struct Famine(#[allow(dead_code)] heapless::Vec<OwnedFd, 32>);
+
+impl Famine {
+    /// No machine gives one process more than that many (`fs.nr_open` as the kernel has it).
+    const MOST: usize = 1_048_576;
+
+    /// Takes all that are left: some to give back, and the others for good.
+    fn begin(source: &OwnedFd) -> Option<Self> {
+        let mut kept = heapless::Vec::new();
+        for _ in 0..Self::MOST {
+            let Ok(taken) = pipe::duplicate(source.as_fd()) else { return Some(Self(kept)) };
+            if let Err(taken) = kept.push(taken) {
+                core::mem::forget(taken);
+            }
+        }
+        None
+    }
+}
+
+/// What `work` gives in a copy of this process, in which it begins in a famine. It must not allocate, nor
+/// wait for a lock: other tests' threads are not in the copy.
+pub(crate) fn in_a_copy(work: impl FnOnce(Famine) -> u8) -> u8 {
+    let source = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    let child = process::fork(|| Famine::begin(&source).map_or(255, work).into()).unwrap();
+    match reap::wait_for(child).unwrap() {
+        reap::Status::Code(code) => code,
+        ended @ reap::Status::Signal { .. } => panic!("{ended:?}"),
+    }
+}
 
 /// Units without needs.
 pub(crate) struct Units(pub(crate) Vec<Unit>);
