@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// An ext4 at /data of a machine.
-struct Card {
+pub(crate) struct Card {
     image: PathBuf,
     /// Where the host sees it.
     place: PathBuf,
 }
 
 impl Card {
-    fn new(machine: &mut Namespace, name: &str) -> Self {
+    pub(crate) fn new(machine: &mut Namespace, name: &str) -> Self {
         let image = std::env::temp_dir().join(format!("ettan-card-{}-{name}", std::process::id()));
         let host = |words: &str| {
             let words = words.replace("IMAGE", image.to_str().expect("a plain path"));

@@ -1,6 +1,7 @@
 //! Duties of boot, as the vendor units of `units/system` do them: what of it one machine among
 //! others can show.
 
+use crate::cards::Card;
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, End, Machine, Namespace, Operate};
@@ -205,11 +206,24 @@ fn the_pulse_of_a_machine_that_is_well_is_felt() {
     });
 }
 
+/// What is in /var/lib/ettan is on a card from now on that takes no byte more.
+pub(crate) fn full_card(machine: &mut Namespace, name: &str) -> Card {
+    let card = Card::new(machine, name);
+    let words = "cp -a /var/lib/ettan /data/ && mount --bind /data/ettan /var/lib/ettan && sync && \
+                 for size in 64k 1k; do \
+                 dd if=/dev/zero bs=$size oflag=append conv=notrunc of=/data/all 2>/dev/null; done; \
+                 sync; ! echo more >/data/more";
+    let _ = machine.sh(words).ok();
+    card
+}
+
 /// A machine with the brake, which has seen so many boots that were not well.
 fn with_brake(boots: &str) -> Namespace {
     let mut machine = Namespace::usual();
-    let script = fs::read(workspace().join("units/lib/brake")).expect("the script");
-    machine.write("/tmp/brake", &script);
+    for name in ["brake", "common"] {
+        let script = fs::read(workspace().join("units/lib").join(name)).expect("the script");
+        machine.write(&format!("/tmp/{name}"), &script);
+    }
     machine.write("/var/lib/ettan/boots", boots.as_bytes());
     let _ = machine.sh("chmod +x /tmp/brake").ok();
     for unit in ["brake", "brake-release"] {
@@ -261,12 +275,32 @@ fn a_boot_that_stays_well_is_noted_though_it_goes_on() {
 }
 
 #[test]
-fn a_brake_that_cannot_count_brakes_all_the_same() {
+fn a_count_that_cannot_be_lowered_is_no_rescue_for_ever() {
     let mut machine = with_brake("5");
     let closed = "cd /var/lib/ettan && mount --bind . . && mount -o remount,bind,ro /var/lib/ettan";
     let _ = machine.sh(closed).ok();
     machine.boot();
-    assert_eq!(machine.end(), End::Reboot);
+    machine.expect(&["brake starting", "brake down"]);
+    assert_eq!(machine.status("ettan-rescue")["goal"], "down");
+    assert_eq!(machine.ettan("is-active web").code, 0);
+    machine.until("it says so", |machine| {
+        machine.ettan("logs brake").out.contains("there is no rescue")
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_counts_all_the_same() {
+    for (before, after) in [("2", "3"), ("11", "4")] {
+        let mut machine = with_brake(before);
+        let _card = full_card(&mut machine, "brake");
+        machine.unit("brake", &shipped("brake").replace("/usr/lib/ettan", "/tmp"));
+        machine.boot();
+        machine.until("it is counted", |machine| boots(machine) == after);
+        if after == "4" {
+            machine.until("there is a rescue", |machine| machine.running("sleep 3600").len() == 1);
+        }
+        assert!(!machine.ettan("logs brake").out.contains("cannot be written"));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How the boot before this one ended: the units `last-end` and `last-end-watchdog`.
 
-use crate::duties::Layer;
+use crate::duties::{Layer, full_card};
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, Machine, Namespace, Operate};
@@ -135,8 +135,11 @@ fn an_end_in_order_is_written_down_with_its_name_and_a_reset_with_its_reason() {
 /// A machine with both units, on whose card this was written.
 fn machine(test: &str, written: &str) -> (Namespace, Layer) {
     let layer = Layer::new(test);
-    let script = workspace().join("units/lib/last-end");
-    layer.program("lib/ettan/last-end", &fs::read_to_string(script).expect("the script"));
+    for name in ["last-end", "common"] {
+        let script = workspace().join("units/lib").join(name);
+        let text = fs::read_to_string(script).expect("the script");
+        layer.program(&format!("lib/ettan/{name}"), &text);
+    }
     let mut machine = Builder::default().layer(&layer.0).build();
     machine.write("/var/lib/ettan/last-end", written.as_bytes());
     for unit in ["last-end", "last-end-watchdog"] {
@@ -147,7 +150,19 @@ fn machine(test: &str, written: &str) -> (Namespace, Layer) {
 }
 
 fn written(machine: &mut Namespace) -> String {
-    machine.sh("cat /var/lib/ettan/last-end").ok()
+    machine.sh("head -n 1 /var/lib/ettan/last-end").ok()
+}
+
+#[test]
+fn a_disk_that_is_full_has_room_for_the_word() {
+    let (mut machine, _layer) = machine("last-end-full", "watchdog: pulse is not well\n");
+    let _card = full_card(&mut machine, "last-end");
+    machine.boot();
+    machine.expect(&["last-end up"]);
+    assert_eq!(written(&mut machine), "running");
+    assert_eq!(machine.ettan("stop last-end").code, 0);
+    assert_eq!(written(&mut machine), "stopped");
+    assert!(!machine.ettan("logs last-end").out.contains("cannot be written"));
 }
 
 #[test]

@@ -37,8 +37,9 @@ pub(crate) struct Wish {
 
 /// The vendor units that this command carries: name and text.
 const VENDOR: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/vendor.rs"));
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 4] = [
     ("brake", include_str!("../../../../units/lib/brake")),
+    ("common", include_str!("../../../../units/lib/common")),
     ("last-end", include_str!("../../../../units/lib/last-end")),
     ("trial", include_str!("../../../../units/lib/trial")),
 ];
