@@ -1,6 +1,7 @@
 //! Updates on trial: the units `commit-…`, which keep what works, and `trial…`, which give up what does not.
 //! Whoever knows of a trial, boot loader or updater, is made up.
 
+use crate::cards::Card;
 use crate::duties::Layer;
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
@@ -97,8 +98,11 @@ impl Updated {
     fn new(test: &str, tools: &[(&str, &str)]) -> Self {
         let layer = Layer::new(test);
         tools.iter().for_each(|(tool, script)| layer.program(&format!("bin/{tool}"), script));
-        let script = workspace().join("units/lib/trial");
-        layer.program("lib/ettan/trial", &fs::read_to_string(script).expect("the script"));
+        for name in ["trial", "common"] {
+            let script = workspace().join("units/lib").join(name);
+            let text = fs::read_to_string(script).expect("the script");
+            layer.program(&format!("lib/ettan/{name}"), &text);
+        }
         let mut machine = Builder::default().layer(&layer.0).build();
         machine.unit("web", &format!("[unit]\ncritical = true\n{}", idle()));
         Self { machine, _layer: layer }
@@ -221,6 +225,58 @@ fn the_partition_that_was_tried_becomes_the_usual_one() {
     // Once more, after a commit that nobody heard of.
     assert_eq!(updated.machine.ettan("start commit-tryboot").code, 0);
     assert_eq!(now(&mut updated), card(3, 2));
+}
+
+/// Under an overlay no disk can be seen, and its first partition may be in use.
+#[test]
+fn the_first_partition_is_found_under_an_overlay_and_used_where_it_is_mounted() {
+    for (name, put, mode) in [
+        ("read-only", "mount -o remount,ro /data", "ro"),
+        ("writable", "true", "rw"),
+        ("unmounted", "mv /data/autoboot.txt /tmp/fat/ && umount /data", ""),
+    ] {
+        let mut updated = Updated::new(&format!("overlay-{name}"), &[]);
+        updated.unit("commit-tryboot", 0);
+        let unit =
+            shipped("commit-tryboot").replace("/sys/firmware/devicetree/base/chosen", "/tmp");
+        let environment = "[service.environment]\nETTAN_BOOTLOADER = \"/tmp/bootloader\"\n\
+                           PATH = \"/tmp/bin:/usr/bin:/bin:/usr/sbin:/sbin\"\n";
+        updated.machine.unit("commit-tryboot", &format!("{unit}\n{environment}"));
+        updated.on_trial("tryboot", true);
+        let machine = &mut updated.machine;
+        let _card = Card::new(machine, name);
+        // FAT is not known to every kernel that tests run on, and a device that nobody has mounted is gone.
+        let mount = b"#!/bin/sh\n[ \"$1 $2 $3\" != \"-t vfat /dev/mmcblk0p1\" ] || set -- --bind /tmp/fat \"$4\"\n\
+                      exec /bin/mount \"$@\"\n";
+        machine.write("/tmp/bin/mount", mount);
+        machine.write("/tmp/cmdline", b"quiet root=/dev/mmcblk0p2 rootwait\n");
+        for (nth, number) in [("1", "$(stat -c %Hr:%Lr /dev/card)"), ("2", "179:2")] {
+            let part = format!("/tmp/disk/mmcblk0p{nth}");
+            let words = format!(
+                "mkdir -p {part} && echo {nth} >{part}/partition && echo {number} >{part}/dev"
+            );
+            let _ = machine.sh(&words).ok();
+        }
+        let words = "chmod +x /tmp/bin/mount; mkdir /tmp/fat; cp /tmp/autoboot.txt /data/";
+        let _ = machine.sh(words).ok();
+        let _ = machine.sh(put).ok();
+        machine.boot();
+        machine.has_units();
+        let fakes = "mount --bind /tmp/cmdline /proc/cmdline && \
+                     mount -t tmpfs block /sys/class/block && \
+                     ln -s /tmp/disk/mmcblk0p2 /sys/class/block/mmcblk0p2";
+        let _ = machine.sh(fakes).ok();
+        updated.is_a_success();
+        let machine = &mut updated.machine;
+        machine.expect(&["commit-tryboot starting", "commit-tryboot down"]);
+        let text = card(3, 2);
+        let said = machine.ettan("logs commit-tryboot").out;
+        assert_eq!(machine.status("commit-tryboot")["last_exit"], "exited with status 0", "{said}");
+        let now = machine.sh("grep -o '^/dev/[a-z0-9]* /data [^ ]* ..' /proc/mounts").out;
+        assert!(now.trim_end().ends_with(mode), "{name}: {now}");
+        assert_eq!(machine.sh("cat /data/*.txt /tmp/fat/*.txt").out, text, "{name}");
+        assert_ne!(machine.sh("grep /run/ettan/autoboot /proc/mounts").code, 0, "{name}");
+    }
 }
 
 #[test]
