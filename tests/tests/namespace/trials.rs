@@ -213,9 +213,16 @@ fn a_system_that_is_not_on_trial_goes_on_whatever_becomes_of_it() {
 
 #[test]
 fn the_partition_that_was_tried_becomes_the_usual_one() {
-    let mut updated = Updated::new("autoboot", &[]);
+    for (name, text) in [("autoboot", card(2, 3)), ("windows", card(2, 3).replace('\n', "\r\n"))] {
+        becomes_the_usual_one(name, &text);
+    }
+}
+
+fn becomes_the_usual_one(name: &str, text: &str) {
+    let mut updated = Updated::new(name, &[]);
     updated.unit("commit-tryboot", 0);
     updated.on_trial("tryboot", true);
+    updated.machine.write("/tmp/autoboot.txt", text.as_bytes());
     updated.machine.boot();
     updated.machine.has_units();
     updated.is_a_success();
