@@ -197,4 +197,11 @@ fn a_reset_that_is_near_is_written_down_until_it_is_not() {
     let _ = machine.ettan("condition reset-ahead clear").ok();
     machine.expect(&["last-end-watchdog down"]);
     assert_eq!(written(&mut machine), "running");
+    // The end of a boot that goes on is nobody's to write down any more.
+    assert_eq!(machine.ettan("stop last-end").code, 0);
+    let _ = machine.ettan("condition reset-ahead set").ok();
+    machine.expect(&["last-end-watchdog up"]);
+    let _ = machine.ettan("condition reset-ahead clear").ok();
+    machine.expect(&["last-end-watchdog down"]);
+    assert_eq!(written(&mut machine), "stopped");
 }
