@@ -93,7 +93,8 @@ fill_root() {
 # A root that is never written to, as docs/makers-guide.md has it.
 make_read_only() {
     local link
-    mkdir -p "$card"/{usr/lib/units,data,boot/firmware,var/lib}
+    mkdir -p "$card"/{usr/lib/units,usr/lib/ettan,data,boot/firmware,var/lib}
+    install -m 0755 "$root"/units/lib/* "$card/usr/lib/ettan/"
     cp -R "$root/qemu/rootfs-ro/." "$card/"
     for link in "$root"/qemu/rootfs-ro/etc/units/*.toml; do
         cp "$root/units/system/${link##*/}" "$card/usr/lib/units/"

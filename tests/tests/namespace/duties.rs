@@ -25,6 +25,15 @@ impl Layer {
         Self(folder)
     }
 
+    /// A script of `units/lib`, and what they have in common.
+    pub(crate) fn script(&self, name: &str) {
+        for name in [name, "common"] {
+            let script = workspace().join("units/lib").join(name);
+            let text = fs::read_to_string(script).expect("a script");
+            self.program(&format!("lib/ettan/{name}"), &text);
+        }
+    }
+
     /// A program below `usr`.
     pub(crate) fn program(&self, path: &str, script: &str) {
         let program = self.0.join("usr").join(path);
@@ -470,6 +479,7 @@ fn directories_of_tmpfiles_are_made() {
     // Not executable, so it is not there.
     fs::create_dir_all(layer.0.join("usr/bin")).expect("a folder");
     fs::write(layer.0.join("usr/bin/systemd-tmpfiles"), "").expect("a file");
+    layer.script("tmpfiles");
     let mut machine = Builder::default().layer(&layer.0).build();
     let _ = machine.sh("mkdir -p /etc/tmpfiles.d /run/tmpfiles.d").ok();
     let lines = "# a line\nd /run/first 1777 telldus plugdev -\nD! /run/second/deep - - - 10d\n\
@@ -488,10 +498,54 @@ fn directories_of_tmpfiles_are_made() {
     assert_eq!(machine.ettan("restart tmpfiles").code, 0);
 }
 
+/// What a daemon has put into a directory of its own before the machine was started again.
+#[test]
+fn a_link_that_others_than_root_have_put_is_not_followed() {
+    let layer = Layer::new("tmpfiles-links");
+    fs::create_dir_all(layer.0.join("usr/bin")).expect("a folder");
+    fs::write(layer.0.join("usr/bin/systemd-tmpfiles"), "").expect("a file");
+    layer.script("tmpfiles");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let planted = "mkdir -p /var/cache/web /var/cache/ours /tmp/real && chown telldus /var/cache/web && \
+                   mkdir -m 1777 /var/all && cd /var/cache/web && \
+                   ln -s /etc last && ln -s /etc middle && ln -s /etc into && ln -s /etc /var/all/x && \
+                   ln -s web/middle /var/cache/over && ln -s ../../tmp /var/cache/ours/run";
+    let _ = machine.sh(planted).ok();
+    let lines = "d /var/cache/web 0750 telldus\nd /var/cache/web/last 0700 telldus telldus\n\
+        d /var/cache/web/middle/units 0700 telldus\nd /var/cache/web/middle/new\n\
+        d /var/all/x/units 0700 telldus\nd /var/cache/over/units 0700 telldus\n\
+        L /var/cache/web/into/link - - - - /nowhere\n\
+        d /var/cache/web/own 0700 telldus\nd /var/cache/ours/run/real/ 0711 telldus\n\
+        L /var/run/link - - - - /nowhere\nd /var/run 0700 telldus\n";
+    machine.write("/etc/tmpfiles.d/web.conf", lines.as_bytes());
+    machine.unit("tmpfiles", &shipped("tmpfiles"));
+    machine.boot();
+    machine.expect(&["tmpfiles up"]);
+    for path in ["/etc", "/etc/units", "/run"] {
+        assert_eq!(machine.sh(&format!("stat -c '%a %U' {path}")).ok(), "755 root", "{path}");
+    }
+    assert_eq!(machine.sh("ls -d /etc/new /etc/link").out, "");
+    for (path, what) in
+        [("web", "750 telldus"), ("web/own", "700 telldus"), ("ours/run/real", "711 telldus")]
+    {
+        let now = machine.sh(&format!("stat -c '%a %U' /var/cache/{path}")).ok();
+        assert_eq!(now, what, "{path}");
+    }
+    assert_eq!(machine.sh("readlink /run/link").ok(), "/nowhere");
+    machine.until("it says which", |machine| {
+        let said = machine.ettan("logs tmpfiles").out;
+        ["web/last", "web/middle", "web/into", "/var/all/x", "/var/run"]
+            .iter()
+            .all(|link| said.contains(&format!("{link} is a link, and not followed")))
+    });
+}
+
 /// The program itself, from Debian.
 #[test]
 fn systemd_tmpfiles_does_all_but_keep_people_out() {
-    let mut machine = Builder::default().build();
+    let layer = Layer::new("systemd-tmpfiles");
+    layer.script("tmpfiles");
+    let mut machine = Builder::default().layer(&layer.0).build();
     let lines =
         "f! /run/nologin 0644 - - - not yet\nd /run/nobodys 0755 who-is-that\nd /run/first\n";
     machine.write("/etc/tmpfiles.d/ours.conf", lines.as_bytes());

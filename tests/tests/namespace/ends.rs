@@ -135,11 +135,7 @@ fn an_end_in_order_is_written_down_with_its_name_and_a_reset_with_its_reason() {
 /// A machine with both units, on whose card this was written.
 fn machine(test: &str, written: &str) -> (Namespace, Layer) {
     let layer = Layer::new(test);
-    for name in ["last-end", "common"] {
-        let script = workspace().join("units/lib").join(name);
-        let text = fs::read_to_string(script).expect("the script");
-        layer.program(&format!("lib/ettan/{name}"), &text);
-    }
+    layer.script("last-end");
     let mut machine = Builder::default().layer(&layer.0).build();
     machine.write("/var/lib/ettan/last-end", written.as_bytes());
     for unit in ["last-end", "last-end-watchdog"] {

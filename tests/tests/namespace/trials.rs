@@ -98,11 +98,7 @@ impl Updated {
     fn new(test: &str, tools: &[(&str, &str)]) -> Self {
         let layer = Layer::new(test);
         tools.iter().for_each(|(tool, script)| layer.program(&format!("bin/{tool}"), script));
-        for name in ["trial", "common"] {
-            let script = workspace().join("units/lib").join(name);
-            let text = fs::read_to_string(script).expect("the script");
-            layer.program(&format!("lib/ettan/{name}"), &text);
-        }
+        layer.script("trial");
         let mut machine = Builder::default().layer(&layer.0).build();
         machine.unit("web", &format!("[unit]\ncritical = true\n{}", idle()));
         Self { machine, _layer: layer }

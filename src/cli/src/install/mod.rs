@@ -37,10 +37,11 @@ pub(crate) struct Wish {
 
 /// The vendor units that this command carries: name and text.
 const VENDOR: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/vendor.rs"));
-const SCRIPTS: [(&str, &str); 4] = [
+const SCRIPTS: [(&str, &str); 5] = [
     ("brake", include_str!("../../../../units/lib/brake")),
     ("common", include_str!("../../../../units/lib/common")),
     ("last-end", include_str!("../../../../units/lib/last-end")),
+    ("tmpfiles", include_str!("../../../../units/lib/tmpfiles")),
     ("trial", include_str!("../../../../units/lib/trial")),
 ];
 
