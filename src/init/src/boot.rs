@@ -34,17 +34,9 @@ pub(crate) fn is_first_pid_namespace() -> bool {
 
 /// The kernel's command line, as far as it concerns us: not in a container. Allocates: for helpers.
 pub(crate) fn command_line() -> Option<Vec<u8>> {
-    let mut line = [0; COMMAND_LINE];
+    let mut line = [0; crate::kernel_words::COMMAND_LINE];
     let read = || host::kernel_command_line(&mut line).ok().map(<[u8]>::to_vec);
     is_first_pid_namespace().then(read).flatten()
-}
-
-/// No architecture's command line is longer (`COMMAND_LINE_SIZE` of the kernel).
-pub(crate) const COMMAND_LINE: usize = 4096;
-
-/// The same for PID 1; empty where it is not `ours`, or cannot be read.
-pub(crate) fn own_command_line(room: &mut [u8; COMMAND_LINE], ours: bool) -> &[u8] {
-    if ours { host::kernel_command_line(room).unwrap_or_default() } else { b"" }
 }
 
 /// Before anything can be logged. Descriptors 0 to 2 are open since `sys::entry`. `is_first`: no

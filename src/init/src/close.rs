@@ -1,10 +1,9 @@
 //! The end of the machine: strays, file systems, reboot(2). Each step bounded; the core says
 //! when to go on without waiting longer.
 
-use crate::boot::{COMMAND_LINE, own_command_line};
 use crate::report::Cause;
 use core::ffi::CStr;
-use ettan_core::{POWER_FAIL_MS, Pid, Power, SHUTDOWN_MS};
+use ettan_core::{Pid, Power};
 use ettan_sys::kmsg::{Kmsg, Level};
 use ettan_sys::poll::{self, Interest};
 use ettan_sys::{Errno, clock, host, mount, process, procfs, reboot};
@@ -17,26 +16,6 @@ const UNMOUNT_TIMEOUT_MS: u64 = 4_000;
 /// Where `ettan reboot --arg` leaves a word for the firmware: in memory, so that it is gone with the
 /// boot, and so that a fault of PID 1 does not lose it.
 const REBOOT_WORD: &CStr = c"/run/ettan/reboot-arg";
-
-/// On the kernel's command line: how many seconds a shutdown may take.
-const WORD: &[u8] = b"ettan.shutdown=";
-/// Who asks for more means never.
-const LONGEST_S: u32 = 3_600;
-
-/// How long a shutdown may take, in milliseconds. `ours`: the kernel's command line is.
-pub(crate) fn time_allowed(ours: bool) -> u32 {
-    time_of(own_command_line(&mut [0; COMMAND_LINE], ours))
-}
-
-fn time_of(line: &[u8]) -> u32 {
-    let Some(value) = host::value_of(line, WORD) else { return SHUTDOWN_MS };
-    let seconds = core::str::from_utf8(value).ok().and_then(|value| value.parse::<u32>().ok());
-    let Some(seconds) = seconds else {
-        log::warn!("ettan.shutdown={}: not a number of seconds; 30", value.escape_ascii());
-        return SHUTDOWN_MS;
-    };
-    seconds.min(LONGEST_S).saturating_mul(1_000).max(POWER_FAIL_MS)
-}
 
 /// Sends `signal` to every process but PID 1, kernel threads and `spared`. True when there was none.
 pub(crate) fn kill_strays(signal: u8, spared: &[Pid]) -> bool {
@@ -283,7 +262,7 @@ fn wait_bounded(mut child: std::process::Child, within_ms: u64) -> Option<bool> 
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Time, clock, close_all, points_to_close, time_of, unescape, wait_bounded};
+    use super::{Time, clock, close_all, points_to_close, unescape, wait_bounded};
     use std::process::{Command, Stdio};
 
     #[test]
@@ -324,17 +303,6 @@ mod tests {
         assert_eq!(ettan_sys::process::kill(pid, 9), Ok(()));
         assert_eq!(wait_bounded(start("exit 0"), 60_000), Some(true));
         assert_eq!(wait_bounded(start("exit 1"), 60_000), Some(false));
-    }
-
-    #[test]
-    fn the_time_for_a_shutdown_is_what_the_command_line_says_within_reason() {
-        assert_eq!(time_of(b"quiet ettan.shutdown=120 panic=10"), 120_000);
-        for usual in [&b""[..], b"ettan.shutdown=", b"ettan.shutdown=soon", b"-- ettan.shutdown=9"]
-        {
-            assert_eq!(time_of(usual), 30_000, "{}", usual.escape_ascii());
-        }
-        assert_eq!(time_of(b"ettan.shutdown=0"), 5_000);
-        assert_eq!(time_of(b"ettan.shutdown=4294967295"), 3_600_000);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! | `prober` | hears the prober, and is heard |
 //! | `probes` | what the prober is told and says: readiness and health of units |
 //! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
+//! | `kernel_words` | what the kernel's command line says to PID 1 |
 //! | `late` | when logger and watcher start: after the first units |
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
@@ -62,6 +63,7 @@ mod fault;
 mod group;
 mod guard;
 mod hook;
+mod kernel_words;
 mod late;
 mod marks;
 mod memory;

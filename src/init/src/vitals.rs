@@ -1,19 +1,10 @@
 //! Whether the machine does what it is for: the units that are `critical`. Says when the boot was a
 //! success, and later when a reset may help. Looks at units and changes nothing.
 
-use crate::boot::{COMMAND_LINE, own_command_line};
 use ettan_core::{Goal, Millis, Name, Phase, State, Supervisor, UnitId};
-use ettan_sys::host;
 
 /// The condition that holds from then on that the boot was a success.
 pub(crate) const BOOT_OK: &str = "boot-ok";
-
-/// All critical units up for so long is a success.
-const PROOF_MS: u64 = 60_000;
-
-/// The word on the kernel's command line that sets another time, in seconds.
-const WORD: &[u8] = b"ettan.boot-ok=";
-const PROOF_MAX_S: u64 = 3_600;
 
 /// A reset follows once critical units are not well for so many times as long. Not before the boot
 /// was a success: a machine that never is well would be reset for ever.
@@ -32,9 +23,8 @@ pub(crate) struct Vitals {
 }
 
 impl Vitals {
-    /// `ours`: the kernel's command line is. What an execution before has found goes on.
-    pub(crate) fn new(supervisor: &Supervisor, ours: bool, now: Millis) -> Self {
-        let proof_ms = proof_of(own_command_line(&mut [0; COMMAND_LINE], ours));
+    /// All critical units up for `proof_ms` is a success. What an execution before has found goes on.
+    pub(crate) fn new(supervisor: &Supervisor, proof_ms: u64, now: Millis) -> Self {
         let proven = supervisor.holds(BOOT_OK);
         Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None }
     }
@@ -81,12 +71,6 @@ impl Vitals {
         let id = ill.find(|id| !may_still_start(supervisor, *id, now))?;
         supervisor.unit(id).map(|unit| unit.name.clone())
     }
-}
-
-fn proof_of(line: &[u8]) -> u64 {
-    let word = host::value_of(line, WORD).and_then(|value| core::str::from_utf8(value).ok());
-    let seconds = word.and_then(|value| value.parse::<u64>().ok());
-    seconds.map_or(PROOF_MS, |seconds| seconds.min(PROOF_MAX_S).saturating_mul(1_000))
 }
 
 /// The critical units that are to be up: not those that somebody stopped, nor oneshots that did

@@ -20,12 +20,13 @@ struct World {
 }
 
 const START: Millis = Millis(10_000);
+const PROOF_MS: u64 = 60_000;
 
 impl World {
     fn new(units: Vec<Unit>) -> Self {
         let mut supervisor = Box::new(Supervisor::new());
         supervisor.load(START, &Units(units));
-        let vitals = Vitals::new(&supervisor, false, START);
+        let vitals = Vitals::new(&supervisor, PROOF_MS, START);
         let mut world = Self { supervisor, vitals, now: START, next_pid: 100 };
         world.settle();
         world
@@ -123,7 +124,7 @@ fn the_boot_is_a_success_once_all_critical_units_are_up_for_a_minute() {
 fn a_boot_that_was_a_success_stays_one_for_the_next_execution() {
     let mut world = World::new(vec![unit("web", true)]);
     world.supervisor.handle(world.now, Event::Condition { name: BOOT_OK, holds: true });
-    world.vitals = Vitals::new(&world.supervisor, false, world.now);
+    world.vitals = Vitals::new(&world.supervisor, PROOF_MS, world.now);
     assert_eq!(world.vitals.next_deadline(), None);
 }
 
@@ -184,15 +185,5 @@ fn nothing_is_critical_during_shutdown() {
     for _ in 0..100 {
         world.pass(5_000);
         assert_eq!(world.hopeless(), None);
-    }
-}
-
-#[test]
-fn the_kernels_command_line_sets_the_time() {
-    assert_eq!(proof_of(b"quiet ettan.boot-ok=5 -- ettan.boot-ok=7"), 5_000);
-    assert_eq!(proof_of(b"ettan.boot-ok=1000000"), 3_600_000);
-    for other in ["", "ettan.boot-ok=", "ettan.boot-ok=-1", "xettan.boot-ok=5", "ettan.boot-ok=5s"]
-    {
-        assert_eq!(proof_of(other.as_bytes()), 60_000, "{other}");
     }
 }

@@ -1,12 +1,12 @@
 //! Keeps the hardware watchdog: opens it, feeds it as long as the loop of PID 1 makes progress,
 //! stops it before the machine is switched off. A PID 1 that hangs is reset with its machine.
 
-use crate::boot::{COMMAND_LINE, own_command_line};
+use crate::kernel_words::WATCHDOG_OFF;
 use crate::report::Cause;
 use core::fmt::{self, Display, Formatter};
 use ettan_core::{Millis, Name, Power};
+use ettan_sys::Errno;
 use ettan_sys::watchdog::Watchdog;
-use ettan_sys::{Errno, host};
 use ettan_wire::Text;
 
 /// What is asked of the driver: the most that a Raspberry Pi's can before Linux 6.8.
@@ -22,9 +22,6 @@ const FEEDS: u64 = 3;
 /// for again after this time, then after twice as much, up to the second number.
 const LOOK_AGAIN_MS: u64 = 1_000;
 const LOOK_AGAIN_MAX_MS: u64 = 256_000;
-
-/// The word on the kernel's command line that leaves the device alone.
-const OFF: &[u8] = b"ettan.watchdog=off";
 
 /// The condition that holds while it is not fed: what is to be written down before the reset.
 pub(crate) const RESET_AHEAD: &str = "reset-ahead";
@@ -101,18 +98,17 @@ impl Display for Trouble {
 }
 
 impl Keeper {
-    /// `inherited`: what the execution before had open. `ours`: the machine is.
-    pub(crate) fn new(inherited: Option<Watchdog>, ours: bool, now: Millis) -> Self {
-        let mut line = [0; COMMAND_LINE];
-        let line = own_command_line(&mut line, ours);
-        match (inherited, ours) {
-            (Some(device), _) => Self::take(device, now),
-            (None, false) => Self::with(State::Left("")),
-            (None, true) if host::has_word(line, OFF) => {
-                log::warn!("the hardware watchdog is left alone: ettan.watchdog=off");
-                Self::with(State::Left("ettan.watchdog=off"))
+    /// `inherited`: what the execution before had open. `ours`: the machine is. `allowed`: by the kernel's
+    /// command line.
+    pub(crate) fn new(inherited: Option<Watchdog>, ours: bool, allowed: bool, now: Millis) -> Self {
+        match (inherited, ours, allowed) {
+            (Some(device), _, _) => Self::take(device, now),
+            (None, false, _) => Self::with(State::Left("")),
+            (None, true, false) => {
+                log::warn!("the hardware watchdog is left alone: {WATCHDOG_OFF}");
+                Self::with(State::Left(WATCHDOG_OFF))
             }
-            (None, true) => Self::find(now),
+            (None, true, true) => Self::find(now),
         }
     }
 }
