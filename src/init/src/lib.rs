@@ -21,6 +21,7 @@
 //! | `probes` | what the prober is told and says: readiness and health of units |
 //! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
 //! | `kernel_words` | what the kernel's command line says to PID 1 |
+//! | `loading` | the loader's life: when unit files are read, and what comes of it |
 //! | `late` | when logger and watcher start: after the first units |
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
@@ -65,6 +66,7 @@ mod guard;
 mod hook;
 mod kernel_words;
 mod late;
+mod loading;
 mod marks;
 mod memory;
 mod mend;

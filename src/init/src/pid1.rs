@@ -10,6 +10,7 @@ use crate::group::{Groups, runs_beside};
 use crate::guard::{self, Guard, Pulse};
 use crate::kernel_words::KernelWords;
 use crate::late::Late;
+use crate::loading::{Loaded, Loading};
 use crate::marks::Mark;
 use crate::past::{self, Past};
 use crate::pipes::Pipes;
@@ -81,8 +82,6 @@ pub(crate) struct Pid1 {
     pub(crate) reap_more: bool,
     /// What services find as descriptor 0.
     pub(crate) null: Option<OwnedFd>,
-    /// The loader has ended: with success, or not.
-    pub(crate) reloaded: Option<bool>,
     /// The child that closes the file systems, during shutdown.
     pub(crate) closer: Option<Pid>,
     /// How many of those ended before they had done it.
@@ -91,11 +90,7 @@ pub(crate) struct Pid1 {
     pub(crate) refused: Option<(Power, Millis)>,
     /// Strays were signalled, and are looked for after every exit.
     pub(crate) awaits_strays: bool,
-    /// Somebody asked for a reload while one was running, or too soon after one.
-    pub(crate) reload_at: Option<Millis>,
-    pub(crate) last_reload: Millis,
-    /// The rescue shell was offered because there is no table, or nothing to start; once is enough.
-    pub(crate) rescue_offered: bool,
+    pub(crate) loading: Loading,
     /// What logger and watcher wait for.
     pub(crate) late: Late,
     /// Ctrl-Alt-Del presses within `translate::CAD_WINDOW_MS`.
@@ -206,14 +201,11 @@ impl Pid1 {
             epoll,
             signals: ground.signals,
             reap_more: false,
-            reloaded: None,
             closer: None,
             closers_lost: 0,
             refused: None,
             awaits_strays: false,
-            reload_at: None,
-            last_reload: Millis(0),
-            rescue_offered: false,
+            loading: Loading::default(),
             late: Late::new(now),
             cad: crate::translate::CtrlAltDel::default(),
             strays: crate::translate::Strays::default(),
@@ -371,7 +363,7 @@ impl Pid1 {
             self.supervisor.next_deadline(),
             self.seekers.next_deadline(),
             self.control.next_deadline(),
-            self.reload_at,
+            self.loading.again_at,
             self.refused.map(|(_, again)| again),
             self.upgrade.deadline(),
             self.past.trial.deadline(),
@@ -494,7 +486,8 @@ impl Pid1 {
         );
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
-        if let Some(succeeded) = self.reloaded.take() {
+        if let Some(loaded) = self.loading.outcome.take() {
+            let succeeded = loaded == Loaded::InForce;
             let text = describe::reloaded(succeeded, &facts);
             self.control.reloaded(succeeded, &text, &context);
         }

@@ -68,8 +68,8 @@ impl Pid1 {
         }
         self.take_places_over(parts);
         self.closer = Pid::new(whole.closer);
-        self.reload_at = whole.reload_at.map(ettan_core::Millis);
-        self.last_reload = ettan_core::Millis(whole.last_reload);
+        self.loading.again_at = whole.reload_at.map(ettan_core::Millis);
+        self.loading.last = ettan_core::Millis(whole.last_reload);
         self.control.set_boot_over(whole.boot_over);
         let listener = self.past.take(whole.listener);
         self.past.close_rest();

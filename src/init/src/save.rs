@@ -82,8 +82,8 @@ impl Pid1 {
             closer: self.closer.map_or(0, Pid::raw),
             nofile: ettan_sys::limits::nofile_at_boot(),
             boot_over: self.control.boot_over(),
-            reload_at: self.reload_at.map(|Millis(at)| at),
-            last_reload: self.last_reload.0,
+            reload_at: self.loading.again_at.map(|Millis(at)| at),
+            last_reload: self.loading.last.0,
             begun: self.past.begun_ms,
         }
         .write(&mut record);

@@ -5,8 +5,7 @@ use crate::pid1::{Pid1, token};
 use crate::places::Outcome;
 use crate::start::fault_of;
 use crate::state;
-use ettan_core::{Ask, Event, ExitStatus, Haste, Millis, Pid, Power, State, UnitId};
-use ettan_sys::Errno;
+use ettan_core::{Event, ExitStatus, Haste, Millis, Pid, Power, State, UnitId};
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
 use ettan_sys::reexec;
@@ -18,9 +17,6 @@ const REAP_MAX: u32 = 1_024;
 
 /// Signals taken in one turn; the descriptor stays ready for the rest (`faults.md` 3.7).
 const SIGNALS_MAX: u32 = 64;
-
-/// Between two reloads, so that a loop of requests costs nothing (`faults.md` 3.7, 5.10).
-const RELOAD_EVERY_MS: u64 = 1_000;
 
 /// Ctrl-Alt-Del this often within this time means now (cli.md).
 const CAD_PRESSES: u32 = 7;
@@ -94,7 +90,7 @@ impl Pid1 {
         self.mind_wall();
         self.tell_swept();
         self.look_for_main_processes();
-        if self.reload_at.is_some_and(|at| at <= self.now) {
+        if self.loading.again_at.is_some_and(|at| at <= self.now) {
             self.reload();
         }
         self.mind_upgrade();
@@ -243,99 +239,6 @@ impl Pid1 {
         if loaded {
             self.finish_loading();
         }
-    }
-
-    /// Takes the table of the loader that has ended, now or when it is tried again.
-    pub(crate) fn finish_loading(&mut self) {
-        match self.take_table() {
-            Ok(taken) => {
-                self.degraded.heal(self.now, Feature::Loading);
-                self.reloaded = Some(taken);
-            }
-            Err(errno) => self.degraded.note(self.now, Feature::Loading, errno),
-        }
-    }
-
-    /// The loader ended well: its table comes into force, and the core learns of the new units.
-    /// False when there is none to take, or not a whole one.
-    ///
-    /// # Errors
-    /// Nothing was taken for now: no memory, for example.
-    fn take_table(&mut self) -> Result<bool, Errno> {
-        self.pipes.forget_gone(&self.supervisor);
-        if !self.tables.adopt()? {
-            return Ok(false);
-        }
-        let Some(table) = self.tables.table() else { return Ok(false) };
-        self.supervisor.load(self.now, &table);
-        self.pipes.renew(&self.tables);
-        self.probes.note_all();
-        let units = ettan_core::Catalog::len(&table);
-        let messages = table.diagnostics().count();
-        if messages > 0 {
-            log::warn!(
-                "unit files: {messages} complaints; `ettan check` and `ettan status` show them"
-            );
-        }
-        log::info!("{units} units loaded");
-        let nothing_starts = !self
-            .supervisor
-            .units()
-            .any(|id| self.supervisor.unit(id).is_some_and(|unit| unit.autostart && !unit.builtin));
-        self.drain();
-        self.mind_prober();
-        self.start_what_runs();
-        if let Some(builtins) = self.builtins {
-            if nothing_starts {
-                log::error!(
-                    "no unit to start in /etc/units or /run/units: rescue shell on the console"
-                );
-                // One that somebody asked for stays his.
-                self.rescue_offered |= !self.is_rescue();
-                self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Start });
-            } else if core::mem::take(&mut self.rescue_offered) {
-                // Not one that somebody asked for: in the middle of a rescue units are mended and read.
-                self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Stop });
-            }
-        }
-        Ok(true)
-    }
-
-    /// Without a table from the first loader nothing at all would start: then somebody must be
-    /// able to log in and look (P8). The loader is tried again meanwhile, and a table ends it.
-    pub(crate) fn offer_rescue(&mut self) {
-        let Some(builtins) = self.builtins else { return };
-        if self.rescue_offered || self.tables.table().is_some() {
-            return;
-        }
-        let state = self.supervisor.view(builtins.loader).map(|view| view.state);
-        if let Some(State::Backoff { .. } | State::Failed) = state {
-            self.rescue_offered = true;
-            log::error!("the unit files cannot be read: rescue shell on the console");
-            self.feed(Event::Ask { unit: builtins.rescue, ask: Ask::Start });
-        }
-    }
-
-    /// Starts the loader, now or as soon as one may.
-    pub(crate) fn reload(&mut self) {
-        if self.past.reduced && self.tables.table().is_some() {
-            log::error!("reduced mode after faults of PID 1: unit files are not read again");
-            self.reload_at = None;
-            self.reloaded = Some(false);
-            self.control.reload_begins();
-            return;
-        }
-        let Some(loader) = self.builtins.map(|builtins| builtins.loader) else { return };
-        let allowed = self.last_reload.after(RELOAD_EVERY_MS);
-        let running = self.supervisor.view(loader).is_some_and(|view| view.state.pid().is_some());
-        if running || (self.now < allowed && self.last_reload != Millis(0)) {
-            self.reload_at = Some(allowed.max(self.now.after(RELOAD_EVERY_MS)));
-            return;
-        }
-        self.reload_at = None;
-        self.last_reload = self.now;
-        self.control.reload_begins();
-        self.feed(Event::Ask { unit: loader, ask: Ask::Start });
     }
 
     fn tell_swept(&mut self) {
