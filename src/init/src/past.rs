@@ -152,17 +152,15 @@ impl Past {
     }
 
     /// Makes or keeps the memory for the execution after this one. Once there is a /proc, and
-    /// before more is opened than the numbers below those of the memory.
+    /// before more is opened than the numbers below those of the memory. What is there is never given up:
+    /// without it the next execution would take itself for the first, and start everything twice.
     pub(crate) fn arm_memory(&mut self) {
         if self.exists() {
             self.read_note();
         }
-        let ready = match self.memory {
-            Some(_) => reexec::keep_program(),
-            None => Memory::new().map(|memory| self.memory = Some(memory)),
-        };
-        if ready.is_err() {
-            self.memory = None;
+        match self.memory {
+            Some(_) => reexec::inherit_program(self.reverted),
+            None => self.memory = Memory::new().ok(),
         }
     }
 

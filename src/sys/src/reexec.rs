@@ -156,12 +156,12 @@ pub fn prepare(len: u64) -> Result<OwnedFd> {
     Ok(state)
 }
 
-/// Makes sure that the program's file is open at its number; after a new execution it is. A
-/// program on trial leaves the one before it where it is.
+/// Makes sure that the program's file is open at its number. A program on trial leaves the one before
+/// it where it is.
 ///
 /// # Errors
 /// ENOENT without /proc, EMFILE.
-pub fn keep_program() -> Result<()> {
+fn keep_program() -> Result<()> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let file = retry(|| rustix::fs::open(c"/proc/self/exe", flags, Mode::empty()))?;
     if !ON_TRIAL.load(Ordering::Relaxed) {
@@ -170,6 +170,15 @@ pub fn keep_program() -> Result<()> {
     // Open until the end of the process.
     let _ = place(file, PROGRAM)?.into_raw_fd();
     Ok(())
+}
+
+/// As [`keep_program`], after a new execution: where the file cannot be opened anew just now, what was
+/// executed is open already. `reverted`: that is the program before the one that was on trial.
+pub fn inherit_program(reverted: bool) {
+    if keep_program().is_err() && reverted {
+        // Else the next fault would lead to the program that failed.
+        let _ = copy_to(PREVIOUS, PROGRAM);
+    }
 }
 
 /// Learns the path of the program: what the execution before knew, and in the first one the word

@@ -180,6 +180,27 @@ fn f3_6_a_lost_state_without_cgroups_ends_all_and_starts_each_once() {
     }
 }
 
+/// /proc may be gone for a while; what an execution has inherited is enough for the one after it.
+#[test]
+fn f3_6_a_fault_without_proc_keeps_the_state_for_the_next_one() {
+    let mut machine = Namespace::usual();
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    machine.until("the watcher runs", |m| m.running("ettan-init watch").len() == 1);
+    let units = ["web", "ettan-log", "ettan-watch"].map(str::to_owned);
+    let before = pids(&mut machine, &units);
+    let _ = machine.sh("umount -l /proc").ok();
+    kill_init(&machine, "SEGV");
+    machine.until("PID 1 answers again", |m| told(m, "crashes") == 1);
+    let _ = machine.sh("mount -t proc proc /proc").ok();
+    kill_init(&machine, "SEGV");
+    machine.until("PID 1 answers once more", |m| told(m, "crashes") == 2);
+    assert_eq!(pids(&mut machine, &units), before, "a process was replaced");
+    assert_eq!(machine.running("sleep 100000").len(), 1);
+    assert_eq!(machine.running("ettan-init watch").len(), 1);
+}
+
 /// Fails at each of the first actions of a start: whether the process was born already or not,
 /// there is one start and not two.
 fn starts_once(builder: Builder) {
