@@ -44,11 +44,13 @@ pub(crate) enum Feature {
     Watching,
     /// Taking the table that a loader made.
     Loading,
+    /// Going on after a fault of PID 1.
+    Surviving,
     /// The loop itself: it turns without doing anything.
     Loop,
 }
 
-const FEATURES: [Feature; 13] = [
+const FEATURES: [Feature; 14] = [
     Feature::Waiting,
     Feature::Signals,
     Feature::Reaping,
@@ -61,6 +63,7 @@ const FEATURES: [Feature; 13] = [
     Feature::Notifying,
     Feature::Watching,
     Feature::Loading,
+    Feature::Surviving,
     Feature::Loop,
 ];
 
@@ -80,6 +83,7 @@ impl Feature {
             Self::Notifying => "the socket of sd_notify",
             Self::Watching => "watching files, polling instead",
             Self::Loading => "taking the unit table",
+            Self::Surviving => "surviving a fault of PID 1, which would be the end of the machine",
             Self::Loop => "the loop, slowed down because it spins (a bug)",
         }
     }
@@ -99,6 +103,7 @@ impl Feature {
             Self::Notifying => "notifying",
             Self::Watching => "watching",
             Self::Loading => "loading",
+            Self::Surviving => "surviving",
             Self::Loop => "loop",
         }
     }

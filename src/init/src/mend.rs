@@ -69,6 +69,10 @@ impl Pid1 {
         if self.degraded.has(Feature::Logging) {
             self.pipes.try_again();
         }
+        if self.degraded.has(Feature::Surviving) {
+            let mended = self.past.mend();
+            self.degraded.judge(self.now, Feature::Surviving, mended);
+        }
         self.restock();
         self.degraded.expire(self.now, Feature::Starting);
     }

@@ -8,7 +8,7 @@ use crate::report::Cause;
 use crate::state::{self, NONE, Part, Record, Whole};
 use ettan_core::{ExitStatus, MAX_CONDITIONS, MAX_UNITS, Millis, Pid, Supervisor, UnitId};
 use ettan_sys::reexec::{self, Inherited, Note, TIMES};
-use ettan_sys::{OwnedFd, clock, pipe};
+use ettan_sys::{Errno, OwnedFd, clock, pipe};
 
 /// So many faults within so long lead to the reduced mode; twice as many, and the state itself
 /// is not believed any more.
@@ -27,6 +27,8 @@ const COUNT_AT: usize = TIMES - 1;
 pub(crate) struct Past {
     /// Where the records go; without it a fault is the end.
     pub(crate) memory: Option<Memory>,
+    /// Why a fault would be the end, if it would.
+    pub(crate) defenceless: Option<Errno>,
     /// The record of all as it was written last.
     pub(crate) last_whole: Record,
     /// Some record could not be written; said once.
@@ -113,6 +115,7 @@ impl Past {
     fn none() -> Self {
         Self {
             memory: None,
+            defenceless: None,
             last_whole: Record::new(),
             behind: false,
             crashes: 0,
@@ -155,31 +158,43 @@ impl Past {
     /// before more is opened than the numbers below those of the memory. What is there is never given up:
     /// without it the next execution would take itself for the first, and start everything twice.
     pub(crate) fn arm_memory(&mut self) {
+        // Without, `Memory::new` says so.
+        let _ = reexec::reserve_numbers();
         if self.exists() {
             self.read_note();
         }
         match self.memory {
             Some(_) => reexec::inherit_program(self.reverted),
-            None => self.memory = Memory::new().ok(),
+            None => self.defenceless = self.make_memory().err(),
         }
+    }
+
+    fn make_memory(&mut self) -> Result<(), Errno> {
+        self.memory = Some(Memory::new()?);
+        Ok(())
     }
 
     /// From now on a fault leads to another execution; once signals have their default meaning.
     pub(crate) fn arm(&mut self) {
-        if self.memory.is_none() {
-            return;
+        if self.memory.is_some() {
+            self.defenceless = reexec::arm().err();
+            tell_of_panics();
         }
-        let _ = reexec::arm();
-        std::panic::set_hook(Box::new(|panic| {
-            let mut text = [0; reexec::TEXT_MAX];
-            let mut room = text.as_mut_slice();
-            // Cut at the end of the room.
-            let _ = std::io::Write::write_fmt(&mut room, format_args!("{panic}"));
-            let left = room.len();
-            reexec::note(text.get(..reexec::TEXT_MAX.saturating_sub(left)).unwrap_or_default());
-            // Builds that unwind would end PID 1 in good order, which is the end of the machine.
-            std::process::abort();
-        }));
+    }
+
+    /// Tries again what could not be made. All that has changed since is written at the next save.
+    ///
+    /// # Errors
+    /// The kernel's answer: a fault is the end still.
+    pub(crate) fn mend(&mut self) -> Result<(), Errno> {
+        if self.memory.is_none() {
+            self.make_memory()?;
+            if self.trial == Trial::Over {
+                let _ = reexec::set_version(crate::VERSION);
+            }
+        }
+        self.arm();
+        self.defenceless.map_or(Ok(()), Err)
     }
 
     fn read_note(&mut self) {
@@ -227,7 +242,9 @@ impl Past {
     /// Says what happened, once there is somebody to tell.
     pub(crate) fn tell(&mut self) {
         let Some(note) = self.last_words.take() else {
-            let _ = reexec::set_version(crate::VERSION);
+            if self.memory.is_some() {
+                let _ = reexec::set_version(crate::VERSION);
+            }
             return;
         };
         if note.signal == 0 {
@@ -350,6 +367,20 @@ impl Past {
             self.spare.iter().for_each(reexec::keep);
         }
     }
+}
+
+/// A panic writes down what it says, and is a fault. Allocates nothing: what is called holds nothing.
+fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let mut text = [0; reexec::TEXT_MAX];
+        let mut room = text.as_mut_slice();
+        // Cut at the end of the room.
+        let _ = std::io::Write::write_fmt(&mut room, format_args!("{panic}"));
+        let left = room.len();
+        reexec::note(text.get(..reexec::TEXT_MAX.saturating_sub(left)).unwrap_or_default());
+        // Builds that unwind would end PID 1 in good order, which is the end of the machine.
+        std::process::abort();
+    }));
 }
 
 /// The last faults are so long ago that they lead to nothing; how many there were stays known.

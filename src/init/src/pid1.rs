@@ -186,6 +186,9 @@ impl Pid1 {
         if let Some(errno) = ground.no_signals {
             degraded.note(now, Feature::Signals, errno);
         }
+        if let Some(errno) = past.defenceless {
+            degraded.note(now, Feature::Surviving, errno);
+        }
         let pid1 = Self {
             now,
             supervisor,

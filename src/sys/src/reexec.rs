@@ -70,6 +70,9 @@ static ON_TRIAL: AtomicBool = AtomicBool::new(false);
 /// Faults are caught.
 static ARMED: AtomicBool = AtomicBool::new(false);
 
+/// The three numbers are nobody else's.
+static RESERVED: AtomicBool = AtomicBool::new(false);
+
 /// What a fault must not lose, see [`hold`].
 static HELD: AtomicU64 = AtomicU64::new(0);
 
@@ -139,12 +142,32 @@ fn every_number() -> Vec<i32> {
     (3..limit).collect()
 }
 
+/// Keeps the numbers of this file for it, so that the memory can be made whenever there is some: nobody
+/// else gets them. What an execution before left there stays. To be called before anything is opened
+/// above the numbers below them.
+///
+/// # Errors
+/// EBADF without a descriptor 0.
+pub fn reserve_numbers() -> Result<()> {
+    for number in [STATE, PROGRAM, PREVIOUS] {
+        // SAFETY: asks for a flag; a closed number gives EBADF.
+        if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+            copy_to(0, number)?;
+        }
+    }
+    RESERVED.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
 /// Makes memory of `len` bytes for the state at its number, and opens the program's file. What
 /// was noted in memory that was there before is in this one too.
 ///
 /// # Errors
-/// EMFILE, ENFILE, ENOMEM, and ENOENT without /proc.
+/// EMFILE, ENFILE, ENOMEM, and ENOENT without /proc. EBUSY unless [`reserve_numbers`] has been there.
 pub fn prepare(len: u64) -> Result<OwnedFd> {
+    if !RESERVED.load(Ordering::Relaxed) {
+        return Err(Errno::BUSY);
+    }
     keep_program()?;
     let page = note::page();
     let state = crate::memory::memfd_create(c"ettan-state")?;

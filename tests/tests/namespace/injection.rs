@@ -1,8 +1,12 @@
 //! F3: system calls of process 1 that fail, one at a time and one kind for a while. Samples: `make
 //! soak` takes every call.
 
-use ettan_tests::inject::Plan;
+use crate::lives::{kill_init, told};
+use ettan_tests::inject::{Injector, Plan};
 use ettan_tests::ordeal::{ERRNOS, Ordeal, Work};
+use ettan_tests::units::idle;
+use ettan_tests::{Machine, Namespace, Operate};
+use nix::libc;
 
 #[test]
 fn f3_3_calls_that_fail_once() {
@@ -31,7 +35,6 @@ fn f3_3_calls_of_the_boot_that_fail_once() {
 
 #[test]
 fn f3_3_kinds_of_calls_of_the_boot_that_fail_for_a_while() {
-    use nix::libc;
     let calls = [
         libc::SYS_epoll_create1,
         libc::SYS_epoll_ctl,
@@ -47,11 +50,33 @@ fn f3_3_kinds_of_calls_of_the_boot_that_fail_for_a_while() {
 }
 
 #[test]
+fn f3_3_what_a_boot_had_no_memory_for_is_there_later_and_a_fault_costs_nothing() {
+    let mut machine = Namespace::usual();
+    machine.unit("web", &idle());
+    let injector = Injector::attach(machine.init(), "init");
+    let call = libc::SYS_memfd_create.unsigned_abs();
+    injector.plan(Plan::Every { call, errno: libc::ENOMEM });
+    machine.boot();
+    machine.until("it says so", |m| {
+        told(m, "degraded").as_str().is_some_and(|text| text.contains("surviving: "))
+    });
+    let _ = injector.lift();
+    drop(injector);
+    machine.until("web is up", |m| m.ettan("is-active web").code == 0);
+    machine.until("nothing is degraded", |m| told(m, "degraded") == "");
+    let web = machine.main_pid("web");
+    kill_init(&machine, "SEGV");
+    machine.until("PID 1 answers again", |m| told(m, "crashes") == 1);
+    assert_eq!(machine.main_pid("web"), web, "it was replaced");
+    assert_eq!(machine.running("sleep 100000").len(), 1);
+}
+
+#[test]
 fn f3_4_calls_that_are_interrupted_once() {
     let mut ordeal = Ordeal::begin(120);
     let mut damages = Vec::new();
     for nth in (1..200).step_by(11) {
-        let plan = Plan::Nth { nth, errno: nix::libc::EINTR };
+        let plan = Plan::Nth { nth, errno: libc::EINTR };
         damages.extend(ordeal.round(plan, Work::Services).err());
     }
     assert!(damages.is_empty(), "{damages:#?}");
