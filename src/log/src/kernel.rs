@@ -5,12 +5,15 @@ use std::os::fd::OwnedFd;
 
 use ettan_sys::{Errno, pipe};
 
+use crate::serve::Standing;
+
 /// The longest record that the kernel hands out (`CONSOLE_EXT_LOG_MAX`).
 const RECORD_BYTES: usize = 8192;
 
 /// The kernel's messages, and how far they were read.
 pub(crate) struct Kernel {
     pub(crate) source: OwnedFd,
+    pub(crate) standing: Standing,
     next: Option<u64>,
     record: Box<[u8; RECORD_BYTES]>,
 }
@@ -43,7 +46,12 @@ pub(crate) struct Message<'a> {
 impl Kernel {
     /// Goes on where this descriptor was read to.
     pub(crate) fn new(source: OwnedFd) -> Self {
-        Kernel { source, next: None, record: Box::new([0; RECORD_BYTES]) }
+        Kernel {
+            source,
+            standing: Standing::default(),
+            next: None,
+            record: Box::new([0; RECORD_BYTES]),
+        }
     }
 
     /// Reads one record.
@@ -51,7 +59,10 @@ impl Kernel {
         let length = loop {
             match pipe::read(&self.source, &mut self.record[..]) {
                 Ok(0) | Err(Errno::AGAIN) => return News::Nothing,
-                Ok(length) => break length,
+                Ok(length) => {
+                    self.standing.works();
+                    break length;
+                }
                 // Overwritten before we came to it. The next read gives what is there.
                 Err(Errno::PIPE) => {}
                 Err(errno) => return News::Broken(errno),

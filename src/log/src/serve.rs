@@ -4,6 +4,7 @@ mod disks;
 mod messages;
 mod packets;
 mod reading;
+mod resting;
 mod routes;
 
 use std::ffi::CStr;
@@ -23,6 +24,8 @@ use crate::page::Page;
 use crate::stage::Stage;
 use crate::syslog::Syslog;
 use disks::{Disk, KEEP_EVERY_MS};
+use resting::Rest;
+pub(crate) use resting::Standing;
 use routes::Routes;
 
 /// Bytes of each of the two buffers: what a pipe holds, so that one read empties it.
@@ -94,11 +97,12 @@ struct Inlet {
     /// The packet that opened it, for the stage.
     packet: Vec<u8>,
     pipe: Option<OwnedFd>,
+    standing: Standing,
 }
 
 impl Inlet {
     fn of(packet: &[u8], pipe: OwnedFd) -> Self {
-        Inlet { packet: packet.to_vec(), pipe: Some(pipe) }
+        Inlet { packet: packet.to_vec(), pipe: Some(pipe), standing: Standing::default() }
     }
 }
 
@@ -122,6 +126,9 @@ fn of_token(token: u64) -> Option<(usize, Stream)> {
 struct Logger<'a> {
     root: &'a Path,
     poll: Epoll,
+    /// What PID 1 sends.
+    packets: Standing,
+    rest: Rest,
     logs: Vec<Option<Log>>,
     syslog: Option<Syslog>,
     kernel: Option<Kernel>,
@@ -166,6 +173,8 @@ pub fn serve(
     let mut logger = Logger {
         root,
         poll,
+        packets: Standing::default(),
+        rest: Rest::default(),
         logs: Vec::new(),
         syslog: None,
         kernel: None,
@@ -192,7 +201,9 @@ impl Logger<'_> {
             let count = self.poll.wait(&mut ready, self.timeout_ms())?;
             let woken = ready.get(..count).unwrap_or_default();
             self.look_at_the_clock();
-            if woken.iter().any(|ready| ready.token == CONTROL) && self.take_packets(control) {
+            if let Some(ready) = woken.iter().find(|ready| ready.token == CONTROL)
+                && self.take_packets(control, ready.closed)
+            {
                 return Ok(End::Closed);
             }
             if woken.iter().any(|ready| ready.token == SIGNALS) && is_asked_to_end(&mut signals) {
@@ -216,6 +227,7 @@ impl Logger<'_> {
                 self.alerts.go_on(&self.poll);
             }
             self.retry_if_due();
+            self.try_again_if_due(control);
             if self.keep_at_ms.is_some_and(|at| at <= clock::now()) {
                 self.keep(false);
             }
@@ -223,7 +235,8 @@ impl Logger<'_> {
     }
 
     fn timeout_ms(&self) -> Option<u64> {
-        let due = [self.retry.map(|retry| retry.at_ms), self.keep_at_ms, self.alerts.due_ms()];
+        let retry = self.retry.map(|retry| retry.at_ms);
+        let due = [retry, self.rest.due_ms(), self.keep_at_ms, self.alerts.due_ms()];
         let due = due.into_iter().flatten().min();
         due.map(|at| at.saturating_sub(clock::now()).saturating_add(1))
     }

@@ -3,6 +3,8 @@
 
 use std::os::fd::OwnedFd;
 
+use crate::serve::Standing;
+
 /// The user facility and severity "notice": a datagram that says neither (syslog(3)).
 const DEFAULT_PRIORITY: u16 = (1 << 3) | 5;
 
@@ -13,6 +15,7 @@ const TIME: &[u8; 16] = b"Aaa _0 00:00:00 ";
 pub(crate) struct Syslog {
     pub(crate) socket: OwnedFd,
     pub(crate) senders: crate::sender::Senders,
+    pub(crate) standing: Standing,
 }
 
 /// One message.

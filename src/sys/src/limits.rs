@@ -47,6 +47,13 @@ pub fn raise_nofile(wanted: u64) -> Result<u64> {
     Ok(now.current.unwrap_or(u64::MAX))
 }
 
+/// How many descriptors this process may have now.
+#[must_use]
+pub fn nofile() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.unwrap_or(u64::MAX)
+}
+
 /// Gets a processor before others do: `nice` is below 0. Children without a `nice` of their own get 0.
 ///
 /// # Errors

@@ -41,6 +41,8 @@ pub struct Message {
     pub peer: Option<Peer>,
     /// The first descriptor that came with it; further ones were closed.
     pub fd: Option<OwnedFd>,
+    /// One that came with it found no room among ours.
+    pub fd_lost: bool,
 }
 
 /// Listens for connections that keep packets apart. Whatever was at `path` is replaced.
@@ -260,7 +262,8 @@ fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], how: i32) -> Result<Option
         other => other?,
     };
     let truncated = header.msg_flags & libc::MSG_TRUNC != 0;
-    let mut message = Message { len, truncated, peer: None, fd: None };
+    let fd_lost = header.msg_flags & libc::MSG_CTRUNC != 0;
+    let mut message = Message { len, truncated, peer: None, fd: None, fd_lost };
     // SAFETY: the kernel filled the header's control part just now, and nobody took from it.
     unsafe { unpack(&header, &mut message) };
     Ok(Some(message))
@@ -317,7 +320,8 @@ fn received(socket: &impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> Result<O
         Err(Errno::AGAIN) => Ok(None),
         Err(errno) => Err(errno),
         Ok(len) => {
-            Ok(Some(Message { len: len.min(room), truncated: len > room, peer: None, fd: None }))
+            let (truncated, len) = (len > room, len.min(room));
+            Ok(Some(Message { len, truncated, peer: None, fd: None, fd_lost: false }))
         }
     }
 }

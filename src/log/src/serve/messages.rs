@@ -1,10 +1,10 @@
 //! Hands messages of syslog(3) and of the kernel on to the logs of their units.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
-use ettan_sys::poll::Interest;
 use ettan_sys::socket;
 
+use super::resting::Standing;
 use super::{KERNEL, Logger, MAX_LOGS, SYSLOG};
 use crate::kernel::{Kernel, News};
 use crate::packet::Limits;
@@ -23,25 +23,24 @@ pub(super) const AT_THE_END: usize = 4096;
 
 impl Logger<'_> {
     pub(super) fn listen_to_syslog(&mut self, socket: OwnedFd) {
-        let former = self.syslog.take().map(|syslog| self.poll.remove(syslog.socket));
-        if let Err(error) =
-            former.unwrap_or(Ok(())).and_then(|()| self.poll.add(&socket, SYSLOG, Interest::Read))
-        {
-            complain!("/dev/log cannot be waited for: {error}; not read");
-            return;
+        if let Some(former) = self.syslog.take() {
+            // It may rest.
+            let _ = self.poll.remove(former.socket);
         }
-        self.syslog = Some(Syslog { socket, senders: Senders::new() });
+        let mut standing = Standing::default();
+        let source = (socket.as_fd(), SYSLOG);
+        self.rest.watch(&self.poll, source, &mut standing, &"/dev/log");
+        self.syslog = Some(Syslog { socket, senders: Senders::new(), standing });
     }
 
     pub(super) fn listen_to_kernel(&mut self, source: OwnedFd) {
-        let former = self.kernel.take().map(|kernel| self.poll.remove(kernel.source));
-        if let Err(error) =
-            former.unwrap_or(Ok(())).and_then(|()| self.poll.add(&source, KERNEL, Interest::Read))
-        {
-            complain!("/dev/kmsg cannot be waited for: {error}; not read");
-            return;
+        if let Some(former) = self.kernel.take() {
+            let _ = self.poll.remove(former.source);
         }
-        self.kernel = Some(Kernel::new(source));
+        let mut kernel = Kernel::new(source);
+        let source = (kernel.source.as_fd(), KERNEL);
+        self.rest.watch(&self.poll, source, &mut kernel.standing, &"/dev/kmsg");
+        self.kernel = Some(kernel);
     }
 
     /// Each message stays in the socket until it is written: whoever kills us takes none with them,
@@ -54,10 +53,12 @@ impl Logger<'_> {
                 Ok(Some(got)) => got,
                 Ok(None) => break,
                 Err(error) => {
-                    complain!("receiving from /dev/log: {error}");
+                    let (source, what) = (syslog.socket.as_fd(), "receiving from /dev/log");
+                    self.rest.fail(&self.poll, source, &mut syslog.standing, &what, &error);
                     break;
                 }
             };
+            syslog.standing.works();
             let message = syslog::read(input.get(..got.len).unwrap_or_default());
             let is_unit = |name: &str| self.find(name).is_some();
             let sender =
@@ -82,10 +83,9 @@ impl Logger<'_> {
                 News::Odd => continue,
                 News::Nothing => break,
                 News::Broken(error) => {
-                    complain!("reading /dev/kmsg: {error}; the kernel's messages are not read");
-                    let _ = self.poll.remove(&kernel.source);
-                    self.look_at_the_clock();
-                    return;
+                    let (source, what) = (kernel.source.as_fd(), "reading /dev/kmsg");
+                    self.rest.fail(&self.poll, source, &mut kernel.standing, &what, &error);
+                    break;
                 }
             };
             let Some(slot) = slot else { continue };

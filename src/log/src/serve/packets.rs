@@ -1,11 +1,12 @@
 //! Does what PID 1 asks for: logs come and go, their notes are written.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use ettan_sys::poll::Interest;
-use ettan_sys::{Errno, clock, pipe, socket};
+use ettan_sys::socket::Message;
+use ettan_sys::{Errno, clock, limits, socket};
 
 use super::disks::{Disk, KEEP_EVERY_MS, announce};
+use super::resting::pipe_of;
 use super::{Inlet, Log, Logger, MAX_LOGS, token};
 use crate::ledger::Ledger;
 use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, Place, Stream};
@@ -13,15 +14,26 @@ use crate::packet::{self, Keep, Limits, MAX_PACKET, Packet, Place, Stream};
 /// Packets taken in one turn.
 const PACKETS_A_TURN: usize = 64;
 
+/// Descriptors that pipes leave free: for the stage, files that are written, copied and renamed, an alert.
+const SPARE: u64 = 8;
+
 /// The log of PID 1 itself, which needs no pipe.
 const OWN_NAME: &str = "ettan";
 
 impl Logger<'_> {
-    /// True at the end.
-    pub(super) fn take_packets(&mut self, control: BorrowedFd<'_>) -> bool {
+    /// True at the end. `closed`: PID 1 sends no more, so nothing gets better by waiting.
+    pub(super) fn take_packets(&mut self, control: BorrowedFd<'_>, closed: bool) -> bool {
         let mut buffer = [0; MAX_PACKET];
         for _ in 0..PACKETS_A_TURN {
-            match socket::recv_fd(control, &mut buffer) {
+            let next = if closed {
+                socket::recv_fd(control, &mut buffer)
+            } else {
+                self.next_packet(control, &mut buffer)
+            };
+            if next.is_ok() {
+                self.packets.works();
+            }
+            match next {
                 Ok(Some(got)) if got.truncated => complain!("a packet too long; ignored"),
                 Ok(Some(got)) if got.len == 0 && got.fd.is_none() => return true,
                 Ok(Some(got)) => match buffer.get(..got.len).and_then(packet::read) {
@@ -31,12 +43,36 @@ impl Logger<'_> {
                 Ok(None) => return false,
                 Err(Errno::CONNRESET) => return true,
                 Err(error) => {
-                    complain!("receiving from PID 1: {error}");
+                    let what = "receiving from PID 1";
+                    self.rest.fail(&self.poll, control, &mut self.packets, &what, &error);
                     return false;
                 }
             }
         }
         false
+    }
+
+    /// The next packet, once we have what comes with it: until then it stays where it is, for PID 1 sends
+    /// it to one logger once.
+    fn next_packet(
+        &mut self,
+        control: BorrowedFd<'_>,
+        buffer: &mut [u8],
+    ) -> Result<Option<Message>, Errno> {
+        let mut next = socket::peek(control, buffer)?;
+        if next.as_ref().is_some_and(is_without_room) {
+            // Each file is opened again when there is something to write.
+            self.logs.iter_mut().flatten().for_each(|log| log.ledger.shed());
+            drop(next);
+            next = socket::peek(control, buffer)?;
+        }
+        match next {
+            Some(got) if is_without_room(&got) => Err(Errno::MFILE),
+            Some(got) if got.fd.is_some() => socket::skip(control).map(|()| Some(got)),
+            // Where there was no memory to look at its descriptor, there is none to be had by looking.
+            Some(_) => socket::recv_fd(control, buffer),
+            None => Ok(None),
+        }
     }
 
     pub(super) fn obey(&mut self, packet: Packet<'_>, bytes: &[u8], pipe: Option<OwnedFd>) {
@@ -114,7 +150,7 @@ impl Logger<'_> {
         stream: Stream,
         limits: Limits,
         keep: Keep<'_>,
-        inlet: Inlet,
+        mut inlet: Inlet,
     ) {
         if let Some(slot) = self.find(name) {
             self.empty_stream(slot, stream);
@@ -124,13 +160,9 @@ impl Logger<'_> {
             return;
         };
         self.forget_pipe(slot, stream);
-        let watched = inlet.pipe.as_ref().map_or(Ok(()), |pipe| {
-            pipe::set_nonblocking(pipe, true)?;
-            self.poll.add(pipe, token(slot, stream), Interest::Read)
-        });
-        if let Err(error) = watched {
-            complain!("{name}: its pipe cannot be waited for: {error}; not logged");
-            return;
+        if let Some(pipe) = &inlet.pipe {
+            let source = (pipe.as_fd(), token(slot, stream));
+            self.rest.watch(&self.poll, source, &mut inlet.standing, &pipe_of(name));
         }
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.set_limits(limits);
@@ -184,4 +216,11 @@ impl Logger<'_> {
         self.logs.push(log);
         Some(self.logs.len() - 1)
     }
+}
+
+/// What came with it did not find room, or would take what is needed to write.
+fn is_without_room(got: &Message) -> bool {
+    let spared = |number: u64| number.saturating_add(SPARE) >= limits::nofile();
+    let number = got.fd.as_ref().and_then(|fd| u64::try_from(fd.as_raw_fd()).ok());
+    got.fd_lost || number.is_some_and(spared)
 }

@@ -5,7 +5,8 @@ use std::os::fd::AsFd as _;
 
 use ettan_sys::{Errno, pipe};
 
-use super::Logger;
+use super::resting::{Standing, pipe_of};
+use super::{Inlet, Logger};
 use crate::packet::{self, Packet, STREAMS, Stream};
 use crate::stage::Left;
 
@@ -34,6 +35,7 @@ impl Logger<'_> {
                 false
             }
             Ok(length) => {
+                self.works(slot, stream);
                 self.make_room(slot);
                 let input = std::mem::take(&mut self.input);
                 let output = &input[..length];
@@ -45,11 +47,24 @@ impl Logger<'_> {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) => {
-                complain!("{}: reading its pipe: {error}; closed", log.name);
-                self.end_stream(slot, stream);
+                self.rest_from(slot, stream, &error);
                 false
             }
         }
+    }
+
+    fn works(&mut self, slot: usize, stream: Stream) {
+        if let Some(Some(log)) = self.logs.get_mut(slot) {
+            log.inlets[stream as usize].standing.works();
+        }
+    }
+
+    fn rest_from(&mut self, slot: usize, stream: Stream, error: &io::Error) {
+        let Some(Some(log)) = self.logs.get_mut(slot) else { return };
+        let Inlet { pipe: Some(pipe), standing, .. } = &mut log.inlets[stream as usize] else {
+            return;
+        };
+        self.rest.fail(&self.poll, pipe.as_fd(), standing, &pipe_of(&log.name), error);
     }
 
     /// Logs what the logger before had taken out of a pipe when it was killed, and not yet
@@ -170,7 +185,9 @@ impl Logger<'_> {
     /// PID 1 has the same pipe open, so closing ours alone would not end the waiting for it.
     pub(super) fn forget_pipe(&mut self, slot: usize, stream: Stream) {
         let log = self.logs.get_mut(slot).and_then(Option::as_mut);
-        let pipe = log.and_then(|log| log.inlets[stream as usize].pipe.take());
+        let inlet = log.map(|log| std::mem::take(&mut log.inlets[stream as usize]));
+        let polled = inlet.filter(|inlet| inlet.standing != Standing::Rests);
+        let pipe = polled.and_then(|inlet| inlet.pipe);
         if let Some(Err(error)) = pipe.map(|pipe| self.poll.remove(pipe)) {
             complain!("a pipe cannot be left alone: {error}");
         }

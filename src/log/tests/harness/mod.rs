@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -175,6 +175,15 @@ impl World {
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
         self.send_with(&format!("open {name} {words}"), &mut ancillary);
+    }
+
+    /// Sends a descriptor with this packet.
+    pub(crate) fn hand_over(&self, packet: &str, fd: BorrowedFd<'_>) {
+        let rights = [fd];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
+        self.send_with(packet, &mut ancillary);
     }
 
     /// The same with a logger that may be gone already. True if it got the packet.
