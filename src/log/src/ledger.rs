@@ -105,6 +105,8 @@ struct Told {
 /// What could not be written, and why.
 struct Gap {
     amount: Amount,
+    /// Nobody knows how many line ends are in some of it.
+    is_unread: bool,
     why: io::Error,
 }
 
@@ -254,6 +256,17 @@ impl Ledger {
         self.marks.keep(self.cut);
     }
 
+    /// So many bytes that a service wrote are gone, and nobody has seen them: what comes next begins a line.
+    pub(crate) fn miss(&mut self, desk: &mut Desk<'_>, stream: Stream, bytes: u64, why: io::Error) {
+        self.turn_to(stream);
+        self.lose(desk, Amount { bytes, lines: 0 }, why);
+        if let Some(gap) = &mut self.gap {
+            gap.is_unread = true;
+        }
+        self.cut[stream as usize] = false;
+        self.marks.keep(self.cut);
+    }
+
     /// Logs a message with facility and severity. It may come within an unfinished line, which
     /// goes on after it.
     pub(crate) fn message(&mut self, desk: &mut Desk<'_>, priority: u16, text: &[u8]) {
@@ -347,8 +360,9 @@ impl Ledger {
     /// Tries again to say what was lost. Ok if there is nothing left to say.
     pub(crate) fn heal(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
         let text = match (&self.gap, self.rate.to_tell(desk.second)) {
-            (Some(Gap { amount, why }), _) => {
-                format!("lost {} bytes ({} line ends) here: {why}", amount.bytes, amount.lines)
+            (Some(Gap { amount: Amount { bytes, lines }, is_unread, why }), _) => {
+                let or_more = if *is_unread { " or more" } else { "" };
+                format!("lost {bytes} bytes ({lines} line ends{or_more}) here: {why}")
             }
             (None, Some(Amount { bytes, lines })) => {
                 let limit = self.limits.lines_a_second;
@@ -479,8 +493,9 @@ impl Ledger {
         desk.page.clear();
         // The clock record may have been on it.
         self.told = Told::default();
-        let before = self.gap.take().map_or(Amount::default(), |gap| gap.amount);
-        self.gap = Some(Gap { amount: before.plus(amount), why });
+        let (before, is_unread) =
+            self.gap.take().map_or((Amount::default(), false), |gap| (gap.amount, gap.is_unread));
+        self.gap = Some(Gap { amount: before.plus(amount), is_unread, why });
         self.cut_line();
     }
 }

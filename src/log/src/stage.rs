@@ -70,6 +70,14 @@ pub(crate) struct Stage {
     looked_second: u64,
 }
 
+/// What came out of a pipe.
+pub(crate) enum Filled {
+    /// So many bytes, which are in the buffer; 0: the pipe is at its end.
+    Read(usize),
+    /// So many bytes, which the pipe has no more, and which cannot be read back.
+    Unread(usize, io::Error),
+}
+
 /// What a logger that was killed left.
 pub(crate) struct Left {
     /// The packet that opened the log it belongs to.
@@ -133,7 +141,7 @@ impl Stage {
     pub(crate) fn left(&mut self) -> Option<Left> {
         let file = OpenOptions::new().read(true).write(true).open(&self.path).ok()?;
         let mut head = vec![0; OWNER_AT as usize + MAX_PACKET];
-        file.read_exact_at(&mut head, 0).ok()?;
+        read_back(&file, &mut head, 0).ok()?;
         let (numbers, owner) = head.split_at(OWNER_AT as usize);
         let write = Intent::read(numbers)?;
         let length = usize::from(u16::from_le_bytes([*numbers.get(8)?, *numbers.get(9)?]));
@@ -150,7 +158,7 @@ impl Stage {
         let Intent { from, target, in_line_from, .. } = left.write;
         self.intent = Intent { from, to: from, target, ..Intent::start(in_line_from) };
         let length = usize::try_from(self.filled).unwrap_or(usize::MAX).min(into.len());
-        file.read_exact_at(&mut into[..length], DATA_AT)?;
+        read_back(file, &mut into[..length], DATA_AT)?;
         Ok(length)
     }
 
@@ -162,12 +170,12 @@ impl Stage {
         }
     }
 
-    /// Takes from the pipe what is there, at most a buffer, and gives it out as well; 0 at its end.
-    /// The owner is the packet that opened its log, which may be within a line.
+    /// Takes from the pipe what is there, at most a buffer, and gives it out as well. The owner is the
+    /// packet that opened its log, which may be within a line.
     ///
     /// # Errors
-    /// EAGAIN when the pipe is empty. Anything else: nothing was taken, and a caller who reads the
-    /// pipe by himself does so at his own risk.
+    /// Nothing was taken. EAGAIN: the pipe is empty. Anything else: a caller who reads the pipe by
+    /// himself does so at his own risk.
     pub(crate) fn fill(
         &mut self,
         owner: &[u8],
@@ -175,15 +183,18 @@ impl Stage {
         pipe: BorrowedFd<'_>,
         into: &mut [u8],
         second: u64,
-    ) -> io::Result<usize> {
+    ) -> io::Result<Filled> {
         self.intent = Intent::start(is_in_line);
         self.prepare(owner, second)?;
         let Some(file) = &self.file else { return Err(Errno::NOENT.into()) };
         let taken = pipe::move_to_file(pipe, file, DATA_AT, into.len())?;
         self.filled = taken as u64;
-        let Some(room) = into.get_mut(..taken) else { return Err(Errno::IO.into()) };
-        file.read_exact_at(room, DATA_AT)?;
-        Ok(taken)
+        let room = into.get_mut(..taken).ok_or_else(|| Errno::IO.into());
+        let read = room.and_then(|room| read_back(file, room, DATA_AT));
+        Ok(match read {
+            Ok(()) => Filled::Read(taken),
+            Err(error) => Filled::Unread(taken, error),
+        })
     }
 
     /// Notes that a file of this number and size is about to get longer by `length`, of which the
@@ -317,6 +328,21 @@ impl Intent {
             target: next()?,
         })
     }
+}
+
+/// Attempts to read what is nowhere else.
+const ATTEMPTS: usize = 3;
+
+/// Reads all of it; after a failure once more, for the kernel may have no memory for a moment.
+fn read_back(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        outcome = file.read_exact_at(into, at);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 fn create(path: &Path) -> io::Result<File> {

@@ -1,4 +1,5 @@
-//! Stories of a logger whose calls fail for a while: no log is given up for that.
+//! Stories of a logger whose calls fail for a while: no log is given up for that, and what is lost is
+//! said.
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod harness;
@@ -118,5 +119,40 @@ fn f3_3_messages_are_read_again_after_a_failure() {
         world.expect("ettan-syslog", |log| log.ends_with(b"said\n"));
         world.expect("ettan-kernel", |log| log.ends_with(b"new device\n"));
         world.end();
+    });
+}
+
+#[test]
+fn f3_3_what_was_taken_and_could_not_be_read_back_once_is_not_lost() {
+    story(|| {
+        let folder = Folder::new();
+        let stage = folder.path().join(".stage").to_str().unwrap().to_owned();
+        let once = "inject=pread64:error=EIO:when=1";
+        let mut world = under_strace(folder, "pread64", &[once], &[stage]);
+        let web = world.open("web", 1 << 20, 4);
+        say(&web, "one\n");
+        assert!(world.has_read(&web));
+        say(&web, "two\n");
+        world.end();
+        assert_eq!(log_of(&world, "web"), [Line::new(' ', "one"), Line::new(' ', "two")]);
+    });
+}
+
+#[test]
+fn f3_3_what_was_taken_and_cannot_be_read_back_is_owned_up_to() {
+    story(|| {
+        let folder = Folder::new();
+        let stage = folder.path().join(".stage").to_str().unwrap().to_owned();
+        // As often as it is tried.
+        let thrice = "inject=pread64:error=EIO:when=1..3";
+        let mut world = under_strace(folder, "pread64", &[thrice], &[stage]);
+        let web = world.open("web", 1 << 20, 4);
+        say(&web, "one\n");
+        assert!(world.has_read(&web));
+        assert!(world.is_through("it has taken one"));
+        say(&web, "two\n");
+        world.end();
+        let note = "lost 4 bytes (0 line ends or more) here: Input/output error (os error 5)";
+        assert_eq!(log_of(&world, "web"), [Line::new('*', note), Line::new(' ', "two")]);
     });
 }

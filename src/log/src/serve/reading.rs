@@ -8,7 +8,7 @@ use ettan_sys::{Errno, pipe};
 use super::resting::{Standing, pipe_of};
 use super::{Inlet, Logger};
 use crate::packet::{self, Packet, STREAMS, Stream};
-use crate::stage::Left;
+use crate::stage::{Filled, Left};
 
 /// Reads of one pipe when it is emptied: 1 MiB, the largest pipe, so that a service that
 /// floods cannot keep us at it.
@@ -25,16 +25,22 @@ impl Logger<'_> {
         let taken = match stage.fill(&inlet.packet, in_line, pipe.as_fd(), self.input, second) {
             // No room for the stage, or no file system that can: rather at risk than lost.
             Err(error) if error.raw_os_error() != Some(Errno::AGAIN.raw_os_error()) => {
-                pipe::read(pipe, self.input).map_err(Into::into)
+                pipe::read(pipe, self.input).map(Filled::Read).map_err(Into::into)
             }
             other => other,
         };
         match taken {
-            Ok(0) => {
+            Ok(Filled::Read(0) | Filled::Unread(0, _)) => {
                 self.end_stream(slot, stream);
                 false
             }
-            Ok(length) => {
+            Ok(Filled::Unread(length, error)) => {
+                self.works(slot, stream);
+                self.with(slot, |log, desk| log.ledger.miss(desk, stream, length as u64, error));
+                self.desk.stage.clear();
+                true
+            }
+            Ok(Filled::Read(length)) => {
                 self.works(slot, stream);
                 self.make_room(slot);
                 let input = std::mem::take(&mut self.input);
