@@ -122,10 +122,11 @@ impl<'a> Watcher<'a> {
         self.line = Some(line);
         let wanted = all.iter().filter(|known| known.wanted);
         let wish = |name: &str| Some((name.to_owned(), wishes::read(name)?));
-        let wishes = wanted.filter_map(|known| wish(&known.name)).collect();
+        let wishes: Vec<_> = wanted.filter_map(|known| wish(&known.name)).collect();
         if self.wishes != wishes {
+            // First: what is not listened to yet is no wish of ours, and is tried again.
+            self.listen(&wishes, epoll)?;
             self.wishes = wishes;
-            self.listen(epoll)?;
         }
         let known = all.into_iter();
         let known = known.map(|one| Condition { name: one.name.to_string(), holds: one.holds });
@@ -134,23 +135,27 @@ impl<'a> Watcher<'a> {
     }
 
     /// Listens for what concerns the wishes, before they are looked at, and for nothing else.
-    fn listen(&mut self, epoll: &Epoll) -> Result<(), Errno> {
+    fn listen(&mut self, wishes: &[(String, Wish)], epoll: &Epoll) -> Result<(), Errno> {
         (self.stale.paths, self.stale.devices) = (true, true);
-        let any = |test: fn(&Wish) -> bool| self.wishes.iter().any(|(_, wish)| test(wish));
+        let any = |test: fn(&Wish) -> bool| wishes.iter().any(|(_, wish)| test(wish));
         let paths = any(|wish| matches!(wish, Wish::Path(_)));
         let devices = any(|wish| matches!(wish, Wish::Usb(_) | Wish::Tty(_)));
         self.time.wish(any(|wish| *wish == Wish::Clock));
-        if let Some(mounts) = self.paths.hear_of_mounts(paths) {
-            epoll.add(mounts, crate::MOUNTS, Interest::Nothing)?;
+        if let Some(mounts) = self.paths.hear_of_mounts(paths)
+            && let Err(error) = epoll.add(mounts, crate::MOUNTS, Interest::Nothing)
+        {
+            self.paths.hear_of_mounts(false);
+            return Err(error);
         }
         if devices && self.hotplug.is_none() {
-            self.hotplug = crate::if_there(
+            let hotplug = crate::if_there(
                 uevent::Monitor::new(),
                 "hot-plugging: devices are looked for when units are read again",
             )?;
-            if let Some(hotplug) = &self.hotplug {
+            if let Some(hotplug) = &hotplug {
                 epoll.add(hotplug, crate::OTHER, Interest::Read)?;
             }
+            self.hotplug = hotplug;
         } else if !devices {
             self.hotplug = None;
         }

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use world::{World, in_a_network, mount, wake_ups};
+use world::{World, in_a_network, in_a_network_under, mount, sources, wake_ups};
 
 /// A folder in which paths come and go.
 fn folder(world: &World) -> PathBuf {
@@ -70,6 +70,36 @@ fn what_is_mounted_over_a_path_counts() {
         mount(&format!("--make-private {path}/disk"));
         assert!(world.is_quiet());
     });
+}
+
+/// Sources come with a wish: mounts with a path, hot-plugging with a device.
+#[test]
+fn f3_3_a_source_that_could_not_be_waited_for_is_waited_for_all_the_same() {
+    const TEST: &str = "f3_3_a_source_that_could_not_be_waited_for_is_waited_for_all_the_same";
+    // The network, PID 1's door, files and PID 1's word come first.
+    for nth in 5..=7 {
+        let fail = format!("inject=epoll_ctl:error=ENOMEM:when={nth}");
+        let strace =
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=epoll_ctl", "-e", &fail];
+        let tell = || {
+            let mut world = World::new();
+            let folder = folder(&world);
+            let path = folder.display();
+            let data = format!("path:{path}/disk/data");
+            fs::create_dir_all(folder.join("disk/data")).unwrap();
+            world.listen();
+            world.watch();
+            world.expect(&["-network"]);
+            world.want(&[&data, "device:tty:ttyUSB77"]);
+            world.expect(&[&format!("+{data}")]);
+            assert_eq!(sources(), 6, "not all is heard of");
+            mount(&format!("-t tmpfs none {path}/disk"));
+            world.expect(&[&format!("-{data}")]);
+        };
+        if !in_a_network_under(&strace, TEST, tell) {
+            return;
+        }
+    }
 }
 
 #[test]

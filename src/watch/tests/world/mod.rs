@@ -33,20 +33,35 @@ pub fn wake_ups() -> u64 {
     waits.unwrap().trim().parse().unwrap()
 }
 
+/// What the watcher's epoll is told of: so many sources.
+pub fn sources() -> usize {
+    let descriptors = fs::read_dir("/proc/self/fdinfo").unwrap();
+    let infos = descriptors.filter_map(|info| fs::read_to_string(info.unwrap().path()).ok());
+    infos.map(|info| info.lines().filter(|line| line.starts_with("tfd:")).count()).sum()
+}
+
 /// Runs the test again in its own network and mounts, and there the story.
 pub fn in_a_network(test: &str, tell: fn()) {
+    in_a_network_under(&[], test, tell);
+}
+
+/// The same after these words. False in there.
+pub fn in_a_network_under(before: &[&str], test: &str, tell: fn()) -> bool {
     if std::env::var_os(INSIDE).is_some() {
-        return story(tell);
+        story(tell);
+        return false;
     }
     let program = std::env::current_exe().unwrap();
     let status = Command::new("unshare")
         .args(["--net", "--mount", "--propagation", "private"])
+        .args(before)
         .arg(program)
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
         .status()
         .unwrap();
     assert!(status.success());
+    true
 }
 
 /// Fails after 30 s (times `ETTAN_TEST_SLOW`).
