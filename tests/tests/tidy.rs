@@ -136,6 +136,76 @@ fn the_wall_clock_is_read_only_where_a_time_is_shown_or_kept() {
     none("the clock that never jumps is `clock::now`", &found);
 }
 
+#[test]
+fn every_page_that_a_comment_names_is_there() {
+    let found = lines(|_, line| {
+        let Some((_, comment)) = line.split_once("//") else { return false };
+        let mut words = comment.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c));
+        words.any(|word| {
+            let path = word.trim_end_matches('.');
+            let is_there = |top: &str| workspace().join(top).join(path).is_file();
+            path.len() > 3 && path.ends_with(".md") && !is_there("") && !is_there("docs")
+        })
+    });
+    none("a comment names pages by their path below the top of the tree, or below docs", &found);
+}
+
+#[test]
+fn the_table_of_pid_1s_modules_has_each_of_them() {
+    let root = text(Path::new("src/init/src/lib.rs"));
+    let row = |line: &str| Some(line.strip_prefix("//! | `")?.split_once('`')?.0.to_owned());
+    let module = |line: &str| {
+        let name = line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')?;
+        (name != "testing").then(|| name.to_owned())
+    };
+    let rows: BTreeSet<String> = root.lines().filter_map(row).collect();
+    let modules: BTreeSet<String> = root.lines().filter_map(module).collect();
+    assert_eq!(rows, modules, "left: the table of src/init/src/lib.rs, right: its `mod` lines");
+}
+
+#[test]
+fn the_code_map_says_what_each_crate_may_use() {
+    let map = text(Path::new("ARCHITECTURE.md"));
+    let mut found = Vec::new();
+    for line in map.lines().filter(|line| line.starts_with("| `src/")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let ["", path, _, _, uses, ""] = cells.as_slice() else {
+            found.push(format!("not four columns: {line}"));
+            continue;
+        };
+        let path = path.trim_matches('`');
+        let (said, listed) = (own_crates(uses), own_dependencies(path));
+        if said != listed {
+            found.push(format!("{path}: the map says {said:?}, the manifest {listed:?}"));
+        }
+    }
+    none("the code map of ARCHITECTURE.md is out of step", &found);
+}
+
+/// The crates of this tree in the last column of the code map. What stands in parentheses explains.
+fn own_crates(cell: &str) -> BTreeSet<String> {
+    let names =
+        cell.split([',', ';']).map(|name| name.split('(').next().unwrap_or_default().trim());
+    let is_own = |name: &&str| !name.is_empty() && workspace().join("src").join(name).is_dir();
+    names.filter(is_own).map(str::to_owned).collect()
+}
+
+/// The crates of this tree that a manifest lists, but those for tests only.
+fn own_dependencies(path: &str) -> BTreeSet<String> {
+    let manifest = text(&Path::new(path).join("Cargo.toml"));
+    let listed = manifest.split("[dependencies]").nth(1).unwrap_or_default();
+    let listed = listed.split("\n[").next().unwrap_or_default();
+    let name = |line: &str| {
+        let name = line.split(['.', ' ']).next().unwrap_or_default();
+        if name == "ettan" {
+            Some("cli".to_owned())
+        } else {
+            name.strip_prefix("ettan-").map(str::to_owned)
+        }
+    };
+    listed.lines().filter_map(name).collect()
+}
+
 /// Number of a fault → tests that carry it, each with the crate it is in.
 type Proofs = BTreeMap<(u32, u32), BTreeSet<String>>;
 

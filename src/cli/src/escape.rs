@@ -1,5 +1,5 @@
 //! Where output goes. On a terminal, control characters of services, names and texts are shown as
-//! escapes, never obeyed (`faults.md` 4.9). Into a file or pipe, bytes go as they are.
+//! escapes, never obeyed (`tests/FAULTS.md` 4.9). Into a file or pipe, bytes go as they are.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};

@@ -87,7 +87,7 @@ pub(crate) fn again(restart: Restart, verdict: Verdict) -> bool {
     }
 }
 
-/// The machine lacks something for the moment (faults.md 1.10): the start stays pending,
+/// The machine lacks something for the moment (tests/FAULTS.md 1.10): the start stays pending,
 /// whatever the restart policy says.
 pub(crate) fn is_temporary(fault: SpawnFault) -> bool {
     // EAGAIN, ENOMEM, ENFILE, EMFILE: the same numbers on every architecture Linux has.

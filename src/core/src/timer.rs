@@ -1,7 +1,7 @@
 //! Units that are started by the clock: so long after the boot, again and again, at times of day.
 //!
 //! * `on_boot_ms` and `every_ms` go by the time since boot. Whoever sets the wall clock neither
-//!   hurries nor delays them (`faults.md` 7.6).
+//!   hurries nor delays them (`tests/FAULTS.md` 7.6).
 //! * `at` goes by the wall clock, from when it is first known to be right (the condition `clock`).
 //!   What it comes to in time since boot is worked out anew whenever the clock is set. A moment that
 //!   it jumps over has come; one that it shows again has been.

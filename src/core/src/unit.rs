@@ -4,10 +4,10 @@ use crate::{Statuses, Timer};
 use heapless::String;
 
 /// The most units at a time. 1,024 because a Pi Zero runs out of memory long before
-/// (`faults.md` 5.2), and one unit costs less than 1 KiB of PID 1.
+/// (`tests/FAULTS.md` 5.2), and one unit costs less than 1 KiB of PID 1.
 pub const MAX_UNITS: usize = 1024;
 
-/// A unit's name, at most 64 bytes (`faults.md` 5.2).
+/// A unit's name, at most 64 bytes (`tests/FAULTS.md` 5.2).
 pub type Name = String<64>;
 
 /// How a unit behaves once started, with what only that kind needs.

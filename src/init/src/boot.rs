@@ -112,7 +112,7 @@ pub(crate) fn after_logging(ground: &mut Ground, is_first: bool) {
     }
     if owns_machine() {
         let _ = mount::make_shared();
-        // A kernel panic would otherwise wait for somebody to pull the plug (`faults.md` 3.14).
+        // A kernel panic would otherwise wait for somebody to pull the plug (`tests/FAULTS.md` 3.14).
         let _ = host::restart_after_panic(PANIC_RESTART_S);
         // With them `nice` says nothing between two services.
         let _ = host::switch_autogroup_off();

@@ -47,7 +47,7 @@ fn is_stray(pid: i32, spared: &[Pid]) -> bool {
 
 /// The last call. In a container it returns, and ends with its next step. Does not sync: the child
 /// that closed the file systems has, and where it could not end, neither could we
-/// (`faults.md` 8.2).
+/// (`tests/FAULTS.md` 8.2).
 ///
 /// # Errors
 /// The kernel's answer when it refused everything.

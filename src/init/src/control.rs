@@ -1,6 +1,6 @@
 //! The control socket: who asks, what he may, what he gets. Reads the supervisor and changes
 //! nothing; what a client wants changed becomes a [`Command`] for the loop. Never blocks, and what
-//! one client does wrong concerns that client only (`faults.md` F4).
+//! one client does wrong concerns that client only (`tests/FAULTS.md`, F4).
 //!
 //! | file | what it does |
 //! |---|---|
@@ -47,17 +47,17 @@ use ring::Ring;
 /// that went wrong; each slot is 150 bytes and a descriptor.
 const CLIENTS: usize = 32;
 
-/// Slots that only root gets, so that viewers cannot lock the operator out (`faults.md` 4.1).
+/// Slots that only root gets, so that viewers cannot lock the operator out (`tests/FAULTS.md` 4.1).
 const FOR_ROOT: usize = 8;
 
-/// Connections let in per turn; the rest wait in the backlog (`faults.md` R17).
+/// Connections let in per turn; the rest wait in the backlog, so that clients starve nobody else.
 const VISITS: usize = 8;
 
 /// Packets sent to one client per turn.
 const BURST: usize = 32;
 
 /// Packets sent to all clients per turn: on a Pi Zero each takes about 0.1 ms to make and send, and
-/// the next killed service is not to wait longer than for these (`faults.md` R17).
+/// the next killed service is not to wait longer than for these.
 const TURN: usize = 128;
 
 /// What the loop is to do for a client.
@@ -160,7 +160,7 @@ impl Control {
     }
 
     /// Listens at `path`, for root only until `viewers::admit` gives the file to a group. Again later: makes the
-    /// socket anew, when its file was deleted (`faults.md` 4.5); clients stay.
+    /// socket anew, when its file was deleted (`tests/FAULTS.md` 4.5); clients stay.
     ///
     /// # Errors
     /// The kernel's answer; what was open stays so.
@@ -214,7 +214,7 @@ impl Control {
         self.boot.set_over(over_ms);
     }
 
-    /// Makes the socket anew if its file is no longer the one we listen at (`faults.md` 4.5).
+    /// Makes the socket anew if its file is no longer the one we listen at (`tests/FAULTS.md` 4.5).
     ///
     /// # Errors
     /// As [`Control::open`].

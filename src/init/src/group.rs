@@ -1,8 +1,8 @@
 //! Knows which processes belong to a unit, and reaches all of them: by cgroup v2 where there is
 //! one, else by session and by the launch's cookie. Decides nothing.
 //!
-//! A signal goes only to a process that is proven to belong (`pid-files.md`, last line): an
-//! unreaped child of ours, or one that we hold by pidfd while membership is checked again.
+//! A signal goes only to a process that is proven to belong: an unreaped child of ours, or one that
+//! we hold by pidfd while membership is checked again.
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -439,8 +439,8 @@ impl Groups {
         let group = match tree.open(NameBuffer::of(name).as_cstr()) {
             Ok(group) => group,
             Err(Errno::NOENT) => return Ok(true),
-            // Without a look nobody knows; a second instance beside the first is the price of
-            // guessing wrong (P5).
+            // Without a look nobody knows, and a wrong guess would start a second instance beside the
+            // first.
             Err(errno) => return Err(errno),
         };
         if let Ok(events) = group.events()
@@ -471,7 +471,7 @@ impl Groups {
 }
 
 /// Signals a process that may not be our child: first holds it, then checks that it is still the
-/// one that was meant (R12 of the fault catalogue), then signals what is held.
+/// one that was meant, then signals what is held. So a number that was given anew is never hit.
 fn signal_held(pid: i32, signal: u8, is_meant: impl Fn() -> bool) -> Result<(), Errno> {
     deliver(signal, |signal| match process::pidfd_open(pid) {
         Ok(held) if is_meant() => process::pidfd_send_signal(held, signal),
@@ -492,7 +492,7 @@ fn deliver(signal: u8, send: impl Fn(u8) -> Result<(), Errno>) -> Result<(), Err
     if wants_to_run(signal) { send(signals::CONT) } else { Ok(()) }
 }
 
-/// A stopped process acts on none of these until it continues (`faults.md` 1.2).
+/// A stopped process acts on none of these until it continues (`tests/FAULTS.md` 1.2).
 const fn wants_to_run(signal: u8) -> bool {
     matches!(signal, signals::TERM | signals::INT | signals::HUP | signals::QUIT)
 }

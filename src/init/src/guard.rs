@@ -1,4 +1,4 @@
-//! Notices a loop that turns without doing anything, and slows it down (`faults.md` 3.9). Knows
+//! Notices a loop that turns without doing anything, and slows it down (`tests/FAULTS.md` 3.9). Knows
 //! neither why nor how to mend it: the rest of PID 1 stays of use meanwhile, at fifty turns a
 //! second.
 

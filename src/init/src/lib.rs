@@ -12,11 +12,13 @@
 //! | `perform` | `Action` → what the kernel is told |
 //! | `start` | what is executed for a unit's program, as `sys` takes it |
 //! | `run` | a unit in the foreground (`ettan run`) |
+//! | `hook` | what the commands around a program find in their environment, and what they are called |
 //! | `extras` | what a service has beside the usual, as `sys` and its cgroup take it |
 //! | `group` | which processes belong to a unit |
 //! | `seek` | the main process of a forking daemon |
 //! | `places` | processes that prepare what a service finds around it, and what they say |
 //! | `pipes` | the log pipes, and the logger that reads them |
+//! | `marks` | what became of a unit, in the words that its log has of it |
 //! | `prober` | hears the prober, and is heard |
 //! | `probes` | what the prober is told and says: readiness and health of units |
 //! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
@@ -25,8 +27,9 @@
 //! | `late` | when logger and watcher start: after the first units |
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
-//! | `card` | what files on the boot partition ask, where that is not mounted yet; runs beside the loader |
+//! | `card` | what files on the boot partition ask, where that is not mounted yet; runs in the loader |
 //! | `close` | the end: strays, file systems, reboot(2) |
+//! | `wall` | how far the wall clock is ahead, told to the core whenever somebody has set it |
 //! | `memory` | records that a new execution of PID 1 inherits |
 //! | `state` | PID 1's own part of a record |
 //! | `save` | writes them |
@@ -41,6 +44,7 @@
 //! | `vitals` | whether the critical units are well: `boot-ok`, and when a reset may help |
 //! | `watchdog` | the hardware watchdog: fed while the loop makes progress |
 //! | `report` | PID 1's own words, to the kernel log and to `ettan logs` |
+//! | `fault` | fails when asked to, in test builds only |
 #![forbid(unsafe_code)]
 #![deny(
     clippy::unwrap_used,

@@ -6,7 +6,7 @@ use crate::pid1::Pid1;
 use ettan_core::{Ask, Event, Millis, State};
 use ettan_sys::Errno;
 
-/// Between two reloads, so that a loop of requests costs nothing (`faults.md` 3.7, 5.10).
+/// Between two reloads, so that a loop of requests costs nothing (`tests/FAULTS.md` 3.7, 5.10).
 const RELOAD_EVERY_MS: u64 = 1_000;
 
 /// How far it is.

@@ -28,7 +28,7 @@ const BUILTIN_ENVIRONMENT: [&CStr; 3] = [
     c"TERM=linux",
 ];
 
-/// Where memory runs out it is not the logger that took it (`faults.md` 3.12).
+/// Where memory runs out it is not the logger that took it (`tests/FAULTS.md` 3.12).
 const HELPER_OOM_SCORE_ADJ: i16 = -900;
 
 impl Pid1 {

@@ -502,7 +502,7 @@ impl Pid1 {
         }
     }
 
-    /// Listens anew if somebody deleted the control socket (`faults.md` 4.5).
+    /// Listens anew if somebody deleted the control socket (`tests/FAULTS.md` 4.5).
     pub(crate) fn mend_control(&mut self) {
         if let Some(epoll) = &self.epoll
             && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET)

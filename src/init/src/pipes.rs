@@ -37,7 +37,7 @@ pub(crate) struct LogPolicy {
 }
 
 impl LogPolicy {
-    /// unit-file.md `[log]`.
+    /// What holds where a unit's table entry says nothing (docs/ettan-unit.5.md, `[log]`).
     pub(crate) const DEFAULT: Self = Self { max_size_bytes: 256 * 1024, max_files: 4, words: 0 };
 
     /// What a unit's table entry says.

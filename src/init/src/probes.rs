@@ -20,7 +20,7 @@ const NOTIFY_MODE: u32 = 0o666;
 const PACKET_MAX: usize = 4096;
 const ANSWER_MAX: usize = 512;
 
-/// Answers taken in one turn; the rest wait for the next (`faults.md` R17).
+/// Answers taken in one turn; the rest wait for the next, so that signals and clients have their turn.
 const ANSWERS: usize = 32;
 
 /// The longest path of a ready pipe: 24 bytes around a name of 64, and the NUL.

@@ -206,7 +206,7 @@ impl OwnLog {
 }
 
 /// At most so many lines of a level in the kernel's log at once, and so many more each second: on
-/// a Pi every one of them may crawl over a serial line (`faults.md` 6.10). Ettan's own log has
+/// a Pi every one of them may crawl over a serial line (`tests/FAULTS.md` 6.10). Ettan's own log has
 /// them all.
 const BURST: u32 = 40;
 const LINES_PER_SECOND: u64 = 10;

@@ -12,7 +12,7 @@ use ettan_sys::pidfile::{self, Look};
 use ettan_sys::procfs;
 use std::sync::{Mutex, MutexGuard};
 
-/// Between two looks where inotify does not tell (`faults.md` 2.22), doubling from the first to
+/// Between two looks where inotify does not tell (`tests/FAULTS.md` 2.22), doubling from the first to
 /// the second.
 const POLL_FIRST_MS: u32 = 50;
 const POLL_LAST_MS: u32 = 1_000;

@@ -12,20 +12,20 @@ use ettan_sys::reexec;
 use ettan_sys::signals::{self, Signals};
 
 /// Children reaped in one turn; the rest wait for the next, so that a storm of orphans leaves
-/// room for everything else (`faults.md` 1.13, 1.14).
+/// room for everything else (`tests/FAULTS.md` 1.13, 1.14).
 const REAP_MAX: u32 = 1_024;
 
-/// Signals taken in one turn; the descriptor stays ready for the rest (`faults.md` 3.7).
+/// Signals taken in one turn; the descriptor stays ready for the rest (`tests/FAULTS.md` 3.7).
 const SIGNALS_MAX: u32 = 64;
 
-/// Ctrl-Alt-Del this often within this time means now (cli.md).
+/// Ctrl-Alt-Del this often within this time means now (docs/ettan-init.8.md).
 const CAD_PRESSES: u32 = 7;
 const CAD_WINDOW_MS: u64 = 2_000;
 
 /// Between two words about a signal that means nothing to PID 1.
 const STRAY_EVERY_MS: u64 = 10_000;
 
-/// Tells of signals without a meaning, but not of each one in a storm (`faults.md` 3.7).
+/// Tells of signals without a meaning, but not of each one in a storm (`tests/FAULTS.md` 3.7).
 #[derive(Default)]
 pub(crate) struct Strays {
     told: Option<Millis>,

@@ -141,7 +141,7 @@ impl Pid1 {
     }
 
     /// Before file systems are closed: when our own file was replaced and has no name any more, the
-    /// one it is on could not be made read-only (`faults.md` 8.6). A child copies it into memory,
+    /// one it is on could not be made read-only (`tests/FAULTS.md` 8.6). A child copies it into memory,
     /// since reading a disk may take for ever. True: what follows, follows from the child's end.
     pub(crate) fn leave_disk(&mut self) -> bool {
         if matches!(self.upgrade, Upgrade::Moving { .. } | Upgrade::Over) || !reexec::is_nameless()

@@ -19,7 +19,7 @@ use crate::stamp::Stamp;
 use crate::store::Store;
 
 /// The longest line, in bytes of the service's; a longer one goes on in another line
-/// (`faults.md` 6.6).
+/// (`tests/FAULTS.md` 6.6).
 pub(crate) const MAX_LINE: usize = 8192;
 
 /// The clock record is written again after so many bytes, so that a file whose head is lost is not

@@ -1,5 +1,5 @@
 //! How many datagrams of one sender count: enough for whoever has something to say, and not so
-//! many that one who cannot stop takes the time of the others (`faults.md` R17).
+//! many that one who cannot stop takes the time of the others.
 
 /// At once.
 const BURST: u32 = 200;

@@ -2,8 +2,8 @@
 //! and a network that only it sees. Any of it may block: it is for a process between PID 1 and the
 //! service, never for PID 1. Decides nothing.
 //!
-//! No path of a service is trusted (rule R9 of the fault catalogue): directories are made and emptied
-//! by descriptor, symbolic links are not followed, and nothing recurses.
+//! No path of a service is trusted: directories are made and emptied by descriptor, symbolic links
+//! are not followed, and nothing recurses.
 
 use crate::raw::{check, retry};
 use crate::spawn::{Identity, MAX_GROUPS, Rights, SpawnFault, SpawnStep, Strings};

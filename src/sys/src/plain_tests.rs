@@ -1,4 +1,4 @@
-//! Rule R9 for one file in a folder of somebody else's.
+//! One file in a folder of somebody else's: no link that is planted there is followed.
 
 use super::*;
 use crate::testing::{Place, limit};

@@ -42,7 +42,7 @@ pub(crate) const POLICY_WORDS: usize = 12;
 /// extras · place · probe words
 pub(crate) type SettingsRecord = [Word; 12];
 
-/// The longest unit or condition name in bytes (`faults.md` 5.2).
+/// The longest unit or condition name in bytes (`tests/FAULTS.md` 5.2).
 pub const MAX_NAME: usize = 64;
 /// The most arguments of a program, its own name included: what PID 1 has pointers for.
 pub const MAX_ARGUMENTS: usize = 256;

@@ -15,7 +15,7 @@ use crate::names::{Names, sort_by};
 use crate::reference;
 use crate::tree::{Owners, below, odd_kind, open, read_still, resolve, resolve_inside, words};
 
-/// The largest unit file in bytes (`faults.md` 5.2).
+/// The largest unit file in bytes (`tests/FAULTS.md` 5.2).
 pub(crate) const MAX_FILE: usize = 64 * 1024;
 /// The most unit files: of 1,024 units a few are Ettan's own.
 pub(crate) const MAX_FOUND: usize = MAX_UNITS - 8;

@@ -100,7 +100,7 @@ impl<'a> Users<'a> {
     }
 }
 
-/// Two daemons cannot be told apart by one PID file (`faults.md` 2.20).
+/// Two daemons cannot be told apart by one PID file (`tests/FAULTS.md` 2.20).
 fn shared_pid_files(units: &Units, kept: &Kept, root: &Path) -> Vec<Diagnostic> {
     let mut users = Users::default();
     for unit in units.values() {

@@ -30,7 +30,7 @@ impl Owners {
         Self(owners)
     }
 
-    /// Why `what` is not believed, and what to do (`faults.md` 5.14).
+    /// Why `what` is not believed, and what to do (`tests/FAULTS.md` 5.14).
     pub(crate) fn distrust(&self, what: &str, metadata: &Metadata) -> Option<(String, String)> {
         if !self.0.contains(&metadata.uid()) {
             let message = format!("{what} belongs to user {}, not to root", metadata.uid());

@@ -1,5 +1,5 @@
 //! Who a unit runs as. Reads passwd and group itself; an unknown or odd name is refused, and
-//! nothing ever falls back to root (R10).
+//! nothing ever falls back to root.
 
 use std::cell::OnceCell;
 use std::path::Path;

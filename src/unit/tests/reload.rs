@@ -1,4 +1,4 @@
-//! Reading the files again while a table is in force (`faults.md` 5.8): what is refused stays as it
+//! Reading the files again while a table is in force (`tests/FAULTS.md` 5.8): what is refused stays as it
 //! was, what is gone goes.
 
 mod common;

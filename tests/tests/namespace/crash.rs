@@ -1,4 +1,4 @@
-//! PID 1 outlives its own faults, and its own replacement (faults.md 3.5, 3.6, 8.7 to 8.10).
+//! PID 1 outlives its own faults, and its own replacement (tests/FAULTS.md 3.5, 3.6, 8.7 to 8.10).
 
 use crate::lives::{kill_init, no_line_is_lost, pids, three_units, told};
 use ettan_tests::binaries::{Program, look};

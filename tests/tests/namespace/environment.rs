@@ -159,7 +159,7 @@ fn without_controllers_memory_max_limits_addresses_and_one_warning_says_so() {
     assert_eq!(machine.ettan("logs").out.matches("cannot be had from this kernel").count(), 1);
 }
 
-/// P20: what cannot be done for a service fails its start, by name.
+/// What cannot be done for a service fails its start, by name.
 #[test]
 fn what_a_service_cannot_be_given_fails_its_start() {
     let mut machine = Namespace::usual();

@@ -1,4 +1,4 @@
-//! Kernels that are older than ours, and seccomp filters that make ours look so (faults.md 7.4,
+//! Kernels that are older than ours, and seccomp filters that make ours look so (tests/FAULTS.md 7.4,
 //! 7.5). The calls fail for PID 1 from its first instruction on, and for all that it starts.
 
 use ettan_tests::binaries::{Program, look};

@@ -51,7 +51,7 @@ fn directories_are_made_for_the_user_and_those_in_run_go_with_the_run() {
     assert_eq!(machine.sh("ls /var/lib/probe; ls -d /var/log/probe").ok(), "x\n/var/log/probe");
 }
 
-/// R9: what a user may have put in the way leads nowhere.
+/// What a user may have put in the way leads nowhere.
 #[test]
 fn r9_a_planted_link_fails_the_start_by_name_and_nothing_else() {
     let mut machine = Namespace::usual();
@@ -258,7 +258,7 @@ fn root_directory_is_all_that_the_service_sees() {
     assert_eq!(machine.sh("umount /srv/box/proc").code, 0);
 }
 
-/// pains.md G1: a kernel that has less is no reason for a service not to start, but for a word.
+/// A kernel that has less is no reason for a service not to start, but for a word.
 #[test]
 fn f7_4_without_namespaces_services_start_and_one_warning_says_what_is_left_out() {
     let mut machine = Builder::default().lacking("EPERM", "unshare,chroot").seconds(120).build();

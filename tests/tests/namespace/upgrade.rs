@@ -1,4 +1,4 @@
-//! Another file in the place of PID 1's own, while services run (faults.md 8.6 to 8.10).
+//! Another file in the place of PID 1's own, while services run (tests/FAULTS.md 8.6 to 8.10).
 
 use crate::lives::{descriptors, kill_init, no_line_is_lost, pids, three_units, told};
 use ettan_tests::binaries::{Program, look};

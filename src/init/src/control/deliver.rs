@@ -113,7 +113,7 @@ impl Control {
     }
 
     /// Out of the epoll set first: a child that has not executed yet may hold a copy of the
-    /// descriptor, and closing ours would leave it there (`faults.md` 3.9).
+    /// descriptor, and closing ours would leave it there (`tests/FAULTS.md` 3.9).
     pub(super) fn drop_client(&mut self, slot: usize, context: &Context<'_>) {
         if let Some(client) = self.clients.get_mut(slot).and_then(Option::take) {
             let _ = context.epoll.remove(&client.socket);

@@ -104,7 +104,7 @@ impl Checks {
         }
     }
 
-    /// P5: nothing of the unit lives when it starts.
+    /// Nothing of the unit lives when it starts.
     fn one_instance(world: &World, unit: UnitId) {
         let lives = |p: &Process| p.unit == unit && !p.spared;
         if let Some((pid, process)) = world.processes.iter().find(|(_, p)| lives(p)) {

@@ -334,7 +334,7 @@ fn f4_6_a_hundred_thousand_contrary_commands_end_as_the_last_one_says() {
     }
 }
 
-/// A child that has not executed yet holds copies of all descriptors (`faults.md` 3.9).
+/// A child that has not executed yet holds copies of all descriptors (`tests/FAULTS.md` 3.9).
 #[test]
 fn f3_9_a_client_that_left_is_not_told_of_again_although_a_child_holds_its_socket() {
     let mut world = World::new(&["web"]);
