@@ -300,7 +300,7 @@ impl Supervisor {
         found.map_or("?", |(_, name)| name.as_str())
     }
 
-    /// Every slot number in use.
+    /// Every slot number, in use or not.
     pub(crate) fn each(&self) -> impl Iterator<Item = UnitId> + use<> {
         (0..u16::try_from(self.slots.len()).unwrap_or(0)).map(UnitId)
     }

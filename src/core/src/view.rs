@@ -17,7 +17,7 @@ pub struct View<'a> {
     pub state: State,
     /// The last thing that decided it.
     pub reason: Reason,
-    /// Starts nobody asked for, since the unit was loaded.
+    /// Starts nobody asked for, since the unit was loaded or `reset`.
     pub restarts: u32,
     /// Short runs and failed starts, one after the other.
     pub in_a_row: u32,

@@ -418,7 +418,7 @@ fn is_helper(pid: i32) -> bool {
         && helpers.iter().any(|start| procfs::command_begins(pid, start))
 }
 
-/// Whether the unit is being looked for, or moved, by what its state says.
+/// The main process that the unit's state names, if it is up or its commands after the start run.
 pub(crate) fn known_main(supervisor: &Supervisor, unit: UnitId) -> Option<Pid> {
     match supervisor.view(unit)?.state {
         State::Finishing { pid, .. } | State::Up { pid, .. } => pid,

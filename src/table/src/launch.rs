@@ -73,7 +73,7 @@ pub struct HookCommand<'a> {
 pub struct LogPolicy {
     /// A log file is rotated at this size.
     pub max_size_bytes: u32,
-    /// So many rotated files stay.
+    /// So many files are kept, the current one included.
     pub max_files: u16,
 }
 

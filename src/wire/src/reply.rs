@@ -19,7 +19,7 @@ pub enum Reply {
     Need(Need),
     /// To `conditions`: one of them.
     Condition(Known),
-    /// The last packet of a `list`, and of `conditions`.
+    /// The last packet of a `list`, of `needs` and of `conditions`.
     End(End),
     /// To `is-active`.
     Active(Active),
@@ -70,7 +70,7 @@ pub struct UnitStatus {
     pub group: Option<Text<64>>,
     /// What the file says it is.
     pub description: Text<256>,
-    /// Simple, forking, oneshot, target.
+    /// How it behaves.
     pub kind: KindWord,
     /// What it should be.
     pub goal: GoalWord,
@@ -81,14 +81,14 @@ pub struct UnitStatus {
     /// When the state began, where the state remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<u64>,
-    /// When the next start is due (state backoff), KILL follows (state stopping), or the start has
-    /// failed (states starting, seeking, awaiting).
+    /// When the next start is due (state backoff), KILL follows (states stopping, cleaning), or the
+    /// start has failed (states preparing, starting, seeking, awaiting, finishing).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
     /// The main process, or the launcher while it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub main_pid: Option<i32>,
-    /// Starts that nobody asked for, since boot or the last manual start.
+    /// Starts that nobody asked for, since the unit was loaded or `reset`.
     pub restarts: u32,
     /// Short runs one after the other.
     pub in_a_row: u32,
@@ -387,7 +387,7 @@ pub struct Stats {
     pub units: u32,
     /// Of them, up.
     pub up: u32,
-    /// Of them, on their way: starting, seeking, stopping, sweeping, backoff.
+    /// Of them, on their way: in any state but up, down and failed.
     pub changing: u32,
     /// Of them, wanted but waiting for a unit or a condition.
     pub waiting: u32,

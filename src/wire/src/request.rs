@@ -39,7 +39,7 @@ pub enum Request {
     /// One `condition` packet for each condition that PID 1 was told of or that a unit waits for,
     /// then `end`.
     Conditions(Conditions),
-    /// Publish a fact. Root only, as are all verbs that change something.
+    /// Publish a fact. Root only.
     Condition(Condition),
     /// The unit was started last at this time, before this boot.
     Ran(Ran),
