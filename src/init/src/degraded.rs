@@ -44,13 +44,15 @@ pub(crate) enum Feature {
     Watching,
     /// Taking the table that a loader made.
     Loading,
+    /// PID 1's own log, /dev/log and /dev/kmsg.
+    Hearing,
     /// Going on after a fault of PID 1.
     Surviving,
     /// The loop itself: it turns without doing anything.
     Loop,
 }
 
-const FEATURES: [Feature; 14] = [
+const FEATURES: [Feature; 15] = [
     Feature::Waiting,
     Feature::Signals,
     Feature::Reaping,
@@ -63,6 +65,7 @@ const FEATURES: [Feature; 14] = [
     Feature::Notifying,
     Feature::Watching,
     Feature::Loading,
+    Feature::Hearing,
     Feature::Surviving,
     Feature::Loop,
 ];
@@ -83,6 +86,7 @@ impl Feature {
             Self::Notifying => "the socket of sd_notify",
             Self::Watching => "watching files, polling instead",
             Self::Loading => "taking the unit table",
+            Self::Hearing => "PID 1's own log, /dev/log or /dev/kmsg",
             Self::Surviving => "surviving a fault of PID 1, which would be the end of the machine",
             Self::Loop => "the loop, slowed down because it spins (a bug)",
         }
@@ -103,10 +107,27 @@ impl Feature {
             Self::Notifying => "notifying",
             Self::Watching => "watching",
             Self::Loading => "loading",
+            Self::Hearing => "hearing",
             Self::Surviving => "surviving",
             Self::Loop => "loop",
         }
     }
+}
+
+/// Whether this says that the machine has no such thing, or that it is forbidden: nothing to be tried again.
+pub(crate) const fn is_for_good(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::NODEV
+            | Errno::NXIO
+            | Errno::PERM
+            | Errno::ACCESS
+            | Errno::ROFS
+            | Errno::NOSYS
+            | Errno::AFNOSUPPORT
+    )
 }
 
 /// One thing's trouble.

@@ -3,6 +3,7 @@
 
 use crate::degraded::{Feature, MEND_EVERY_MS};
 use crate::pid1::{CONTROL_SOCKET, Pid1, token};
+use crate::report;
 use crate::reserve;
 use ettan_core::{Millis, Pid, UnitId, Whom};
 use ettan_sys::inotify::Inotify;
@@ -68,6 +69,9 @@ impl Pid1 {
         }
         if self.degraded.has(Feature::Logging) {
             self.pipes.try_again();
+        }
+        if self.degraded.has(Feature::Hearing) {
+            self.mend_hearing();
         }
         if self.degraded.has(Feature::Surviving) {
             let mended = self.past.mend();
@@ -227,6 +231,13 @@ impl Pid1 {
             Ok(()) => self.degraded.heal(self.now, Feature::Notifying),
             Err(errno) => self.degraded.note(self.now, Feature::Notifying, errno),
         }
+    }
+
+    /// Makes what is not there of PID 1's own log, /dev/log and /dev/kmsg.
+    pub(crate) fn mend_hearing(&mut self) {
+        let made = self.pipes.complete();
+        let connected = report::connect(self.pipes.own());
+        self.degraded.judge(self.now, Feature::Hearing, made.and(connected));
     }
 
     /// Remembers a signal that could not be sent.

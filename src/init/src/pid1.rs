@@ -138,7 +138,9 @@ pub(crate) fn main() -> ExitCode {
     past.arm_memory();
     past.arm();
     let pipes = resume::pipes(&mut past);
-    report::start(pipes.own().and_then(|pipe| pipe.try_clone_to_owned().ok()));
+    // Noted when it is tried again.
+    let _ = report::connect(pipes.own());
+    report::start();
     boot::after_logging(&mut ground, is_first);
     past.tell();
     let (mut pid1, parts) = Pid1::new(ground, pipes, past);
@@ -249,6 +251,7 @@ impl Pid1 {
         self.poll_sources();
         self.open_control(listener);
         self.mend_notify();
+        self.mend_hearing();
     }
 
     /// wait → translate → step → perform. What must not wait comes first: signals and the exits

@@ -3,6 +3,7 @@
 //! service or a dying logger loses no byte, because what carries it outlives both.
 
 use crate::control::describe::Sources;
+use crate::degraded::is_for_good;
 use crate::marks::{Mark, beginning};
 use crate::state::{EndsRecord, PipeRecord};
 use crate::tables::Tables;
@@ -82,8 +83,12 @@ struct Door {
 const SYSLOG: &CStr = c"/dev/log";
 const SYSLOG_MODE: u32 = 0o666;
 
-/// The names of the doors in packets to the logger.
-const DOORS: [&str; 2] = ["syslog", "kernel"];
+/// How a door is opened.
+type Open = fn() -> Result<OwnedFd, Errno>;
+
+/// The doors, by their names in packets to the logger.
+const DOORS: [(&str, Open); 2] =
+    [("syslog", || socket::datagram_listen(SYSLOG, SYSLOG_MODE)), ("kernel", kmsg::open_reader)];
 
 /// All log pipes, and the socket to the logger.
 pub(crate) struct Pipes {
@@ -116,19 +121,50 @@ const MARKS: usize = 2 * MAX_UNITS;
 const GONE_MAX: usize = 64;
 
 impl Pipes {
-    /// Makes PID 1's own log pipe. Allocates; to be called once, at boot.
+    /// Makes PID 1's own log pipe and the doors, as far as that can be; [`Pipes::complete`] does the rest.
+    /// Allocates; to be called once, at boot.
     pub(crate) fn new() -> Self {
-        // Our own writes must never wait for a logger.
-        let own = Pipe::new(&own_name(), LogPolicy::DEFAULT)
-            .and_then(|pipe| pipe::set_nonblocking(&pipe.output.write, true).map(|()| pipe))
-            .ok();
         // A queue of ten, the kernel's default, would make programs wait for each restart of the
         // logger. Where it cannot be set, they do.
         if crate::boot::owns_machine() {
             let _ = host::set_datagram_queue(SYSLOG_QUEUE);
         }
-        let opened = [socket::datagram_listen(SYSLOG, SYSLOG_MODE).ok(), kmsg::open_reader().ok()];
-        Self::with(None, own, opened)
+        let mut pipes = Self::with(None, None, [None, None]);
+        // Noted when it is tried again.
+        let _ = pipes.complete();
+        pipes
+    }
+
+    /// Makes what is not there of PID 1's own log pipe, /dev/log and /dev/kmsg. What this machine does
+    /// not have stays away, which is no error.
+    ///
+    /// # Errors
+    /// The kernel's answer to one of them: EMFILE, ENFILE, ENOMEM.
+    pub(crate) fn complete(&mut self) -> Result<(), Errno> {
+        let mut outcome = Ok(());
+        if self.own.is_none() {
+            match Pipe::own() {
+                Ok(pipe) => {
+                    self.own = Some(pipe);
+                    self.unshown = self.unshown.saturating_add(1);
+                }
+                Err(errno) => outcome = Err(errno),
+            }
+        }
+        for (door, (name, open)) in self.doors.iter_mut().zip(DOORS) {
+            if door.is_some() {
+                continue;
+            }
+            match open() {
+                Ok(fd) => {
+                    *door = Some(Door { name, fd, shown: false });
+                    self.unshown = self.unshown.saturating_add(1);
+                }
+                Err(errno) if is_for_good(errno) => {}
+                Err(errno) => outcome = Err(errno),
+            }
+        }
+        outcome
     }
 
     fn with(
@@ -137,7 +173,7 @@ impl Pipes {
         doors: [Option<OwnedFd>; DOORS.len()],
     ) -> Self {
         let mut names = DOORS.into_iter();
-        let doors = doors.map(|fd| Some(Door { name: names.next()?, fd: fd?, shown: false }));
+        let doors = doors.map(|fd| Some(Door { name: names.next()?.0, fd: fd?, shown: false }));
         let unshown_doors = doors.iter().flatten().count();
         let unshown = own.as_ref().map_or(0, Pipe::unshown);
         let unshown = unshown.saturating_add(unshown_doors);
@@ -486,6 +522,13 @@ impl Pipes {
 }
 
 impl Pipe {
+    /// PID 1's. Our own writes must never wait for a logger.
+    fn own() -> Result<Self, Errno> {
+        let pipe = Self::new(&own_name(), LogPolicy::DEFAULT)?;
+        pipe::set_nonblocking(&pipe.output.write, true)?;
+        Ok(pipe)
+    }
+
     fn new(owner: &Name, policy: LogPolicy) -> Result<Self, Errno> {
         Ok(Self { owner: owner.clone(), output: Ends::new()?, errors: None, policy, unread: true })
     }

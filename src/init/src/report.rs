@@ -1,6 +1,7 @@
 //! PID 1's own words: through `log` and `simplelog` to the kernel log and to Ettan's own log.
 //! Never blocks: what cannot be written at once is dropped.
 
+use crate::degraded::is_for_good;
 use core::fmt::{self, Display, Formatter, Write as _};
 use ettan_sys::kmsg::{Kmsg, Level};
 use ettan_sys::pidfile::Why;
@@ -8,32 +9,46 @@ use ettan_sys::{Errno, clock};
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, SharedLogger};
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The longest line, in bytes; the end of a longer one is cut. The kernel cuts at about 1,000.
 const LINE_MAX: usize = 900;
 
-/// Starts the reporting. `own_log` is the write end of the pipe that becomes `ettan logs`.
-/// Allocates; to be called once, at boot.
-pub(crate) fn start(own_log: Option<OwnedFd>) {
-    let own =
-        OWN.get_or_init(|| OwnLog { pipe: own_log, pending: Mutex::new(heapless::Vec::new()) });
-    let mut outlets: Vec<Box<dyn SharedLogger>> = Vec::new();
-    if let Ok(kmsg) = Kmsg::open() {
-        outlets.push(Box::new(Outlet::Kernel(kmsg, Mutex::new([Pace::new(); 3]))));
-    }
-    outlets.push(Box::new(Outlet::Own(own)));
+/// Starts the reporting. Allocates; to be called once, at boot, and [`connect`] before it.
+pub(crate) fn start() {
+    let outlets: Vec<Box<dyn SharedLogger>> =
+        vec![Box::new(Outlet::Kernel(Mutex::new([Pace::new(); 3]))), Box::new(Outlet::Own)];
     // It fails only when a logger is set already, and then there is one.
     let _ = CombinedLogger::init(outlets);
+}
+
+/// Makes what is not there of the ways that lines go. `own_log` is the write end of the pipe that becomes
+/// `ettan logs`.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM: until it is called again, lines of Ettan's own log wait as far as there is room,
+/// and the kernel's log goes without.
+pub(crate) fn connect(own_log: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    if OWN.pipe.get().is_none()
+        && let Some(own_log) = own_log
+    {
+        let _ = OWN.pipe.set(ettan_sys::pipe::duplicate(own_log)?);
+    }
+    if KERNEL.get().is_none() {
+        match Kmsg::open() {
+            Ok(kmsg) => drop(KERNEL.set(kmsg)),
+            Err(errno) if is_for_good(errno) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// Hands on what was said in this turn. Lines wait until then because each write wakes the logger,
 /// which would take the CPU just when a service is about to be started again.
 pub(crate) fn flush() {
-    if let Some(own) = OWN.get() {
-        own.flush();
-    }
+    OWN.flush();
 }
 
 /// For `ettan-init run`, which somebody looks at: warnings go to standard error.
@@ -46,8 +61,8 @@ pub(crate) fn start_here() {
 /// day; the kernel and the logger stamp lines themselves.
 enum Outlet {
     /// The kernel's log, with a pace for errors, warnings, and the rest.
-    Kernel(Kmsg, Mutex<[Pace; 3]>),
-    Own(&'static OwnLog),
+    Kernel(Mutex<[Pace; 3]>),
+    Own,
     Stderr,
 }
 
@@ -63,11 +78,11 @@ impl Log for Outlet {
         let mut lines = Lines {
             line: heapless::Vec::new(),
             hand_on: |line: &mut Line| match self {
-                Self::Kernel(kmsg, paces) => tell_kernel(kmsg, paces, record.level(), line),
-                Self::Own(own) => {
+                Self::Kernel(paces) => tell_kernel(paces, record.level(), line),
+                Self::Own => {
                     // Room for the line's end is kept by `Lines`.
                     let _ = line.push(b'\n');
-                    own.keep(line);
+                    OWN.keep(line);
                 }
                 Self::Stderr => {
                     let _ = line.push(b'\n');
@@ -88,7 +103,7 @@ impl SharedLogger for Outlet {
     fn level(&self) -> LevelFilter {
         match self {
             Self::Kernel(..) => LevelFilter::Info,
-            Self::Own(_) => LevelFilter::Debug,
+            Self::Own => LevelFilter::Debug,
             Self::Stderr => LevelFilter::Warn,
         }
     }
@@ -102,7 +117,8 @@ impl SharedLogger for Outlet {
     }
 }
 
-fn tell_kernel(kmsg: &Kmsg, paces: &Mutex<[Pace; 3]>, level: log::Level, line: &Line) {
+fn tell_kernel(paces: &Mutex<[Pace; 3]>, level: log::Level, line: &Line) {
+    let Some(kmsg) = KERNEL.get() else { return };
     let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
     let [errors, warnings, rest] = &mut *paces;
     let (pace, level) = match level {
@@ -169,12 +185,15 @@ impl Display for Doubt {
 /// The kernel takes this much as one piece or not at all (PIPE_BUF, pipe(7)): no line is torn.
 const PENDING_MAX: usize = 4096;
 
-static OWN: OnceLock<OwnLog> = OnceLock::new();
+static OWN: OwnLog = OwnLog { pipe: OnceLock::new(), pending: Mutex::new(heapless::Vec::new()) };
+
+/// /dev/kmsg; may be missing.
+static KERNEL: OnceLock<Kmsg> = OnceLock::new();
 
 /// Ettan's own log.
 struct OwnLog {
     /// May be missing.
-    pipe: Option<OwnedFd>,
+    pipe: OnceLock<OwnedFd>,
     /// Lines not handed on yet.
     pending: Mutex<heapless::Vec<u8, PENDING_MAX>>,
 }
@@ -191,13 +210,13 @@ impl OwnLog {
 
     fn flush(&self) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        if !pending.is_empty() {
+        if !pending.is_empty() && self.pipe.get().is_some() {
             self.write_out(&mut pending);
         }
     }
 
     fn write_out(&self, pending: &mut heapless::Vec<u8, PENDING_MAX>) {
-        if let Some(pipe) = &self.pipe {
+        if let Some(pipe) = self.pipe.get() {
             // Full: the logger is behind by more than the pipe holds, and we do not wait.
             let _ = ettan_sys::pipe::write(pipe, pending);
         }

@@ -72,6 +72,22 @@ fn f3_3_what_a_boot_had_no_memory_for_is_there_later_and_a_fault_costs_nothing()
 }
 
 #[test]
+fn f3_3_what_a_boot_had_nothing_left_to_hear_with_is_there_later() {
+    for call in [libc::SYS_pipe2, libc::SYS_socket] {
+        let mut machine = Namespace::usual();
+        let injector = Injector::attach(machine.init(), "init");
+        let call = call.unsigned_abs();
+        injector.plan(Plan::Every { call, errno: libc::EMFILE });
+        machine.boot();
+        machine.until("it was tried again", |_| injector.tally().hits >= 12);
+        let _ = injector.lift();
+        machine.until("nothing is degraded", |m| told(m, "degraded") == "");
+        machine.until("its first words are logged", |m| m.ettan("logs").out.contains(" is PID 1"));
+        let _ = machine.sh("test -S /dev/log").ok();
+    }
+}
+
+#[test]
 fn f3_4_calls_that_are_interrupted_once() {
     let mut ordeal = Ordeal::begin(120);
     let mut damages = Vec::new();
