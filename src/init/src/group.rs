@@ -399,12 +399,18 @@ impl Groups {
         is_main || in_session || self.has_cookie(unit, pid)
     }
 
-    /// Whether a main process is there no more, or waits to be reaped.
-    fn is_gone(&self, unit: UnitId, main: Pid) -> bool {
+    /// Whether a main process is there no more, or waits to be reaped. An error when it is there and
+    /// cannot be looked at.
+    fn is_gone(&self, unit: UnitId, main: Pid) -> Result<bool, Errno> {
         let Launched { main: found, main_born, .. } = self.launched(unit);
-        procfs::stat(main.raw()).is_none_or(|stat| {
-            stat.is_zombie() || main.raw() == found && stat.start_time != main_born
-        })
+        match procfs::stat(main.raw()) {
+            Some(stat) => {
+                Ok(stat.is_zombie() || main.raw() == found && stat.start_time != main_born)
+            }
+            // That takes no descriptor to ask.
+            None if process::exists(main.raw()) => Err(Errno::MFILE),
+            None => Ok(true),
+        }
     }
 
     /// KILLs all processes of the unit once; says nothing about when they are gone.
@@ -420,7 +426,7 @@ impl Groups {
     ) -> Result<bool, Errno> {
         let sent = self.signal_main(unit, main, signals::KILL);
         let is_empty = match supervisor.spares(unit) {
-            true => main.is_none_or(|main| self.is_gone(unit, main)),
+            true => main.map_or(Ok(true), |main| self.is_gone(unit, main))?,
             false => self.kill_all(supervisor, unit)?,
         };
         // Whom KILL did not reach is no trouble once it is gone.

@@ -4,7 +4,9 @@
 
 use super::*;
 use crate::testing::{Famine, Units, in_a_copy, unit};
-use ettan_core::{Millis, Unit};
+use ettan_core::{KillMode, Millis, Unit};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 
 fn supervisor(units: Vec<Unit>) -> Box<Supervisor> {
     let mut supervisor = Box::new(Supervisor::new());
@@ -54,4 +56,32 @@ fn f3_3_what_one_sweep_could_not_do_is_not_forgotten_over_another() {
         0
     });
     assert_eq!(said, 0);
+}
+
+fn cat() -> (Child, Pid) {
+    let child = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::new(child.id().try_into().unwrap()).unwrap();
+    (child, pid)
+}
+
+/// A second instance beside a first one that was only not seen.
+#[test]
+fn f3_3_who_could_not_be_looked_at_is_not_gone() {
+    let spares = Unit { kill_mode: KillMode::Process, ..unit("web") };
+    let supervisor = supervisor(vec![spares]);
+    let web = supervisor.find("web").unwrap();
+    let mut groups = Groups::new(None);
+    let (mut child, main) = cat();
+    groups.remember_main(web, main);
+    let said = in_a_copy(|famine: Famine| {
+        if groups.sweep(&supervisor, None, web, Some(main)) != Err(Errno::MFILE) {
+            return 1;
+        }
+        drop(famine);
+        // KILL reaches it now, and its parent has yet to reap it.
+        while groups.sweep(&supervisor, None, web, Some(main)) != Ok(true) {}
+        0
+    });
+    assert_eq!(said, 0);
+    assert_eq!(child.wait().unwrap().signal(), Some(signals::KILL.into()));
 }
