@@ -12,6 +12,10 @@ pub fn shell(script: &str) -> String {
     format!("[service]\nexec-start = [\"/bin/sh\", \"-c\", '''{script}''']\n")
 }
 
+/// Shell words that make a cgroup below the one of their service, and go there.
+pub const INNER: &str = "inner=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/inner; \
+                         mkdir -p $inner; echo 0 > $inner/cgroup.procs";
+
 /// A unit that stands there until it is told to go, and does so at TERM.
 #[must_use]
 pub fn idle() -> String {

@@ -7,7 +7,7 @@ use crate::{BorrowedFd, Errno, OwnedFd, Result, process};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, statfs};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, SeekFrom, statfs};
 
 /// What statfs says of a cgroup v2 tree.
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
@@ -22,11 +22,14 @@ const KILL: &CStr = c"cgroup.kill";
 /// Bytes of a list of processes read at a time.
 const CHUNK: usize = 1024;
 
+/// Bytes of directory entries fetched at a time.
+const ENTRY_BYTES: usize = 2048;
+
 /// The longest path of our own cgroup that is followed.
 const OWN_PATH: usize = 512;
 
-/// How many groups below a unit's are removed with it, and how deep they may lie. Only a
-/// service that builds a tree of its own has any.
+/// How many groups below a unit's are removed with it, and how deep they may lie to be looked into
+/// and removed. Only a service that builds a tree of its own has any.
 const INNER_GROUPS: usize = 64;
 const INNER_DEPTH: usize = 16;
 
@@ -191,26 +194,15 @@ impl Group {
         Ok(Events { populated: says_populated(text), frozen })
     }
 
-    /// Calls `visit` with each process in it (not below). Processes come and go meanwhile, and
-    /// one may be named twice.
+    /// Calls `visit` with each process in it and below. Processes come and go meanwhile, and one may
+    /// be named twice.
     ///
     /// # Errors
-    /// ENODEV when it was removed, EMFILE, EOPNOTSUPP for a threaded group.
+    /// ENODEV when it was removed, EOPNOTSUPP for a threaded group; EMFILE (each level below takes
+    /// a descriptor) and ELOOP (a group lies too deep) after those that could be seen.
     pub fn procs(&self, visit: &mut dyn FnMut(i32)) -> Result<()> {
-        let mut chunk = [0_u8; CHUNK];
-        let file = open_file(&self.dir, c"cgroup.procs", OFlags::RDONLY)?;
-        let mut numbers = Numbers::default();
-        loop {
-            let len = retry(|| rustix::io::read(&file, &mut chunk))?;
-            if len == 0 {
-                return Ok(());
-            }
-            for &byte in chunk.get(..len).unwrap_or(&[]) {
-                if let Some(pid) = numbers.feed(byte) {
-                    visit(pid);
-                }
-            }
-        }
+        procs_in(&self.dir, visit)?;
+        procs_below(&self.dir, INNER_DEPTH, visit)
     }
 
     /// Sends KILL to every process in it and below, however fast it forks. They end a little
@@ -247,8 +239,7 @@ impl Group {
         if self.events()?.frozen { Err(Errno::AGAIN) } else { Ok(()) }
     }
 
-    /// Before 5.14: what is frozen cannot fork; KILL thaws what it hits. What is in groups below
-    /// is found by its cookie.
+    /// Before 5.14: what is frozen cannot fork, in groups below neither; KILL thaws what it hits.
     fn kill_one_by_one(&self) -> Result<()> {
         // Where nothing can be frozen the rounds have to be enough.
         let freezes = kernel::has(Feature::CgroupFreeze);
@@ -363,6 +354,54 @@ fn write(dir: &OwnedFd, name: &CStr, bytes: &[u8]) -> Result<()> {
     retry(|| rustix::io::write(&file, bytes)).map(drop)
 }
 
+fn procs_in(dir: &OwnedFd, visit: &mut dyn FnMut(i32)) -> Result<()> {
+    let mut chunk = [0_u8; CHUNK];
+    let file = open_file(dir, c"cgroup.procs", OFlags::RDONLY)?;
+    let mut numbers = Numbers::default();
+    loop {
+        let len = retry(|| rustix::io::read(&file, &mut chunk))?;
+        if len == 0 {
+            return Ok(());
+        }
+        for &byte in chunk.get(..len).unwrap_or(&[]) {
+            if let Some(pid) = numbers.feed(byte) {
+                visit(pid);
+            }
+        }
+    }
+}
+
+/// The processes of the groups below, so many levels down. One that goes meanwhile is none, and what
+/// is in a threaded one its parent has told.
+fn procs_below(dir: &OwnedFd, levels: usize, visit: &mut dyn FnMut(i32)) -> Result<()> {
+    // Who looked before has left off at the end.
+    rustix::fs::seek(dir, SeekFrom::Start(0))?;
+    let mut buffer = [MaybeUninit::<u8>::uninit(); ENTRY_BYTES];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    let mut outcome = Ok(());
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        if !is_group(&entry) {
+            continue;
+        }
+        let levels = levels.checked_sub(1).ok_or(Errno::LOOP)?;
+        let looked = open_dir(dir.as_fd(), entry.file_name()).and_then(|below| {
+            let found = procs_in(&below, visit);
+            let deeper = procs_below(&below, levels, visit);
+            if found == Err(Errno::OPNOTSUPP) { deeper } else { found.and(deeper) }
+        });
+        if !matches!(looked, Err(Errno::NOENT | Errno::NODEV)) {
+            outcome = outcome.and(looked);
+        }
+    }
+    outcome
+}
+
+fn is_group(entry: &RawDirEntry<'_>) -> bool {
+    let is_itself = matches!(entry.file_name().to_bytes(), b"." | b"..");
+    entry.file_type() == FileType::Directory && !is_itself
+}
+
 fn remove_dir(at: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     rustix::fs::unlinkat(at, name, AtFlags::REMOVEDIR)
 }
@@ -395,11 +434,11 @@ impl Name {
 }
 
 fn first_dir(dir: &OwnedFd) -> Option<Name> {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
+    let mut buffer = [MaybeUninit::<u8>::uninit(); ENTRY_BYTES];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(Ok(entry)) = entries.next() {
-        let name = entry.file_name().to_bytes_with_nul();
-        if entry.file_type() == FileType::Directory && !matches!(name, b".\0" | b"..\0") {
+        if is_group(&entry) {
+            let name = entry.file_name().to_bytes_with_nul();
             let mut kept = Name([0; 256]);
             kept.0.get_mut(..name.len())?.copy_from_slice(name);
             return Some(kept);

@@ -33,6 +33,14 @@ fn cat_in(group: &Group) -> Child {
     child
 }
 
+/// What is not killed ends by itself as soon as it is waited for.
+fn await_killed(children: &mut [Child]) {
+    use std::os::unix::process::ExitStatusExt;
+    for child in children {
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+}
+
 fn members(group: &Group) -> Vec<i32> {
     let mut found = Vec::new();
     group.procs(&mut |pid| found.push(pid)).unwrap();
@@ -74,10 +82,7 @@ fn a_group_knows_its_processes_and_kills_them() {
     assert_eq!(found, expected);
     assert_eq!(tree.remove(c"web"), Err(Errno::BUSY));
     group.kill().unwrap();
-    for child in &mut children {
-        use std::os::unix::process::ExitStatusExt;
-        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
-    }
+    await_killed(&mut children);
     while group.populated().unwrap() {
         std::thread::yield_now();
     }
@@ -94,11 +99,75 @@ fn f7_4_without_cgroup_kill_the_frozen_are_killed_one_by_one() {
     let group = tree.create(c"web").unwrap();
     let mut children: Vec<Child> = (0..20).map(|_| cat_in(&group)).collect();
     group.kill_one_by_one().unwrap();
-    for child in &mut children {
-        child.wait().unwrap();
-    }
+    await_killed(&mut children);
     assert_eq!(members(&group), []);
     tree.remove(c"web").unwrap();
+    clean_up(tree, &base);
+}
+
+/// A group and two more of a service's own making, each with processes, and all of those.
+fn nested(tree: &Tree) -> (Group, Vec<Child>) {
+    let group = tree.create(c"lxc").unwrap();
+    let mut children = vec![cat_in(&group)];
+    for path in [c"a", c"a/b", c"a/b/c", c"d"] {
+        rustix::fs::mkdirat(&group.dir, path, Mode::RWXU).unwrap();
+        let below = Group { dir: open_dir(group.dir.as_fd(), path).unwrap() };
+        children.extend((0..5).map(|_| cat_in(&below)));
+    }
+    (group, children)
+}
+
+#[test]
+fn what_runs_below_belongs_to_the_group() {
+    let _limit = limit(20.0);
+    let Some((tree, base)) = tree("nested") else { return };
+    let (group, mut children) = nested(&tree);
+    // What one look leaves behind is nothing to the next one.
+    for _ in 0..2 {
+        let mut found = members(&group);
+        found.sort_unstable();
+        let mut expected: Vec<i32> = children.iter().map(|child| child.id() as i32).collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+    let seen = crate::testing::without_descriptors(|| {
+        i32::from(group.procs(&mut |_| {}) == Err(Errno::MFILE))
+    });
+    assert_eq!(seen, 1);
+    group.kill().unwrap();
+    await_killed(&mut children);
+    tree.remove(c"lxc").unwrap();
+    clean_up(tree, &base);
+}
+
+#[test]
+fn f7_4_without_cgroup_kill_what_runs_below_is_killed_too() {
+    let _limit = limit(20.0);
+    let Some((tree, base)) = tree("below-freeze") else { return };
+    let (group, mut children) = nested(&tree);
+    group.kill_one_by_one().unwrap();
+    await_killed(&mut children);
+    tree.remove(c"lxc").unwrap();
+    clean_up(tree, &base);
+}
+
+#[test]
+fn groups_that_lie_too_deep_are_told() {
+    let _limit = limit(20.0);
+    let Some((tree, base)) = tree("deep") else { return };
+    let group = tree.create(c"lxc").unwrap();
+    let mut dir = group.dir.try_clone().unwrap();
+    for depth in 1..=INNER_DEPTH + 1 {
+        dir = make(dir.as_fd(), c"x").unwrap();
+        let looked = group.procs(&mut |_| {});
+        assert_eq!(looked, if depth > INNER_DEPTH { Err(Errno::LOOP) } else { Ok(()) });
+    }
+    drop(dir);
+    for depth in (1..=INNER_DEPTH + 1).rev() {
+        let path = CString::new(vec!["x"; depth].join("/")).unwrap();
+        remove_dir(group.dir.as_fd(), &path).unwrap();
+    }
+    tree.remove(c"lxc").unwrap();
     clean_up(tree, &base);
 }
 

@@ -2,7 +2,7 @@
 //! 7.5). The calls fail for PID 1 from its first instruction on, and for all that it starts.
 
 use ettan_tests::binaries::{Program, look};
-use ettan_tests::units::{QUICK, fake, forking, idle, shell, with};
+use ettan_tests::units::{INNER, QUICK, fake, forking, idle, shell, with};
 use ettan_tests::{
     Builder, Cgroups, Client, End, Machine, Namespace, Operate, Received, scenarios,
 };
@@ -201,8 +201,13 @@ fn without_files(files: &[&str], missing: &str) {
     let crowd = fake("--name crowd --escapees 3 --escapees-ignore-term --children 2");
     machine.unit("crowd", &format!("{crowd}timeout-stop-sec = \"200ms\"\n"));
     machine.unit("later", &with("after = [\"crowd\"]", &idle()));
+    let inner = format!("({INNER}; exec setsid sleep 100001) & exec sleep 100000");
+    machine.unit("lxc", &format!("{}kill-mode = \"mixed\"\n", shell(&inner)));
     machine.boot();
     machine.expect(&["crowd up", "later up"]);
+    machine.one_is("sleep 100001");
+    assert_eq!(machine.ettan("stop lxc").code, 0);
+    assert!(machine.running("sleep 100001").is_empty(), "in a group of the unit's own");
     assert_eq!(machine.stats()["fallbacks"], missing);
     for _ in 0..3 {
         stop_leaves_nothing(&mut machine);

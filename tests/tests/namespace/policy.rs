@@ -2,7 +2,7 @@
 //! when it is given up.
 
 use ettan_tests::binaries::{Program, look};
-use ettan_tests::units::shell;
+use ettan_tests::units::{INNER, shell};
 use ettan_tests::{Builder, Cgroups, End, Machine, Namespace, Operate};
 
 /// A daemon that reads /tmp/settings at its start and on HUP, and shows what it has read.
@@ -196,6 +196,25 @@ fn whom_a_stop_is_for(builder: impl Fn() -> Builder) {
 #[test]
 fn kill_mode_says_whom_a_stop_is_for() {
     whom_a_stop_is_for(Builder::default);
+}
+
+#[test]
+fn a_stop_is_for_what_runs_in_groups_of_the_units_own_too() {
+    let child = format!(
+        "{INNER}; trap 'echo TERM >> /tmp/child' TERM; echo $$ > /tmp/pid; \
+                         while :; do sleep 0.05; done"
+    );
+    let main = "trap \"until test -s /tmp/child; do sleep 0.05; done; exit 0\" TERM; \
+                while :; do sleep 0.05; done";
+    let script = format!("/bin/sh -c \"{}\" & {main}", child.replace('$', "\\$"));
+    let mut machine = Namespace::usual();
+    machine.unit("lxc", &shell(&script));
+    machine.boot();
+    machine.expect(&["lxc up"]);
+    let child = child_of(&mut machine);
+    assert_eq!(machine.ettan("stop lxc").code, 0);
+    assert!(machine.sh("cat /tmp/child").out.contains("TERM"), "KILL came without TERM");
+    assert!(!machine.alive(child));
 }
 
 #[test]
