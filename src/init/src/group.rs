@@ -4,9 +4,10 @@
 //! A signal goes only to a process that is proven to belong: an unreaped child of ours, or one that
 //! we hold by pidfd while membership is checked again.
 
+use crate::start::fault;
 use core::cell::Cell;
 use core::ffi::CStr;
-use ettan_core::{MAX_UNITS, Pid, Program, Stage, Supervisor, UnitId};
+use ettan_core::{MAX_UNITS, Pid, Program, SpawnFault, Stage, Step, Supervisor, UnitId};
 use ettan_sys::inotify::{Inotify, Watch};
 use ettan_sys::{Errno, cgroup, process, procfs, signals};
 use std::io::Write;
@@ -109,11 +110,7 @@ impl Groups {
     ///
     /// # Errors
     /// The kernel's answer: EMFILE, ENOSPC, ENOMEM.
-    pub(crate) fn group_for(
-        &self,
-        unit: UnitId,
-        name: &str,
-    ) -> Result<Option<cgroup::Group>, Errno> {
+    fn group_for(&self, unit: UnitId, name: &str) -> Result<Option<cgroup::Group>, Errno> {
         let Some(tree) = &self.tree else { return Ok(None) };
         if let Some((owner, group)) = self.empty.take()
             && owner == unit
@@ -121,6 +118,41 @@ impl Groups {
             return Ok(Some(group));
         }
         tree.create(NameBuffer::of(name).as_cstr()).map(Some)
+    }
+
+    /// Starts something in the cgroup of this unit, in none where there are none. One that its last run has split
+    /// up (`cgroup.subtree_control`) takes no process, and is made anew once nobody is in it or below.
+    ///
+    /// # Errors
+    /// What `start` says, and why there is no cgroup.
+    pub(crate) fn start_in<T>(
+        &self,
+        unit: UnitId,
+        name: &str,
+        mut start: impl FnMut(Option<&cgroup::Group>) -> Result<T, SpawnFault>,
+    ) -> Result<T, SpawnFault> {
+        let group = self.group_for(unit, name).map_err(|errno| fault(Step::Cgroup, errno))?;
+        let started = start(group.as_ref());
+        drop(group);
+        let refuses = [Errno::BUSY, Errno::OPNOTSUPP].map(|errno| fault(Step::Cgroup, errno));
+        match started {
+            Err(failed) if refuses.contains(&failed) => match self.group_anew(name) {
+                Some(group) => start(Some(&group)),
+                None => Err(failed),
+            },
+            Ok(_) | Err(_) => started,
+        }
+    }
+
+    /// None while somebody is in the present one, and where it cannot be made.
+    fn group_anew(&self, name: &str) -> Option<cgroup::Group> {
+        let (tree, name) = (self.tree.as_ref()?, NameBuffer::of(name));
+        let populated = tree.open(name.as_cstr()).and_then(|group| group.populated());
+        if populated != Ok(false) {
+            return None;
+        }
+        tree.remove(name.as_cstr()).ok()?;
+        tree.create(name.as_cstr()).ok()
     }
 
     /// Lets the cgroups of units be limited by `controller`.

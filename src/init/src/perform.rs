@@ -235,8 +235,6 @@ impl Pid1 {
             // The limits of before must not stay.
             self.groups.remove_group(&policy.name);
         }
-        let group = self.groups.group_for(unit, &policy.name);
-        let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;
         let mut start = start.ok_or(gone)?;
         let polled = self.epoll.as_ref().map(|epoll| (epoll, token::PLACES | u64::from(unit.0)));
         let report = start::report_pipe(polled, &start.launch)?;
@@ -247,16 +245,13 @@ impl Pid1 {
             }
             None => None,
         };
-        start.share(&self.groups, group.as_ref());
         let said = report.as_ref().map(|report| report.write.as_fd());
         let null = self.null.as_ref();
-        let pid = start.spawn(&Surroundings {
-            cookie,
-            variables: &hook::Variables::of(what, &view),
-            fds: descriptors(null, output, start.streams, start.reporting(said)),
-            ready,
-            group: group.as_ref(),
-        })?;
+        let fds = descriptors(null, output, start.streams, start.reporting(said));
+        let variables = &hook::Variables::of(what, &view);
+        let whose = (unit, policy.name.as_str());
+        let pid =
+            start.spawn(&self.groups, whose, &Surroundings { cookie, variables, fds, ready })?;
         if let Some(report) = report {
             self.places.put(unit, pid, report.read);
         }

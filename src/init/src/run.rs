@@ -206,27 +206,24 @@ impl<'a> Foreground<'a> {
     fn spawn(&mut self, what: Program) -> Result<Pid, SpawnFault> {
         let gone = fault(Step::Table, Errno::NOENT);
         let mut start = Start::of(self.table, &self.unit.name, what).ok_or(gone)?;
-        let own = self.supervisor.unit(self.id).ok_or(gone)?;
-        let group = self.groups.group_for(self.id, &own.name);
-        let group = group.map_err(|errno| fault(Step::Cgroup, errno))?;
         let polled = Some((&self.epoll, token::PLACES));
         let report = start::report_pipe(polled, &start.launch)?;
         let ready = match start.ready_fd() {
             Some(_) => Some(self.ready_pipe().map_err(|errno| fault(Step::Descriptors, errno))?),
             None => None,
         };
-        start.share(&self.groups, group.as_ref());
         let (output, errors) = (std::io::stdout(), std::io::stderr());
         let log = [Some(output.as_fd()), Some(errors.as_fd())];
         let said = report.as_ref().map(|report| report.write.as_fd());
         let view = self.supervisor.view(self.id).ok_or(gone)?;
-        let pid = start.spawn(&Surroundings {
-            cookie: self.groups.launched(self.id).cookie,
-            variables: &Variables::of(what, &view),
-            fds: descriptors(self.null.as_ref(), log, start.streams, start.reporting(said)),
-            ready: ready.as_ref().map(AsFd::as_fd),
-            group: group.as_ref(),
-        })?;
+        let own = self.supervisor.unit(self.id).ok_or(gone)?;
+        let fds = descriptors(self.null.as_ref(), log, start.streams, start.reporting(said));
+        let cookie = self.groups.launched(self.id).cookie;
+        let variables = &Variables::of(what, &view);
+        let ready = ready.as_ref().map(AsFd::as_fd);
+        let whose = (self.id, own.name.as_str());
+        let pid =
+            start.spawn(&self.groups, whose, &Surroundings { cookie, variables, fds, ready })?;
         if let Some(report) = report {
             self.places.put(self.id, pid, report.read);
         }

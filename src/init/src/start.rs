@@ -6,7 +6,7 @@ use crate::extras::{self, Gathered};
 use crate::group::{COOKIE_LEN, Groups, cookie_cstr, cookie_of};
 use crate::hook::Variables;
 use core::ffi::CStr;
-use ettan_core::{Pid, Program, SpawnFault, Step};
+use ettan_core::{Pid, Program, SpawnFault, Step, UnitId};
 use ettan_sys::poll::{Epoll, Interest};
 use ettan_sys::spawn::{self, Identity, OwnPid, SpawnPlan, SpawnStep};
 use ettan_sys::{Errno, cgroup, pipe};
@@ -44,7 +44,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) fds: heapless::Vec<(BorrowedFd<'a>, i32), 5>,
     /// The pipe that it writes a newline to once it is ready.
     pub(crate) ready: Option<BorrowedFd<'a>>,
-    pub(crate) group: Option<&'a cgroup::Group>,
 }
 
 impl<'a> Start<'a> {
@@ -88,13 +87,24 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// Limits its cgroup.
-    pub(crate) fn share(&mut self, groups: &Groups, group: Option<&cgroup::Group>) {
-        self.extras.share(self.launch.name, groups, group);
+    /// Executes it in the cgroup of `unit`, which has its limits then.
+    pub(crate) fn spawn(
+        &mut self,
+        groups: &Groups,
+        (unit, name): (UnitId, &str),
+        given: &Surroundings<'_>,
+    ) -> Result<Pid, SpawnFault> {
+        groups.start_in(unit, name, |group| {
+            self.extras.share(self.launch.name, groups, group);
+            self.spawn_in(group, given)
+        })
     }
 
-    /// Executes it.
-    pub(crate) fn spawn(&self, given: &Surroundings<'_>) -> Result<Pid, SpawnFault> {
+    fn spawn_in(
+        &self,
+        group: Option<&cgroup::Group>,
+        given: &Surroundings<'_>,
+    ) -> Result<Pid, SpawnFault> {
         let Launch { envp, place, uid, gid, .. } = &self.launch;
         let direct = self.is_direct();
         let is_main = self.what == Program::Main;
@@ -124,7 +134,7 @@ impl<'a> Start<'a> {
             identity: direct.then_some(Identity { uid: *uid, gid: *gid, groups: &self.groups }),
             working_directory: direct.then_some(self.launch.working_directory),
             umask: if direct { self.launch.umask } else { 0o022 },
-            cgroup: given.group.map(AsFd::as_fd),
+            cgroup: group.map(AsFd::as_fd),
             oom_score_adj: self.extras.oom_score_adj,
             // The stage takes on the unit's own when its work is done.
             rights: if direct { self.extras.rights } else { spawn::Rights::default() },

@@ -411,3 +411,20 @@ fn f1_4_restart_in_a_frozen_group() {
     machine.kill9(other);
     machine.expect(&["other up"]);
 }
+
+#[test]
+fn a_group_that_takes_nobody_is_made_anew_for_a_start() {
+    let mut machine = Namespace::usual();
+    machine.unit("web", &format!("{}{QUICK}", idle()));
+    machine.boot();
+    machine.expect(&["web up"]);
+    let which = "stat -c %i $(find /sys/fs/cgroup -type d -path '*/ettan/web')";
+    let (first, group) = (machine.main_pid("web"), machine.sh(which).ok());
+    // What the kernel says where the last run gave the group's controllers to groups below.
+    let trace = machine.trace(&["trace=clone3", "inject=clone3:error=EBUSY:when=1"]);
+    machine.kill9(first);
+    machine.until("it is back", |machine| machine.is_up_anew("web", first));
+    drop(trace);
+    assert_ne!(machine.sh(which).ok(), group);
+    assert_eq!(machine.status("web")["restarts"], 1, "the first start was none");
+}
