@@ -87,14 +87,17 @@ impl Pid1 {
         }
         log::info!("{units} units loaded");
         // As it was loaded: what is started now may be gone at once.
-        let nothing_starts = self.nothing_starts();
+        let (nothing_starts, is_asked) = (self.nothing_starts(), table.is_rescue());
         self.drain();
         self.mind_prober();
         self.start_what_runs();
-        if nothing_starts {
-            log::error!(
-                "no unit to start in /etc/units or /run/units: rescue shell on the console"
-            );
+        if nothing_starts || is_asked {
+            match nothing_starts {
+                true => log::error!(
+                    "no unit to start in /etc/units or /run/units: rescue shell on the console"
+                ),
+                false => log::warn!("a rescue was asked for: rescue shell on the console"),
+            }
             // One that somebody asked for stays his.
             self.loading.rescue_offered |= !self.is_rescue();
             self.ask_of_shell(Ask::Start);

@@ -185,7 +185,7 @@ fn sections(blob: &[u8], is_whole: impl Fn(&[u8], u32) -> bool) -> Result<Table<
     let rest = blob.strip_prefix(&MAGIC).ok_or(Fault::Magic)?;
     let (words, tail) = rest.as_chunks::<4>();
     let (header, _) = words.as_chunks::<{ HEADER_WORDS - 2 }>();
-    let [version, length, crc, units, policies, settings, count, strings, messages, ended] =
+    let [version, length, crc, units, policies, settings, count, strings, messages, ended, rescue] =
         header.first().ok_or(Fault::Magic)?.map(u32::from_le_bytes);
     if version != VERSION {
         return Err(Fault::Version(version));
@@ -199,6 +199,9 @@ fn sections(blob: &[u8], is_whole: impl Fn(&[u8], u32) -> bool) -> Result<Table<
     if usize::try_from(units).is_ok_and(|units| units > MAX_UNITS) {
         return Err(Fault::TooMany(units));
     }
+    if rescue > 1 {
+        return Err(Fault::Sections);
+    }
     let body = words.get(HEADER_WORDS - 2..).ok_or(Fault::Sections)?;
     let (units, body) = cut(body, units)?;
     let (policies, body) = cut(body, policies)?;
@@ -206,7 +209,7 @@ fn sections(blob: &[u8], is_whole: impl Fn(&[u8], u32) -> bool) -> Result<Table<
     let (words, body) = cut::<1>(body, count)?;
     let strings = string_bytes(body, strings)?;
     let words = words.as_flattened();
-    Ok(Table { units, policies, settings, words, strings, messages, ended })
+    Ok(Table { units, policies, settings, words, strings, messages, ended, is_rescue: rescue == 1 })
 }
 
 /// The first `count` records of `N` words, and what follows them.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! magic (2 words) · version · length · crc32 of all that follows
-//! units · policies · settings · words · string bytes · messages · ended   (five counts, two lists)
+//! units · policies · settings · words · string bytes · messages · ended · rescue
+//! (five counts, two lists, 0 or 1)
 //! unit records · policy records · settings records · words · strings
 //! ```
 //! A list is a place in the words: its length, then its items. A string is a place in the
@@ -15,9 +16,9 @@ use ettan_core::{ExitStatus, KillMode, Kind, LimitAction, NeedKind, Probes, Rest
 /// Bytes 0 to 7.
 pub(crate) const MAGIC: [u8; 8] = *b"ettantbl";
 /// Changes with every change of the layout; PID 1 and its loader are one file, so they agree.
-pub(crate) const VERSION: u32 = 14;
+pub(crate) const VERSION: u32 = 15;
 /// Words before the unit records.
-pub(crate) const HEADER_WORDS: usize = 12;
+pub(crate) const HEADER_WORDS: usize = 13;
 /// Bytes before what the checksum covers.
 pub(crate) const UNCHECKED_BYTES: usize = 20;
 /// "No settings": a target.

@@ -23,6 +23,7 @@ pub struct Table<'a> {
     pub(crate) strings: &'a [u8],
     pub(crate) messages: u32,
     pub(crate) ended: u32,
+    pub(crate) is_rescue: bool,
 }
 
 /// Something the loader had to say that is worth showing as long as this table is in force.
@@ -167,6 +168,12 @@ impl<'a> Table<'a> {
         let table = *self;
         let places = self.list(self.ended).unwrap_or(&[]).iter();
         places.filter_map(move |place| table.text(u32::from_le_bytes(*place)))
+    }
+
+    /// A shell on the console is asked for, whatever starts.
+    #[must_use]
+    pub fn is_rescue(&self) -> bool {
+        self.is_rescue
     }
 
     /// What the loader had to say, one line each (see `messages` for the units).

@@ -154,10 +154,11 @@ impl fmt::Display for Overflow {
 /// # Errors
 /// `Overflow` when a limit is exceeded; nothing is left out silently.
 pub fn encode(entries: &[Entry], messages: &[(String, String)]) -> Result<Vec<u8>, Overflow> {
-    encode_ending(entries, messages, &[])
+    encode_ending(entries, messages, &[], false)
 }
 
-/// As `encode`; units of the names in `ended` are stopped rather than left to run on.
+/// As `encode`; units of the names in `ended` are stopped rather than left to run on, and in a
+/// rescue there is a shell on the console beside all units.
 ///
 /// # Errors
 /// As `encode`.
@@ -165,6 +166,7 @@ pub fn encode_ending(
     entries: &[Entry],
     messages: &[(String, String)],
     ended: &[String],
+    is_rescue: bool,
 ) -> Result<Vec<u8>, Overflow> {
     let mut sorted: Vec<&Entry> = Vec::new();
     for entry in entries {
@@ -189,7 +191,7 @@ pub fn encode_ending(
     let messages = writer.list(pairs).ok_or(Overflow::Length)?;
     let ended = ended.iter().map(|name| writer.text(name)).collect::<Option<Vec<u32>>>();
     let ended = ended.and_then(|names| writer.list(names)).ok_or(Overflow::Length)?;
-    writer.finish([messages, ended]).ok_or(Overflow::Length)
+    writer.finish([messages, ended, u32::from(is_rescue)]).ok_or(Overflow::Length)
 }
 
 /// Where the unit called `name` is in a sorted list, or where it would be.
@@ -423,7 +425,7 @@ impl Writer {
         Some(place)
     }
 
-    fn finish(mut self, [messages, ended]: [u32; 2]) -> Option<Vec<u8>> {
+    fn finish(mut self, lists: [u32; 3]) -> Option<Vec<u8>> {
         // Copies of every string and list, and room for more; the largest set of files has none for
         // them beside the table.
         self.string_places.clear();
@@ -440,14 +442,13 @@ impl Writer {
             u32::try_from(self.settings.len()).ok()?.checked_div(12)?,
             u32::try_from(self.words.len()).ok()?,
             u32::try_from(self.strings.len()).ok()?,
-            messages,
-            ended,
         ];
+        body.extend(lists);
         body.extend(self.units);
         body.extend(self.policies);
         body.extend(self.settings);
         body.extend(self.words);
-        let front = HEADER_WORDS.checked_sub(7)?.checked_mul(4)?;
+        let front = HEADER_WORDS.checked_sub(8)?.checked_mul(4)?;
         let words = body.len().checked_mul(4)?.checked_add(front)?;
         let length = words.checked_add(self.strings.len())?;
         let mut blob = Vec::with_capacity(length);

@@ -281,24 +281,26 @@ fn a_trivial_unit_is_small_and_a_thousand_are_fast() {
 fn instances_have_their_file_and_those_that_ended_a_name() {
     let instance = Entry { group: "w".into(), ..entry("w_00") };
     let ended = ["w_01".to_owned(), "w_02".to_owned()];
-    let blob = encode_ending(&[entry("a"), instance.clone()], &[], &ended).expect("fits");
+    let blob = encode_ending(&[entry("a"), instance.clone()], &[], &ended, true).expect("fits");
     let table = Table::read(&blob).expect("a table");
     assert_eq!([0, 1, 2].map(|at| table.group(at)), ["", "w", ""]);
     assert_eq!(table.ended().collect::<Vec<_>>(), ["w_01", "w_02"]);
+    assert!(table.is_rescue());
     assert!(table.ends("w_02") && !table.ends("w_00") && !table.ends(""));
     let mut copy = Entry::copy(&table, 1).expect("a unit");
     copy.unit.fingerprint = instance.unit.fingerprint;
     assert_eq!(copy, instance);
     let odd = Entry { group: "a/b".into(), ..entry("b") };
     assert!(matches!(encode(&[odd], &[]), Err(Overflow::Unit(_))));
-    let blob = encode_ending(&[], &[], &["a/b".to_owned()]).expect("fits");
+    let blob = encode_ending(&[], &[], &["a/b".to_owned()], false).expect("fits");
     assert_eq!(Table::read(&blob).err(), Some(Fault::Ended));
 }
 
 #[test]
 fn an_empty_set_is_a_table() {
     let blob = encode(&[], &[]).expect("fits");
-    assert!(Table::read(&blob).expect("a table").is_empty());
+    let table = Table::read(&blob).expect("a table");
+    assert!(table.is_empty() && !table.is_rescue());
 }
 
 #[test]

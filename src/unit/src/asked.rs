@@ -13,6 +13,8 @@ use crate::specifier::Specifiers;
 
 /// Where the kernel's command line is read.
 const COMMAND_LINE: &str = "/proc/cmdline";
+/// The terminals that the kernel writes to, below a root; the last is /dev/console.
+const CONSOLES: &str = "sys/class/tty/console/active";
 
 /// The words that concern units.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +133,20 @@ impl Asked {
         on.map(|switch| switch.unit.clone()).collect()
     }
 
+    /// Whether a shell has the console: in a rescue, unless a login on that terminal is on.
+    pub(crate) fn wants_shell(&self, root: &Path) -> bool {
+        let consoles = std::fs::read_to_string(root.join(CONSOLES)).unwrap_or_default();
+        let console = match consoles.split_whitespace().next_back() {
+            Some("tty0") => "tty1",
+            Some(name) => name,
+            None => "",
+        };
+        let terminal = |unit: &str| unit.split_once('@').map(|(_, terminal)| terminal.to_owned());
+        let is_taken =
+            self.on().iter().any(|unit| terminal(unit).is_some_and(|name| name == console));
+        self.rescue.is_some() && !is_taken
+    }
+
     /// What became of what is asked, once it is known which names there are.
     pub(crate) fn tell(&self, known: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
         let mut list = self.diagnostics.clone();
@@ -162,9 +178,14 @@ impl Search {
     /// Takes units out or lets them start, as it is asked.
     pub(crate) fn obey(&mut self, asked: &Asked) {
         if let Some(said) = &asked.rescue {
-            self.found.values_mut().for_each(|found| found.autostart = false);
+            for found in self.found.values_mut().filter(|found| found.autostart) {
+                found.autostart = false;
+                self.resting.push(found.name.clone());
+            }
             let outcome = match asked.switches.iter().any(|switch| switch.on) {
-                true => "no unit starts by itself in this boot but those that are on",
+                true => {
+                    "no unit starts by itself in this boot but those that are on, and what they need"
+                }
                 false => "no unit starts by itself in this boot",
             };
             let hint = Some("`ettan start NAME` starts one".to_owned());

@@ -64,6 +64,8 @@ pub(crate) struct Search {
     pub(crate) absent: Names<Absent>,
     /// What is asked of names that have no file: those of instances, or of nobody.
     pub(crate) strangers: Vec<Switch>,
+    /// The files that would start at boot, were this no rescue.
+    pub(crate) resting: Vec<String>,
     /// What was skipped, and why.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Names that a link to /dev/null does not mask.

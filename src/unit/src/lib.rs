@@ -32,6 +32,7 @@ mod overrides;
 mod place;
 mod ready;
 mod reference;
+mod rescue;
 mod route;
 mod size;
 mod specifier;

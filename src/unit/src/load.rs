@@ -14,6 +14,7 @@ use crate::graph::{self, Units};
 use crate::instances::{self, Groups, Others};
 use crate::names::{Names, sort_by};
 use crate::reference::Target;
+use crate::rescue;
 
 /// What `load` made.
 #[derive(Debug)]
@@ -42,12 +43,13 @@ pub fn reload(root: &Path, former: Table<'_>) -> Loaded {
 #[must_use]
 pub fn load_as_asked(root: &Path, former: Option<Table<'_>>, asked: &Asked) -> Loaded {
     let former = former.map(Former::new).unwrap_or_default();
+    let is_rescue = asked.wants_shell(root);
     let Gathered { entries, mut diagnostics, kept, groups, ended, .. } =
         gather(root, &[], former, asked);
     sort(&mut diagnostics);
     former::tell(&kept, &mut diagnostics);
     instances::fold(&mut diagnostics, &groups, |diagnostic| diagnostic);
-    let (table, units) = write(entries, &ended, &mut diagnostics);
+    let (table, units) = write(entries, &ended, is_rescue, &mut diagnostics);
     Loaded { table, diagnostics, units }
 }
 
@@ -75,7 +77,7 @@ pub fn read_alone(name: &str, file: &str, bytes: Vec<u8>) -> (Option<Vec<u8>>, V
         timer: unit.timer,
     };
     let entries: Option<Vec<Entry>> = units.into_iter().map(|(_, unit)| unit.map(entry)).collect();
-    let table = entries.map(|entries| write(entries, &[], &mut diagnostics).0);
+    let table = entries.map(|entries| write(entries, &[], false, &mut diagnostics).0);
     (table, diagnostics)
 }
 
@@ -147,6 +149,7 @@ pub(crate) fn gather(
         }
     }
     diagnostics.extend(graph::refuse(&mut units, &mut absent, &former, root));
+    diagnostics.extend(rescue::bring_along(&mut units, &search.resting, asked));
     let kept = former.kept(&absent, units.len());
     let (entries, said) = graph::relate(&mut units, &absent, &former, &kept, &groups);
     diagnostics.extend(said);
@@ -186,10 +189,11 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 fn write(
     mut entries: Vec<Entry>,
     ended: &[String],
+    is_rescue: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<u8>, usize) {
     loop {
-        let overflow = match encode_ending(&entries, &messages(diagnostics), ended) {
+        let overflow = match encode_ending(&entries, &messages(diagnostics), ended, is_rescue) {
             Ok(table) => return (table, entries.len()),
             Err(overflow) => overflow,
         };

@@ -75,6 +75,37 @@ fn in_rescue_nothing_starts_but_what_is_on() {
 }
 
 #[test]
+fn what_is_on_in_a_rescue_brings_along_what_it_waits_for() {
+    let root = root("rescue = true\nunits.ssh = \"on\"\nunits.blocked = \"off\"\n");
+    for (name, keys) in [
+        ("early", "before = [\"keys\"]"),
+        ("keys", ""),
+        ("blocked", ""),
+        ("other", "after = [\"ssh\"]"),
+        ("dhcp@eth0", ""),
+        ("brake", ""),
+        ("group", "instances = 2"),
+    ] {
+        let text = if keys == "instances = 2" { format!("{PLAIN}{keys}\n") } else { unit(keys) };
+        root.unit(name, text);
+    }
+    for (name, keys) in [("lazy", ""), ("ifup", ""), ("helper", "after = [\"web\"]")] {
+        root.write(&format!("/usr/lib/units/{name}.toml"), unit(keys));
+    }
+    let keys = "after = [\"keys\", \"lazy\", \"blocked\", \"group\", \"device:tty:x\"]\nwants = [\"helper\"]";
+    root.write("/usr/lib/units/ssh.toml", unit(keys));
+    let now = loaded(&root, "");
+    // `helper` starts with ssh as it always does, and is after web; lazy and ifup are not enabled.
+    let up = ["dhcp@eth0", "early", "group_00", "group_01", "keys", "ssh", "web"];
+    assert_eq!(starting(&now), up, "{now}");
+    now.assert_says("note: `rescue = true`: these start along: dhcp@eth0, early, group_00");
+    // With nothing on nothing does.
+    root.write(&format!("{CARD}/rescue.toml"), "rescue = true\n");
+    assert!(starting(&loaded(&root, "")).is_empty());
+    assert!(loaded(&root, "").table().is_rescue() && loaded(&root, "single").table().is_rescue());
+}
+
+#[test]
 fn variables_of_the_card_come_last() {
     let root = root(
         "[environment]\nTZ = \"Europe/Stockholm\"\n\n[environment.web]\nLEVEL = \"100 % = a\"\n\
@@ -188,14 +219,32 @@ fn the_example_is_right() {
     let as_shipped = loaded(&root, "");
     as_shipped.assert_clean();
     assert_eq!(starting(&as_shipped), ["app", "web"]);
-    // With its comment signs taken away, as whoever needs it does.
+    assert!(!as_shipped.table().is_rescue());
+    // With its comment signs taken away, as whoever needs it does, on a box that is as Buildroot makes it.
     let bare = |line: &'_ str| match line.strip_prefix('#') {
         Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
         Some(_) | None => line.to_owned(),
     };
     let all: Vec<_> = text.lines().map(bare).collect();
     root.write(&format!("{CARD}/rescue.toml"), all.join("\r\n"));
+    root.unit("gateway", unit("after = [\"network\"]"));
+    root.unit("dropbear", unit("after = [\"seed\", \"ifup\", \"network\"]"));
+    let duties = ["root", "mounts", "seed", "devices", "hotplug", "ifup"];
+    let after = ["", "root", "mounts", "mounts", "devices", "hotplug"];
+    for (duty, after) in duties.iter().zip(after) {
+        let after = if after.is_empty() { String::new() } else { format!("after = [\"{after}\"]") };
+        root.write(&format!("/usr/lib/units/{duty}.toml"), unit(&after));
+        root.link(&format!("/etc/units/{duty}.toml"), &format!("/usr/lib/units/{duty}.toml"));
+    }
+    root.write("/sys/class/tty/console/active", "tty1 ttyAMA0\n");
     let all = loaded(&root, "");
     assert!(all.errors().is_empty(), "{all}");
     all.assert_says("`rescue = true`");
+    let up = ["devices", "dropbear", "getty@tty1", "hotplug", "ifup", "mounts", "root", "seed"];
+    assert_eq!(starting(&all), up);
+    all.assert_says("these start along: devices, hotplug, ifup, mounts, root, seed");
+    assert!(all.table().is_rescue());
+    // A login has that terminal.
+    root.write("/sys/class/tty/console/active", "ttyAMA0 tty0\n");
+    assert!(!loaded(&root, "").table().is_rescue());
 }

@@ -1,7 +1,10 @@
 //! What files on the boot partition ask: a box without a screen, rescued with its card in a laptop.
 
+use crate::duties::Layer;
+use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shell};
-use ettan_tests::{Machine, Namespace, Operate};
+use ettan_tests::{Builder, Machine, Namespace, Operate};
+use std::fs;
 
 /// A machine with a boot partition and these words on it.
 fn machine(words: &str) -> Namespace {
@@ -47,4 +50,41 @@ fn in_rescue_only_what_is_on_starts() {
         assert_eq!(machine.ettan(&format!("is-active {unit}")).code, 3, "{unit}");
     }
     assert_eq!(machine.ettan("start web").code, 0, "by hand it does");
+    assert_eq!(machine.status("ettan-rescue")["goal"], "up", "and there is a shell");
+}
+
+/// The example with its comment signs taken away, on a box whose units are as Buildroot makes them.
+#[test]
+fn the_example_gives_a_box_with_an_address_and_an_ssh_daemon() {
+    let layer = Layer::new("rescue");
+    layer.program("sbin/ifup", "ettan condition network set");
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    fs::write(layer.0.join("etc/fstab"), "").expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let example = fs::read_to_string(workspace().join("units/boot/rescue.toml")).expect("a file");
+    let bare = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
+        Some(_) | None => line.to_owned(),
+    };
+    let all: Vec<String> = example.lines().map(bare).collect();
+    machine.write("/boot/ettan/rescue.toml", all.join("\n").as_bytes());
+    let links = "mkdir -p /etc/units && cd /etc/units && for unit in root mounts devices hotplug ifup; do \
+                 ln -s /usr/lib/units/$unit.toml .; done";
+    let _ = machine.sh(links).ok();
+    let after = "[unit]\nafter = [\"mounts\", \"hotplug\", \"ifup\", \"network\"]\n";
+    for unit in ["dropbear", "gateway", "web"] {
+        machine.unit(unit, &format!("{after}{}", idle()));
+    }
+    machine.boot();
+    machine.until("somebody can log in", |machine| {
+        machine.ettan("is-active dropbear").code == 0
+            && machine.ettan("is-active getty@tty1").code == 0
+    });
+    for unit in ["root", "mounts", "devices", "hotplug", "ifup"] {
+        assert_eq!(machine.ettan(&format!("is-active {unit}")).code, 0, "{unit}");
+    }
+    assert_eq!(machine.ettan("is-active gateway").code, 4);
+    assert_eq!(machine.ettan("is-active web").code, 3);
+    let status = machine.ettan("status").out;
+    assert!(status.contains("these start along: "), "{status}");
 }
