@@ -3,10 +3,8 @@
 
 use crate::cards::Card;
 use crate::duties::Layer;
-use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, End, Machine, Namespace, Operate};
-use std::fs;
 
 /// Names of programs, and their scripts.
 type Tools = &'static [(&'static str, &'static str)];
