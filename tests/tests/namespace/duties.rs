@@ -417,6 +417,7 @@ fn file_systems_are_checked_before_they_are_mounted() {
         "echo \"$@\" >>/tmp/checked; case $3 in */bad) exit 4 ;; esac; exit 1",
     );
     layer.program("sbin/fsck.tmpfs", "exit 16");
+    layer.script("mounts");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
     let fstab = "# what where\n/dev/root / ext4 rw 0 1\nproc /proc proc defaults 0 0\n\
         one /mnt/good tmpfs defaults 0 2\ntwo /mnt/bad tmpfs nofail 0 2\n\
@@ -443,6 +444,10 @@ fn file_systems_are_checked_before_they_are_mounted() {
 fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
     let layer = Layer::new("checker");
     layer.program("sbin/fsck.tmpfs", "echo \"$@\" >>/tmp/checked; exit 1");
+    let script = fs::read_to_string(workspace().join("units/lib/mounts")).expect("a script");
+    layer.program("lib/ettan/mounts", &script.replace("/sbin/fsck", "/sbin/lacking"));
+    // What is to be mounted is not waited for here.
+    layer.program("bin/findfs", "exit 0");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
     fs::write(
         layer.0.join("etc/fstab"),
@@ -450,12 +455,54 @@ fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
     )
     .expect("a file");
     let mut machine = Builder::default().layer(&layer.0).build();
-    let unit = shipped("mounts").replace("requires = [\"root\"]", "");
-    machine.unit("mounts", &unit.replace("/sbin/fsck", "/sbin/lacking"));
+    machine.unit("mounts", &shipped("mounts").replace("requires = [\"root\"]", ""));
     machine.boot();
     machine.expect(&["mounts up"]);
     // It would not know a label, and say so with a status that means damage.
     assert_eq!(machine.sh("cat /tmp/checked").ok(), "-p /dev/one");
+}
+
+/// A file system of this machine is one of a folder here, which is its device, too.
+#[test]
+fn what_comes_later_is_mounted_when_it_does() {
+    let layer = Layer::new("late-mounts");
+    layer.script("mounts");
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    let fstab = "/srv/needed /mnt/needed none bind 0 0\n\
+        /srv/there /mnt/there none bind,nofail 0 0\n/srv/late /mnt/a\\040b none bind,nofail 0 0\n\
+        /srv/never /mnt/never none bind,noauto 0 0\nswap none swap sw 0 0\n\
+        far /mnt/far tmpfs _netdev 0 0\nserver:/data /mnt/nfs nfs ro 0 0\n";
+    fs::write(layer.0.join("etc/fstab"), fstab).expect("a file");
+    // No server answers at first.
+    layer.program("sbin/mount.nfs", "test -e /tmp/answers && mount --bind /srv/there /mnt/nfs");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let _ =
+        machine.sh("mkdir -p /srv/there && cd /mnt && mkdir needed there 'a b' never far nfs").ok();
+    machine.unit("mounts", &shipped("mounts").replace("requires = [\"root\"]", ""));
+    for unit in ["late-mounts", "network-mounts"] {
+        machine.unit(unit, &shipped(unit));
+    }
+    machine.unit("web", &format!("[unit]\nafter = [\"mounts\"]\n{}", idle()));
+    let mounted = |machine: &mut Namespace| {
+        machine.sh("cut -d ' ' -f 2 /proc/mounts | grep ^/mnt/ | sort | tr '\\n' ,").ok()
+    };
+    machine.boot();
+    machine.until("it is waited for", |machine| machine.running("sleep 1").len() == 1);
+    assert_ne!(machine.ettan("is-active web").code, 0);
+    let _ = machine.sh("mkdir /srv/needed").ok();
+    machine.expect(&["mounts up", "web up"]);
+    assert_eq!(mounted(&mut machine), "/mnt/needed,/mnt/there,");
+    let _ = machine.sh("mkdir /srv/late /srv/never").ok();
+    machine.expect(&["late-mounts down"]);
+    assert_eq!(mounted(&mut machine), "/mnt/a\\040b,/mnt/needed,/mnt/there,");
+    let _ = machine.ettan("condition network set").ok();
+    machine.until("a server is asked", |machine| {
+        machine.status("network-mounts")["state"] == "backoff" && mounted(machine).contains("/far")
+    });
+    let _ = machine.sh("touch /tmp/answers").ok();
+    machine.until("it answers", |machine| machine.ettan("is-active network-mounts").code == 0);
+    assert!(mounted(&mut machine).contains("/mnt/nfs"));
+    assert!(!mounted(&mut machine).contains("/mnt/never"));
 }
 
 #[test]
