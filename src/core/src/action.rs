@@ -29,7 +29,7 @@ pub enum Action {
         whom: Whom,
     },
     /// KILL every process that is left of the unit, new ones too, until none is. Leads to
-    /// `Emptied`, at once when there is none.
+    /// `Emptied`, at once when there is none. May be asked for again while it is under way.
     Sweep {
         /// The unit.
         unit: UnitId,

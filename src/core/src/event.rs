@@ -48,7 +48,9 @@ pub enum Event<'a> {
         /// How it ended.
         status: ExitStatus,
     },
-    /// No process of the unit is left (answer to `Action::Sweep`, sent once it is true).
+    /// No process of the unit is left (answer to `Action::Sweep`, sent once it is true), but for a
+    /// main process that ended and was not reaped yet: its `Exited` is still to come. Where it is not
+    /// ours to reap, `MainLost` is sent instead.
     Emptied {
         /// The unit.
         unit: UnitId,
@@ -60,9 +62,9 @@ pub enum Event<'a> {
         /// Its main process: a child of ours, or one that the unit's cgroup holds.
         pid: Pid,
     },
-    /// Between `SeekMain` and `Forget`: there is no main process and will be none. The claimed
-    /// one has died already (with its status where we reaped it), no process of the unit is left
-    /// that could become it, or the known one is gone and was not ours to reap.
+    /// Between `SeekMain` and `Forget`, and in answer to `Sweep`: there is no main process and will
+    /// be none. The claimed one has died already (with its status where we reaped it), no process of
+    /// the unit is left that could become it, or the known one is gone and was not ours to reap.
     MainLost {
         /// The unit.
         unit: UnitId,

@@ -132,9 +132,9 @@ impl Supervisor {
                 self.unmap(id, pid);
                 self.sweep(id, None, reason);
             }
-            State::Sweeping { since, .. } if was_born => {
+            State::Sweeping { .. } if was_born => {
                 self.unmap(id, pid);
-                self.enter(id, State::Sweeping { pid: None, since }, reason);
+                self.sweep_on(id);
             }
             // A hook of a program that still is there, or has left something.
             State::Stopping { pid: Some(_), .. } => {}
@@ -199,9 +199,7 @@ impl Supervisor {
                 self.enter(id, State::Stopping { pid: None, kill_at }, reason);
             }
             State::Stopping { .. } => self.sweep(id, None, reason),
-            State::Sweeping { since, .. } => {
-                self.enter(id, State::Sweeping { pid: None, since }, reason);
-            }
+            State::Sweeping { .. } => self.sweep_on(id),
             State::Down
             | State::Preparing { .. }
             | State::Seeking { .. }
@@ -273,7 +271,9 @@ impl Supervisor {
         match slot.state {
             // Of a spawn whose answer is still to come.
             State::Sweeping { .. } if slot.spawning => {}
-            State::Sweeping { .. } => self.gone(id, slot.reason),
+            // How its main process ended is still to be told: it can be reaped only after that.
+            State::Sweeping { pid: Some(_), .. } => {}
+            State::Sweeping { pid: None, .. } => self.gone(id, slot.reason),
             State::Preparing { .. } if slot.hook.is_none() => self.prepare(id),
             State::Down
             | State::Preparing { .. }
@@ -287,6 +287,18 @@ impl Supervisor {
             | State::Backoff { .. }
             | State::Failed => self.unexpected(Some(id), "Emptied"),
         }
+    }
+
+    /// The main process has ended, while what else there is is being swept. `Emptied` may have come
+    /// before that.
+    fn sweep_on(&mut self, id: UnitId) {
+        let Some(slot) = self.slot(id) else { return };
+        let State::Sweeping { since, .. } = slot.state else { return };
+        let (spawning, reason) = (slot.spawning, slot.reason);
+        if !spawning {
+            self.push(Action::Sweep { unit: id });
+        }
+        self.enter(id, State::Sweeping { pid: None, since }, reason);
     }
 
     fn main_found(&mut self, id: UnitId, pid: Pid) {
@@ -405,8 +417,12 @@ impl Supervisor {
                 self.unmap(id, pid);
                 self.sweep(id, None, reason);
             }
+            State::Sweeping { pid: Some(_), .. } => {
+                self.unmap(id, pid);
+                self.sweep_on(id);
+            }
             // The launcher still decides, or nothing is left to decide.
-            State::Starting { .. } | State::Sweeping { .. } => {}
+            State::Starting { .. } | State::Sweeping { pid: None, .. } => {}
             State::Seeking { .. }
             | State::Awaiting { .. }
             | State::Up { .. }

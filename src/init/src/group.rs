@@ -7,7 +7,7 @@
 use crate::start::fault;
 use core::cell::Cell;
 use core::ffi::CStr;
-use ettan_core::{MAX_UNITS, Pid, Program, SpawnFault, Stage, Step, Supervisor, UnitId};
+use ettan_core::{Event, MAX_UNITS, Pid, Program, SpawnFault, Stage, Step, Supervisor, UnitId};
 use ettan_sys::inotify::{Inotify, Watch};
 use ettan_sys::{Errno, cgroup, process, procfs, signals};
 use std::io::Write;
@@ -276,8 +276,8 @@ impl Groups {
         if looked { sent } else { sent.and(Err(Errno::MFILE)) }
     }
 
-    /// KILLs whatever is left of the unit. True when nothing is left; otherwise the unit is
-    /// looked at again by [`Groups::swept`].
+    /// KILLs whatever is left of the unit. When nothing is left, what that means; otherwise the unit
+    /// is looked at again by [`Groups::swept`].
     ///
     /// # Errors
     /// It could not be looked at or killed, for want of a descriptor for example.
@@ -287,9 +287,9 @@ impl Groups {
         inotify: Option<&Inotify>,
         unit: UnitId,
         main: Option<Pid>,
-    ) -> Result<bool, Errno> {
+    ) -> Result<Option<Event<'static>>, Errno> {
         let looked = self.kill_members(supervisor, unit, main);
-        if looked == Ok(true) {
+        if matches!(looked, Ok(Some(_))) {
             // It may have been looked at in vain just before.
             self.sweeping.retain(|sweep| sweep.unit != unit);
             return looked;
@@ -325,28 +325,26 @@ impl Groups {
         inotify?.watch_directory(CStr::from_bytes_until_nul(&path).ok()?).ok()
     }
 
-    /// The next unit that was being swept and has no process left.
+    /// What it means of the next unit that was being swept that it has no process left.
     pub(crate) fn swept(
         &mut self,
         supervisor: &Supervisor,
         inotify: Option<&Inotify>,
-    ) -> Option<UnitId> {
-        let position = (0..self.sweeping.len()).find(|&position| {
-            let Some(unit) = self.sweeping.get(position).map(|sweep| sweep.unit) else {
-                return false;
-            };
+    ) -> Option<Event<'static>> {
+        let (position, event) = (0..self.sweeping.len()).find_map(|position| {
+            let unit = self.sweeping.get(position)?.unit;
             let main = supervisor.view(unit).and_then(|view| view.state.pid());
             let looked = self.kill_members(supervisor, unit, main);
             if let Some(sweep) = self.sweeping.get_mut(position) {
                 sweep.trouble = looked.err();
             }
-            looked == Ok(true)
+            Some((position, looked.ok()??))
         })?;
-        let Sweep { unit, watch, .. } = self.sweeping.swap_remove(position);
+        let Sweep { watch, .. } = self.sweeping.swap_remove(position);
         if let (Some(inotify), Some(watch)) = (inotify, watch) {
             let _ = inotify.unwatch(watch);
         }
-        Some(unit)
+        Some(event)
     }
 
     /// True while some unit is being swept and nobody tells us of its last exit, or could not be
@@ -455,14 +453,35 @@ impl Groups {
         supervisor: &Supervisor,
         unit: UnitId,
         main: Option<Pid>,
-    ) -> Result<bool, Errno> {
+    ) -> Result<Option<Event<'static>>, Errno> {
         let sent = self.signal_main(unit, main, signals::KILL);
         let is_empty = match supervisor.spares(unit) {
             true => main.map_or(Ok(true), |main| self.is_gone(unit, main))?,
             false => self.kill_all(supervisor, unit)?,
         };
-        // Whom KILL did not reach is no trouble once it is gone.
-        if is_empty { Ok(true) } else { sent.map(|()| false) }
+        match main {
+            // Whom KILL did not reach is no trouble once it is gone.
+            _ if !is_empty => sent.map(|()| None),
+            Some(main) if !self.is_to_be_reaped(unit, main)? => {
+                Ok(Some(Event::MainLost { unit, status: None }))
+            }
+            Some(_) | None => Ok(Some(Event::Emptied { unit })),
+        }
+    }
+
+    /// Whether we are yet to reap this main process: the kernel empties its group before that.
+    fn is_to_be_reaped(&self, unit: UnitId, main: Pid) -> Result<bool, Errno> {
+        let launched = self.launched(unit);
+        let is_first = main.raw() == launched.first && launched.first_lives;
+        if is_first || main.raw() == launched.beside {
+            return Ok(true);
+        }
+        match procfs::stat(main.raw()) {
+            Some(stat) => Ok(stat.ppid == PID_1 && stat.start_time == launched.main_born),
+            // That takes no descriptor to ask.
+            None if process::exists(main.raw()) => Err(Errno::MFILE),
+            None => Ok(false),
+        }
     }
 
     fn kill_all(&self, supervisor: &Supervisor, unit: UnitId) -> Result<bool, Errno> {
@@ -548,7 +567,7 @@ pub(crate) fn each_pid(found: impl FnMut(i32)) -> bool {
     }
 }
 
-/// Whose cgroup all others are below. Mostly that is us.
+/// Whose cgroup all others are below, and who reaps what nobody else does. Mostly that is us.
 const PID_1: i32 = 1;
 
 /// True when `pid` is in the cgroup of `unit` or below it.

@@ -47,14 +47,18 @@ fn f3_3_what_one_sweep_could_not_do_is_not_forgotten_over_another() {
             return 1;
         }
         drop(famine);
-        if groups.sweep(&supervisor, None, other, None) != Ok(true) {
+        let nothing_left = Ok(Some(Event::Emptied { unit: other }));
+        if groups.sweep(&supervisor, None, other, None) != nothing_left {
             return 2;
         }
         if groups.trouble() != Some(Errno::MFILE) {
             return 3;
         }
         let found = groups.swept(&supervisor, None);
-        if found != Some(one) || groups.trouble().is_some() || groups.must_look_again() {
+        if found != Some(Event::Emptied { unit: one })
+            || groups.trouble().is_some()
+            || groups.must_look_again()
+        {
             return 4;
         }
         0
@@ -83,7 +87,9 @@ fn f3_3_who_could_not_be_looked_at_is_not_gone() {
         }
         drop(famine);
         // KILL reaches it now, and its parent has yet to reap it.
-        while groups.sweep(&supervisor, None, web, Some(main)) != Ok(true) {}
+        while groups.sweep(&supervisor, None, web, Some(main))
+            != Ok(Some(Event::MainLost { unit: web, status: None }))
+        {}
         0
     });
     assert_eq!(said, 0);

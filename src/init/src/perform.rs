@@ -67,7 +67,7 @@ impl Pid1 {
                     },
                     |_, looked| looked.err(),
                 );
-                (looked == Ok(true)).then_some(Event::Emptied { unit })
+                looked.ok().flatten()
             }
             Action::SeekMain { unit } => {
                 let now = self.now;

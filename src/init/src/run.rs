@@ -335,7 +335,7 @@ impl<'a> Foreground<'a> {
     /// KILL for what is left, as PID 1 sees to it that a run is over.
     fn sweep(&mut self) {
         let give_up_ms = clock::now().saturating_add(SWEEP_MS);
-        while self.groups.sweep(&self.supervisor, None, self.id, None) != Ok(true) {
+        while !matches!(self.groups.sweep(&self.supervisor, None, self.id, None), Ok(Some(_))) {
             if clock::now() >= give_up_ms {
                 return self.say("a process of it survives KILL (state D, or traced)");
             }

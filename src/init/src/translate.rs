@@ -247,8 +247,8 @@ impl Pid1 {
                 |pid1| pid1.groups.swept(&pid1.supervisor, pid1.seekers.inotify()),
                 |pid1, swept| pid1.groups.trouble().filter(|_| swept.is_none()),
             );
-            let Some(unit) = swept else { break };
-            self.feed(Event::Emptied { unit });
+            let Some(event) = swept else { break };
+            self.feed(event);
         }
         match self.groups.trouble() {
             Some(errno) => self.degraded.note(self.now, Feature::Looking, errno),

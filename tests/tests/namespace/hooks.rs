@@ -1,7 +1,7 @@
 //! The commands around a program: executed by PID 1, seen from inside and outside.
 
 use ettan_tests::binaries::{Program, look};
-use ettan_tests::units::{QUICK, shell};
+use ettan_tests::units::{QUICK, fake, forking, shell};
 use ettan_tests::{Builder, Cgroups, Machine, Namespace, Operate};
 
 /// Appends its stage and its environment to /tmp/told.
@@ -81,6 +81,62 @@ fn hooks_are_executed_like_the_program_and_are_told_what_happened() {
 #[test]
 fn hooks_are_executed_without_cgroups() {
     hooks_are_executed(Builder::default().cgroups(Cgroups::Missing));
+}
+
+/// Ignores its stop signal, and has KILL at once.
+fn deaf(program: &str) -> String {
+    let after = "exec-stop-post = [\"/bin/sh\", \"/etc/tell\", \"stop-post\"]\n";
+    format!("{program}timeout-stop-sec = \"10ms\"\n{after}")
+}
+
+/// The kernel shows a group to be empty before it lets anybody reap what was in it.
+#[test]
+fn hooks_are_told_how_a_killed_program_ended_however_soon_nothing_is_left() {
+    let mut machine = Namespace::usual();
+    machine.unit("tell", &deaf(&forking("tell", "--ignore TERM")));
+    let mut machine = with_hooks(machine, &deaf(&fake("--ignore TERM")));
+    machine.until("both are up", |m| {
+        ["web", "tell"].iter().all(|unit| m.ettan(&format!("is-active {unit}")).code == 0)
+    });
+    // What PID 1 has killed is gone when it looks for what is left.
+    let trace = machine.trace(&["trace=write", "inject=write:delay_exit=20000"]);
+    for unit in ["web", "tell"].repeat(3) {
+        assert_eq!(machine.ettan(&format!("restart {unit}")).code, 0);
+    }
+    drop(trace);
+    let told = told(&mut machine);
+    let well = |line: &&String| line.contains("result=success code=killed status=KILL");
+    assert_eq!((told.len(), told.iter().filter(well).count()), (6, 6), "{told:?}");
+}
+
+#[test]
+fn a_main_process_that_somebody_else_is_to_reap_is_not_waited_for() {
+    let mut machine = Namespace::usual();
+    let awaits = "until test -e /run/tell.pid; do sleep 0.1; done";
+    let unit =
+        deaf(&format!("{}type = \"forking\"\npid-file = \"/run/tell.pid\"\n", shell(awaits)));
+    machine.write("/etc/tell", TELL.as_bytes());
+    machine.unit("tell", &unit);
+    machine.boot();
+    machine.expect(&["tell starting"]);
+    // The daemon's parent is none of the unit's, lives on, and waits for nobody.
+    let daemon = "echo $$ >$(find /sys/fs/cgroup -type d -name tell)/cgroup.procs; \
+                  echo $$ >/run/tell.pid; trap \"\" TERM; exec sleep 100000";
+    machine.write("/etc/daemon", daemon.as_bytes());
+    let keeper = "setsid sh -c 'sh /etc/daemon & exec sleep 100000' >/dev/null 2>&1 </dev/null &";
+    assert_eq!(machine.sh(keeper).code, 0);
+    machine.expect(&["tell up"]);
+    let main = machine.main_pid("tell");
+    assert_eq!(machine.ettan("stop tell").code, 0);
+    machine.expect(&[
+        "tell stopping",
+        "tell sweeping",
+        "tell cleaning",
+        "tell sweeping",
+        "tell down",
+    ]);
+    let is_left = |m: &mut Namespace| m.sh(&format!("grep Z /proc/{main}/stat")).code == 0;
+    assert!(is_left(&mut machine), "somebody has reaped it");
 }
 
 #[test]

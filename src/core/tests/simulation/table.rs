@@ -163,6 +163,7 @@ fn stages() -> Vec<(&'static str, Make)> {
             "sweeping (spawn not answered)",
             Box::new(|| Stage::new(simple("unit")).then(ask(Ask::Stop)).wait(10_000)),
         ),
+        ("sweeping (killed, and not reaped)", Box::new(|| up().then(ask(Ask::Stop)).wait(10_000))),
         ("sweeping (stopped)", Box::new(|| up().then(ask(Ask::Stop)).then(exited(10, KILLED)))),
         ("sweeping (ended early)", Box::new(|| up().then(exited(10, KILLED)))),
         ("sweeping (ended late)", Box::new(|| up().wait(2_000).then(exited(10, KILLED)))),

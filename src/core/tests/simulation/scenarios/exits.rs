@@ -1,8 +1,11 @@
 //! Stories of ends that a unit's file has a word about.
 
 use crate::world::script::{CLEAN, ERROR, KILLED};
-use crate::world::{Script, Spec, World, forking, oneshot, simple};
-use ettan_core::{ExitStatus, Reason, Restart, Statuses};
+use crate::world::{Fleet, Script, Spec, World, forking, oneshot, simple};
+use ettan_core::{
+    Action, Ask, Event, ExitStatus, Millis, Pid, Reason, Restart, Stage, State, Statuses,
+    Supervisor,
+};
 
 fn list(all: &[ExitStatus]) -> Statuses {
     let mut list = Statuses::NONE;
@@ -108,4 +111,46 @@ fn a_forking_units_main_process_is_judged_alike() {
     world.end(pid, bad);
     world.run_ms(5_000);
     assert_eq!(world.state("tell"), "failed");
+}
+
+#[test]
+fn how_a_killed_main_process_ended_is_known_before_anything_follows() {
+    let deaf = Script { term_ms: None, ..Script::GOOD };
+    for unit in [simple("web"), forking("web")] {
+        let unit = unit.hooks(Stage::StopPost, 1);
+        let mut world = World::boot_with([unit], &[("web", deaf)]);
+        world.late_ms = Some(2);
+        world.run_ms(5_000);
+        world.skip();
+        world.restart("web");
+        world.expect(["web stopping", "web sweeping", "web cleaning"]);
+        assert_eq!(world.view("web").last_exit.filter(|_| world.view("web").ended), Some(KILLED));
+        world.expect(["web sweeping", "web starting"]);
+    }
+}
+
+#[test]
+fn nobody_waits_for_the_end_of_a_main_process_that_is_nobodys_to_tell() {
+    let mut supervisor = Box::new(Supervisor::new());
+    supervisor.load(Millis(0), &Fleet(vec![forking("tell")]));
+    let unit = supervisor.find("tell").expect("loaded");
+    let pid = |raw| Pid::new(raw).expect("positive");
+    let mut at = |now, event| {
+        supervisor.handle(Millis(now), event);
+        let actions = std::iter::from_fn(|| supervisor.next_action());
+        let sweeps = actions.filter(|action| matches!(action, Action::Sweep { .. })).count();
+        (sweeps, supervisor.view(unit).expect("loaded").state)
+    };
+    at(0, Event::Tick);
+    at(0, Event::Spawned { unit, pid: pid(10) });
+    at(0, Event::Exited { pid: pid(10), status: CLEAN });
+    at(0, Event::MainFound { unit, pid: pid(11) });
+    at(0, Event::Ask { unit, ask: Ask::Stop });
+    let main = Some(pid(11));
+    let swept = at(10_000, Event::Tick);
+    assert_eq!(swept, (1, State::Sweeping { pid: main, since: Millis(10_000) }));
+    assert_eq!(at(10_001, Event::Emptied { unit }).1, swept.1, "its end is still to come");
+    let lost = at(10_002, Event::MainLost { unit, status: None });
+    assert_eq!(lost, (1, State::Sweeping { pid: None, since: Millis(10_000) }));
+    assert_eq!(at(10_003, Event::Emptied { unit }).1, State::Down);
 }

@@ -71,6 +71,8 @@ pub struct World {
     /// Strays end this long after TERM, and after KILL; None never.
     pub strays: (Option<u64>, Option<u64>),
     pub close_ms: Option<u64>,
+    /// What KILL ended is reaped this long after its unit's group shows that it is gone.
+    pub late_ms: Option<u64>,
     /// How often file systems were to be closed.
     pub closings: u32,
     pub power: Option<Power>,
@@ -114,6 +116,7 @@ impl World {
             silent: BTreeSet::new(),
             strays: (Some(1), Some(1)),
             close_ms: Some(50),
+            late_ms: None,
             closings: 0,
             power: None,
             checks: Checks::default(),

@@ -193,10 +193,20 @@ impl World {
         {
             self.dead_daemons.insert(unit.0, Some(status));
         }
-        let id = Pid::new(pid).expect("positive");
+        let event = Event::Exited { pid: Pid::new(pid).expect("positive"), status };
+        let late = self.late_ms(unit).filter(|_| status == KILLED);
         self.check_empty(unit);
         self.look(unit);
-        self.handle(Event::Exited { pid: id, status });
+        match late {
+            Some(span) => self.later(span, false, Coming::Event(event)),
+            None => self.handle(event),
+        }
+    }
+
+    /// The kernel empties a group before what was in it can be reaped.
+    fn late_ms(&mut self, unit: UnitId) -> Option<u64> {
+        let late = self.late_ms.or_else(|| self.chaos.then(|| self.rng.below(3)));
+        late.filter(|_| self.sweeping.contains(&unit.0))
     }
 
     /// `init` tells of a spawn as soon as it has made it: never after the end of the process.
@@ -273,6 +283,9 @@ impl World {
     pub(super) fn sweep(&mut self, unit: UnitId) {
         self.launches.remove(&unit.0);
         self.sweeping.insert(unit.0);
+        // One asked for again is answered once.
+        let answer = Event::Emptied { unit };
+        self.queue.retain(|_, coming| !matches!(coming, Coming::Event(event) if *event == answer));
         let targets: Vec<(i32, Process)> = self
             .processes
             .iter()

@@ -215,6 +215,7 @@ impl World {
             )
             | Coming::Daemon(unit, ..)
             | Coming::Executes(unit, ..) => *unit == id,
+            Coming::Event(Event::Exited { pid, .. }) => self.supervisor.unit_of(*pid) == Some(id),
             Coming::Event(_) | Coming::End(..) | Coming::Ready(..) => false,
         })
     }
