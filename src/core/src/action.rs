@@ -55,6 +55,8 @@ pub enum Action {
         /// TERM first, KILL later.
         signal: u8,
     },
+    /// Shutdown: KILL to every process there is but PID 1, at once, so that none forks out of it.
+    KillRest,
     /// Shutdown: sync, unmount, remount read-only, each bounded. Leads to `FilesystemsClosed`.
     CloseFilesystems,
     /// reboot(2). Comes exactly once and last.

@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | StoppingUnits | every unit but the built-in ones is gone, or cannot be killed | after 18 s | 2.3 s |
 //! | KillingStrays | no stray is left: TERM, and KILL when two thirds of its time are over | 21 s | 2.8 s |
-//! | StoppingBuiltins | logger and watcher are gone | 23 s | 3.3 s |
+//! | StoppingBuiltins | logger and watcher are gone; then KILL to all that is left | 23 s | 3.3 s |
 //! | ClosingFilesystems | it is said so | 30 s | 5 s |
 //!
 //! What a phase leaves of its time is for those after it. Units that hold data have the first claim
@@ -232,7 +232,10 @@ impl Supervisor {
                 self.push(Action::KillStrays { signal: SIGKILL });
             }
             Phase::KillingStrays if late => self.stop_builtins(),
-            Phase::StoppingBuiltins if late || self.live_builtins == 0 => self.close_filesystems(),
+            Phase::StoppingBuiltins if late || self.live_builtins == 0 => {
+                self.push(Action::KillRest);
+                self.close_filesystems();
+            }
             Phase::ClosingFilesystems if late => self.power_off(),
             Phase::StoppingUnits
             | Phase::KillingStrays

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use ettan_core::{Pid, Power};
 use ettan_sys::kmsg::{Kmsg, Level};
 use ettan_sys::poll::{self, Interest};
-use ettan_sys::{Errno, clock, host, mount, process, procfs, reboot};
+use ettan_sys::{Errno, clock, host, mount, process, procfs, reboot, signals};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -17,32 +17,78 @@ const UNMOUNT_TIMEOUT_MS: u64 = 4_000;
 /// boot, and so that a fault of PID 1 does not lose it.
 const REBOOT_WORD: &CStr = c"/run/ettan/reboot-arg";
 
-/// Sends `signal` to every process but PID 1, kernel threads and `spared`. True when there was none.
+/// Sends `signal` to every process but PID 1, kernel threads and `spared`. True when none is left.
 pub(crate) fn kill_strays(signal: u8, spared: &[Pid]) -> bool {
-    let mut none = true;
-    let looked = crate::group::each_pid(|pid| {
-        if is_stray(pid, spared) {
-            none = false;
-            // ESRCH: gone already.
-            let _ = process::kill(pid, signal);
-        }
-    });
-    looked && none
+    none_left(spared, |pid| {
+        // ESRCH: gone already.
+        let _ = process::kill(pid, signal);
+    })
 }
 
 /// True when no process is left but PID 1, kernel threads and `spared`.
 pub(crate) fn strays_gone(spared: &[Pid]) -> bool {
-    let mut none = true;
-    let looked = crate::group::each_pid(|pid| none = none && !is_stray(pid, spared));
-    looked && none
+    none_left(spared, |_| {})
 }
 
-fn is_stray(pid: i32, spared: &[Pid]) -> bool {
-    if pid == 1 || spared.iter().any(|spared| spared.raw() == pid) {
-        return false;
+/// KILL to every process but PID 1, whoever it is. What lists cannot show has no way out of it.
+pub(crate) fn kill_rest() {
+    // ESRCH: there is nobody.
+    let _ = process::kill_all(signals::KILL);
+}
+
+/// What one process is to somebody who looks for strays.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nobody,
+    /// It ended while we looked, or waits for us to reap it: it may have had a child meanwhile.
+    Ended,
+    /// A stray, or one that cannot be looked at.
+    Stray,
+}
+
+/// Who forks and ends while processes are listed is on no list: so many in a row have to show nobody
+/// and nobody's end, of at most so many.
+const QUIET_LOOKS: u32 = 2;
+const LOOKS_MAX: u32 = 4;
+
+/// Calls `found` with each stray. True when there is none.
+fn none_left(spared: &[Pid], mut found: impl FnMut(i32)) -> bool {
+    let mut quiet = 0_u32;
+    for _ in 0..LOOKS_MAX {
+        let mut most = Seen::Nobody;
+        let looked = crate::group::each_pid(|pid| {
+            let seen = look_at(pid, spared);
+            if seen == Seen::Stray {
+                found(pid);
+            }
+            most = most.max(seen);
+        });
+        quiet = match most {
+            Seen::Nobody => quiet.saturating_add(1),
+            Seen::Ended => 0,
+            Seen::Stray => return false,
+        };
+        if !looked || quiet >= QUIET_LOOKS {
+            return looked;
+        }
     }
-    let Some(stat) = procfs::stat(pid) else { return false };
-    !stat.kernel_thread && !stat.is_zombie()
+    false
+}
+
+fn look_at(pid: i32, spared: &[Pid]) -> Seen {
+    if pid == 1 || spared.iter().any(|spared| spared.raw() == pid) {
+        return Seen::Nobody;
+    }
+    match procfs::stat(pid) {
+        Some(stat) if stat.kernel_thread => Seen::Nobody,
+        // Whose parent is somebody else is not waited for: that one is.
+        Some(stat) if stat.is_zombie() && stat.ppid != 1 => Seen::Nobody,
+        Some(stat) if stat.is_zombie() => Seen::Ended,
+        Some(_) => Seen::Stray,
+        // No descriptor or no memory to look with tells nothing of anybody.
+        None if procfs::stat(process::own_pid()).is_none() => Seen::Stray,
+        None => Seen::Ended,
+    }
 }
 
 /// The last call. In a container it returns, and ends with its next step. Does not sync: the child

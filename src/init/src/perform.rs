@@ -90,6 +90,10 @@ impl Pid1 {
                 self.awaits_strays = !gone;
                 gone.then_some(Event::StraysGone)
             }
+            Action::KillRest => {
+                crate::close::kill_rest();
+                None
+            }
             Action::CloseFilesystems if self.leave_disk() => None,
             Action::CloseFilesystems => self.close_file_systems(),
             Action::Power(power) => {

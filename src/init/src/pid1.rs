@@ -430,6 +430,7 @@ impl Pid1 {
             | Action::Forget { .. }
             | Action::Publish(_)
             | Action::KillStrays { .. }
+            | Action::KillRest
             | Action::CloseFilesystems
             | Action::Power(_) => false,
         }

@@ -51,6 +51,7 @@ impl World {
                 | Action::Forget { .. }
                 | Action::Publish(_)
                 | Action::KillStrays { .. }
+                | Action::KillRest
                 | Action::CloseFilesystems
                 | Action::Power(_) => {}
             }

@@ -37,6 +37,22 @@ pub fn kill_group(group: i32, signal: u8) -> Result<()> {
     check(unsafe { libc::kill(group.saturating_neg(), i32::from(signal)) }.into()).map(drop)
 }
 
+/// Sends a signal to every process there is but the first one, which has to be the caller: whoever
+/// else asked would hit strangers. None forks out of it, for the kernel lets nobody fork meanwhile.
+///
+/// # Errors
+/// EPERM where the caller is not process 1, EINVAL for no signal (nothing is sent), ESRCH.
+pub fn kill_all(signal: u8) -> Result<()> {
+    if own_pid() != 1 {
+        return Err(Errno::PERM);
+    }
+    if signal == 0 {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::kill(-1, i32::from(signal)) }.into()).map(drop)
+}
+
 /// Whether a process of this number is there: alive, or a zombie.
 #[must_use]
 pub fn exists(pid: i32) -> bool {

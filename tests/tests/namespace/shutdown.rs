@@ -36,6 +36,31 @@ fn f8_1_stray_processes_go_too() {
 }
 
 #[test]
+fn f8_1_a_stray_that_forks_and_ends_is_gone_before_file_systems_are_closed() {
+    let mut machine = booted(&[("web", idle())]);
+    // Each child of it lives as long as it takes to have one. It has no group to be killed by.
+    let chain = "$SIG{TERM} = q(IGNORE); open F, q(>>/dev/beat); \
+                 while (1) { $n++ % 50 or syswrite F, q(x); exit if fork }";
+    let stray = format!("setsid perl -e '{chain}' >/dev/null 2>&1 </dev/null &");
+    assert_eq!(machine.sh(&stray).code, 0);
+    let beats = machine.root().join("dev/beat");
+    let beats = || std::fs::metadata(&beats).map_or(0, |file| file.len());
+    let lives = |machine: &mut Namespace| {
+        let before = beats();
+        (0..40).any(|_| machine.turn() && beats() > before)
+    };
+    machine.until("it beats", |_| beats() > 0);
+    assert!(lives(&mut machine));
+    // PID 1 stays after everything is closed, and tries again.
+    let trace = machine.trace(&["trace=reboot", "inject=reboot:error=EIO"]);
+    let _ = machine.sh("ettan poweroff");
+    machine.until("it is time to switch off", |_| trace.log().contains("reboot("));
+    assert!(!lives(&mut machine), "the stray lives");
+    drop(trace);
+    assert_eq!(machine.end(), End::Off);
+}
+
+#[test]
 fn f8_2_busy_file_system() {
     let mut machine = booted(&[("web", idle())]);
     // A mount below a mount, both in use by a process of nobody.

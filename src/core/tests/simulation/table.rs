@@ -245,6 +245,7 @@ fn describe(action: &Action) -> Option<String> {
             | Notice::Shutdown { .. },
         )
         | Action::KillStrays { .. }
+        | Action::KillRest
         | Action::CloseFilesystems
         | Action::Power(_) => None,
     }

@@ -335,3 +335,29 @@ fn a_builtin_unit_in_back_off_does_not_start_during_shutdown() {
     world.run_to_power();
     assert_eq!(world.spawned("ettan-log"), 1);
 }
+
+#[test]
+fn f8_01_whoever_no_list_shows_is_killed_before_file_systems_are_closed() {
+    let order = |strays, force| {
+        let mut world = World::boot([simple("web")]);
+        world.strays = strays;
+        world.run_ms(100);
+        world.skip();
+        world.shutdown(Power::Reboot, force);
+        world.run_to_power();
+        let of_all = |news: &&str| news.starts_with("shutdown") || news.starts_with("killed");
+        world.news().filter(of_all).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let orderly = [
+        "shutdown stopping-units",
+        "shutdown killing-strays",
+        "shutdown stopping-builtins",
+        "killed the rest",
+        "shutdown closing-filesystems",
+        "shutdown off",
+    ];
+    assert_eq!(order((Some(1), Some(1)), false), orderly);
+    assert_eq!(order((None, None), false), orderly);
+    // By force nobody is stopped.
+    assert_eq!(order((None, None), true), ["shutdown closing-filesystems", "shutdown off"]);
+}

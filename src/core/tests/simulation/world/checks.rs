@@ -48,6 +48,7 @@ impl Checks {
             | Action::Forget { .. }
             | Action::Publish(_)
             | Action::KillStrays { .. }
+            | Action::KillRest
             | Action::Announce { .. }
             | Action::CloseFilesystems => {}
         }

@@ -293,6 +293,10 @@ impl World {
                     self.later(span, false, Coming::Event(Event::StraysGone));
                 }
             }
+            Action::KillRest => {
+                self.news.push_back("killed the rest".into());
+                self.sweep_rest();
+            }
             Action::CloseFilesystems => {
                 self.closings += 1;
                 if let Some(span) = self.close_ms {

@@ -311,6 +311,15 @@ impl World {
         !self.supervisor.spares(unit) || main.is_some_and(|main| main.raw() == pid)
     }
 
+    /// KILL to everything.
+    pub(super) fn sweep_rest(&mut self) {
+        let all: Vec<(i32, u64)> =
+            self.processes.iter().map(|(pid, p)| (*pid, p.script.kill_ms)).collect();
+        for (pid, span) in all {
+            self.later(span, false, Coming::End(pid, KILLED));
+        }
+    }
+
     /// KILL to everything that is no built-in unit's.
     pub(super) fn sweep_world(&mut self, signal: u8) {
         let targets: Vec<(i32, Process)> = self.processes.iter().map(|(p, q)| (*p, *q)).collect();
