@@ -52,6 +52,8 @@ pub(crate) enum Upgrade {
         child: Pid,
         /// The memory.
         copy: OwnedFd,
+        /// When file systems are closed without it: a disk may never answer.
+        until: Millis,
     },
     /// We stay what we are, whatever the disk thinks of it.
     Over,
@@ -72,7 +74,8 @@ impl Upgrade {
     pub(crate) const fn deadline(&self) -> Option<Millis> {
         match self {
             Self::Checking(check) => check.until,
-            Self::None | Self::Ready(_) | Self::Moving { .. } | Self::Over => None,
+            Self::Moving { until, .. } => Some(*until),
+            Self::None | Self::Ready(_) | Self::Over => None,
         }
     }
 }
@@ -95,12 +98,22 @@ impl Pid1 {
 
     /// Ends a child whose time is up.
     pub(crate) fn mind_upgrade(&mut self) {
-        if let Upgrade::Checking(check) = &mut self.upgrade
-            && check.until.is_some_and(|until| until <= self.now)
-        {
-            check.until = None;
-            // Our own child, not reaped yet.
-            let _ = process::kill(check.child.raw(), signals::KILL);
+        if self.upgrade.deadline().is_none_or(|until| self.now < until) {
+            return;
+        }
+        match &mut self.upgrade {
+            Upgrade::Checking(check) => {
+                check.until = None;
+                // Our own child, not reaped yet.
+                let _ = process::kill(check.child.raw(), signals::KILL);
+            }
+            Upgrade::Moving { child, .. } => {
+                let _ = process::kill(child.raw(), signals::KILL);
+                log::error!("PID 1's file was replaced, and copying it takes too long");
+                self.upgrade = Upgrade::Over;
+                self.close_after_all();
+            }
+            Upgrade::None | Upgrade::Ready(_) | Upgrade::Over => {}
         }
     }
 
@@ -142,15 +155,22 @@ impl Pid1 {
 
     /// Before file systems are closed: when our own file was replaced and has no name any more, the
     /// one it is on could not be made read-only (`tests/FAULTS.md` 8.6). A child copies it into memory,
-    /// since reading a disk may take for ever. True: what follows, follows from the child's end.
+    /// since reading a disk may take for ever: it has a third of the time that there is. True: what
+    /// follows, follows from the child's end.
     pub(crate) fn leave_disk(&mut self) -> bool {
-        if matches!(self.upgrade, Upgrade::Moving { .. } | Upgrade::Over) || !reexec::is_nameless()
-        {
+        let left_ms = self.supervisor.phase_ends().since(self.now);
+        let third = self.now.after(left_ms.checked_div(3).unwrap_or(0));
+        if let Upgrade::Moving { until, .. } = &mut self.upgrade {
+            // Less time than it was told of before.
+            *until = third.min(*until);
+            return true;
+        }
+        if matches!(self.upgrade, Upgrade::Over) || !reexec::is_nameless() {
             return false;
         }
         let begun = memory::memfd_create(c"ettan-init").map_err(Cause).and_then(|copy| {
             let child = self.spawn_copier(&copy);
-            child.map(|child| Upgrade::Moving { child, copy }).map_err(Cause)
+            child.map(|child| Upgrade::Moving { child, copy, until: third }).map_err(Cause)
         });
         match begun {
             Ok(moving) => {
@@ -173,6 +193,10 @@ impl Pid1 {
             let errno = reexec::move_to(copy);
             log::error!("PID 1's file was replaced, and its copy not executed: {}", Cause(errno));
         }
+        self.close_after_all();
+    }
+
+    fn close_after_all(&mut self) {
         if let Some(outcome) = self.close_file_systems() {
             self.feed(outcome);
         }

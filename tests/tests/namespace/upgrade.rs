@@ -3,7 +3,7 @@
 use crate::lives::{descriptors, kill_init, no_line_is_lost, pids, three_units, told};
 use ettan_tests::binaries::{Program, look};
 use ettan_tests::units::{QUICK, idle};
-use ettan_tests::{Builder, Cgroups, End, Machine, Namespace, Operate};
+use ettan_tests::{Builder, Cgroups, End, Limit, Machine, Namespace, Operate};
 use std::os::unix::fs::MetadataExt;
 
 const PATH: &str = "/disk/init";
@@ -386,4 +386,27 @@ fn f8_6_a_replaced_pid_1_does_not_keep_its_disk_from_being_closed() {
     assert_eq!(holds(&machine, "/dev/disk"), Vec::<String>::new());
     drop(trace);
     assert_eq!(machine.end(), End::Off);
+}
+
+#[test]
+fn f8_6_a_copy_that_never_ends_does_not_keep_file_systems_from_being_closed() {
+    let mut machine = Builder::default().command(&["/dev/disk/init"]).build();
+    let disk = "mkdir -p /dev/disk && mount -t tmpfs disk /dev/disk && cp /sbin/init /dev/disk/";
+    let _ = machine.sh(disk).ok();
+    machine.unit("web", &idle());
+    machine.boot();
+    machine.expect(&["web up"]);
+    let _ = machine.sh("cp /sbin/init /dev/disk/new && mv /dev/disk/new /dev/disk/init").ok();
+    let _ = machine.sh("mkdir /mnt/a && mount -t tmpfs a /mnt/a").ok();
+    // What is to be copied is on a disk that does not answer.
+    let hangs = "inject=open,openat:delay_enter=9000000";
+    let trace =
+        machine.trace_all(&["/proc/self/exe", "/mnt/a", "trace=open,openat,umount2", hangs]);
+    let limit = Limit::seconds(30);
+    let _ = machine.sh("ettan poweroff");
+    assert_eq!(machine.end(), End::Off);
+    assert!(!limit.over(), "more than {:?}", limit.span());
+    let log = trace.log();
+    assert!(log.contains("/proc/self/exe"), "nothing was copied: {log}");
+    assert!(log.contains("umount2(\"/mnt/a\", "), "{log}");
 }
