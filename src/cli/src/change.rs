@@ -5,6 +5,7 @@ use crate::escape::Screen;
 use crate::instances;
 use crate::link::{Answer, Link, Trouble};
 use crate::progress;
+use crate::show;
 use crate::status::unexpected;
 use ettan_wire::{
     Change, Condition, Follow, Kill, Power, PowerWord, Reload, Reply, Request, Signal, StateWord,
@@ -40,10 +41,24 @@ pub(crate) fn goal(goal: Goal, units: &[String], wait: bool, screen: &Screen) ->
                 true => finish(&link, Some(unit), screen),
                 false => accepted(&link, &format!("{unit}: accepted"), screen),
             });
-            code = code.or(done.unwrap_or_else(|trouble| hinted(trouble, unit).tell(screen)));
+            let done = done.map_err(|trouble| hinted(trouble, unit));
+            if done.is_ok() && goal != Goal::Stop {
+                warn_of_file(unit, screen);
+            }
+            code = code.or(done.unwrap_or_else(|trouble| trouble.tell(screen)));
         }
     }
     code
+}
+
+/// Says that a unit does not run by what stands in its file.
+fn warn_of_file(unit: &str, screen: &Screen) {
+    let asked = name(unit).and_then(|unit| Link::ask(&Request::Status(Which { unit }))?.expect());
+    if let Ok(Answer { reply: Reply::Unit(status), .. }) = asked
+        && let Some(said) = show::refused(&status)
+    {
+        screen.complain(&format!("{unit}: {said}"));
+    }
 }
 
 /// Where the files of units are, the first that is used first.

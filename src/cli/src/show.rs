@@ -27,6 +27,7 @@ pub(crate) fn unit(status: &UnitStatus, usage: Usage, wall_ms: Option<i64>) -> S
         }
     };
     line("state", &format!("{}{}", state(status), since(status, wall_ms)));
+    line("file", file(status).unwrap_or_default());
     if status.state != StateWord::Up {
         line("reason", &status.reason);
     }
@@ -154,12 +155,35 @@ pub(crate) fn waits_for(status: &UnitStatus) -> Option<String> {
     })
 }
 
+/// What the loader says of its file. That it is not for this machine is the reason already.
+pub(crate) fn file(status: &UnitStatus) -> Option<&str> {
+    status.file.as_deref().filter(|said| !said.contains(": note: skipped: "))
+}
+
+/// What is wrong with its file, so that it is not the one in force.
+pub(crate) fn refused(status: &UnitStatus) -> Option<&str> {
+    status.file.as_deref().filter(|said| is_error(said))
+}
+
+/// Whether this is an error among what the loader says: `/etc/units/web.toml:7:1: error: …`.
+pub(crate) fn is_error(said: &str) -> bool {
+    said.contains(": error: ")
+}
+
+/// Why nothing defines what runs.
+pub(crate) fn orphan(status: &UnitStatus) -> Option<&'static str> {
+    status.orphaned.then(|| match refused(status) {
+        Some(_) => "its unit file was gone and is refused; it runs until it is stopped",
+        None => "its unit file is gone; it runs until it is stopped",
+    })
+}
+
 fn notes(status: &UnitStatus) -> &'static str {
-    match (status.unkillable, status.orphaned, status.builtin) {
+    match (status.unkillable, orphan(status), status.builtin) {
         (true, _, _) => "a process of it survives KILL (state D, or traced)",
-        (false, true, _) => "its unit file is gone; it runs until it is stopped",
-        (false, false, true) => "part of Ettan itself",
-        (false, false, false) => "",
+        (false, Some(text), _) => text,
+        (false, None, true) => "part of Ettan itself",
+        (false, None, false) => "",
     }
 }
 
@@ -213,8 +237,10 @@ pub(crate) fn brief(status: &UnitStatus) -> String {
     if status.unkillable {
         text.push_str(", unkillable");
     }
-    if status.orphaned {
-        text.push_str(", no unit file any more");
+    match refused(status) {
+        Some(_) => text.push_str(", its unit file is refused"),
+        None if status.orphaned => text.push_str(", no unit file any more"),
+        None => {}
     }
     text.strip_prefix(", ").map(str::to_owned).unwrap_or(text)
 }
@@ -267,7 +293,7 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ettan_wire::{KindWord, PhaseWord, Stats};
+    use ettan_wire::{KindWord, PhaseWord, Stats, Text};
 
     pub(crate) fn stats() -> Stats {
         Stats {
@@ -321,6 +347,7 @@ pub(crate) mod tests {
             gave_up: false,
             unkillable: false,
             orphaned: false,
+            file: None,
             builtin: false,
             critical: false,
             reason: "needed".into(),
@@ -409,6 +436,28 @@ pub(crate) mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_unit_whose_file_is_refused_says_so() {
+        let said = "/etc/units/web.toml:7:1: error: unknown key `x` in [unit]";
+        let refused = UnitStatus { file: Some(said.into()), ..up() };
+        let text = unit(&refused, Usage::default(), None);
+        assert!(text.contains(&format!("state: up for 2 min 5 s\n      file: {said}\n")), "{text}");
+        assert!(brief(&refused).ends_with(", its unit file is refused"));
+        let orphan =
+            |file: Option<&str>| UnitStatus { orphaned: true, file: file.map(Text::from), ..up() };
+        let note = |status| unit(&status, Usage::default(), None);
+        assert!(
+            note(orphan(None))
+                .ends_with("note: its unit file is gone; it runs until it is stopped")
+        );
+        assert!(note(orphan(Some(said))).contains("note: its unit file was gone and is refused;"));
+        let warned = "/etc/units/web.toml:7:1: warning: hm";
+        assert!(note(orphan(Some(warned))).contains("note: its unit file is gone"));
+        let skipped = "/etc/units/web.toml:7:1: note: skipped: no path /dev/x";
+        let skipped = UnitStatus { file: Some(skipped.into()), ..up() };
+        assert!(!note(skipped).contains("file:"), "the reason says it");
     }
 
     #[test]

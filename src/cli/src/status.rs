@@ -12,7 +12,8 @@ use crate::summary::summary as machine;
 use crate::{logs, show, timers};
 use ettan_sys::clock::{self, Local};
 use ettan_wire::{
-    Active, Conditions, Diagnostic, Known, Reply, Request, StateWord, Stats, UnitStatus, Which,
+    Active, Conditions, Diagnostic, Known, Reply, Request, StateWord, Stats, Text, UnitStatus,
+    Which,
 };
 
 /// Log lines under the status of one unit.
@@ -225,6 +226,7 @@ pub(crate) fn listing(all: bool) -> Result<Listing, Trouble> {
         }
     }
     found.units.sort_by(|(a, _), (b, _)| a.unit.cmp(&b.unit));
+    found.tell_of_files();
     Ok(found)
 }
 
@@ -233,6 +235,20 @@ pub(crate) fn listing(all: bool) -> Result<Listing, Trouble> {
 pub(crate) struct Listing {
     pub(crate) units: Vec<(UnitStatus, String)>,
     pub(crate) diagnostics: Vec<(Diagnostic, String)>,
+}
+
+impl Listing {
+    /// The packets of a list say nothing of files: what is wrong with them comes by itself.
+    fn tell_of_files(&mut self) {
+        for (status, _) in &mut self.units {
+            let is_about = |said: &&(Diagnostic, String)| {
+                let unit = said.0.unit.as_deref();
+                unit.is_some() && (unit == Some(&*status.unit) || unit == status.group.as_deref())
+            };
+            let said = self.diagnostics.iter().find(is_about);
+            status.file = said.map(|(said, _)| Text::from(said.text.as_str()));
+        }
+    }
 }
 
 fn table(all: bool, timers: bool, screen: &Screen) -> Result<(), Trouble> {

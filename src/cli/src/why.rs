@@ -130,9 +130,8 @@ fn details(status: &UnitStatus) -> Vec<String> {
     if status.unkillable {
         lines.push("a process of it survives KILL (state D, or traced)".into());
     }
-    if status.orphaned {
-        lines.push("its unit file is gone; it runs until it is stopped".into());
-    }
+    lines.extend(crate::show::file(status).map(|said| format!("file: {said}")));
+    lines.extend(crate::show::orphan(status).map(str::to_owned));
     lines.into_iter().map(|line| format!("  {line}")).collect()
 }
 
@@ -178,7 +177,20 @@ fn wrap(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::{explain, wrap};
+    use crate::show::tests::up;
+    use ettan_wire::UnitStatus;
+
+    #[test]
+    fn a_refused_file_is_told() {
+        let said = "/etc/units/web.toml:7:1: error: hm";
+        let status = UnitStatus { file: Some(said.into()), orphaned: true, ..up() };
+        let told = explain(&[&status]);
+        assert!(
+            told.contains(&format!("\n  file: {said}\n  its unit file was gone and")),
+            "{told}"
+        );
+    }
 
     #[test]
     fn lines_are_broken_between_words() {

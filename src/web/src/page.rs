@@ -290,6 +290,7 @@ pub(crate) mod tests {
             gave_up: false,
             unkillable: false,
             orphaned: false,
+            file: None,
             builtin: false,
             critical: false,
             reason: "needed".into(),

@@ -93,11 +93,11 @@ pub fn encode_request(request: &Request, packet: &mut [u8]) -> Result<usize, Fau
 }
 
 /// Writes a reply into `packet`; gives its length. A unit whose texts are all escapes may not fit:
-/// then it goes without its description.
+/// then it goes without its description and what is said of its file.
 pub fn encode_reply(reply: &Reply, packet: &mut [u8]) -> Result<usize, Fault> {
     match (encode(reply, packet), reply) {
         (Err(Fault::TooBig), Reply::Unit(unit)) => {
-            let unit = reply::UnitStatus { description: Text::new(), ..unit.clone() };
+            let unit = reply::UnitStatus { description: Text::new(), file: None, ..unit.clone() };
             encode(&Reply::Unit(unit), packet)
         }
         (Err(Fault::TooBig), Reply::Diagnostic(diagnostic)) => {

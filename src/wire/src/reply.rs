@@ -101,6 +101,10 @@ pub struct UnitStatus {
     pub unkillable: bool,
     /// Its definition is gone; it runs until it is stopped.
     pub orphaned: bool,
+    /// What the loader says of its file, or of its drop-ins: the first error, else the first warning or
+    /// note. In the answer to `status` only: a `list` has all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Text<640>>,
     /// Part of Ettan itself.
     pub builtin: bool,
     /// The machine is of no use without it.

@@ -38,6 +38,7 @@ fn unit(name: &str, description: &str) -> UnitStatus {
         gave_up: true,
         unkillable: false,
         orphaned: false,
+        file: Some("/etc/units/web.toml:7:1: error: unknown key `x`".into()),
         builtin: false,
         critical: true,
         reason: "killed by signal 9 (KILL)".into(),
@@ -172,6 +173,8 @@ fn a_unit_of_nothing_but_escapes_still_fits_one_packet() {
         unreachable!("not a unit")
     };
     assert_eq!(read.unit, all_escapes.unit);
+    all_escapes.file = Some("\u{1}".repeat(640).as_str().into());
+    assert!(encode_reply(&Reply::Unit(all_escapes), &mut packet).is_ok());
     let diagnostic = Diagnostic { unit: None, text: "\u{1}".repeat(1024).as_str().into() };
     assert!(encode_reply(&Reply::Diagnostic(diagnostic), &mut packet).is_ok());
 }

@@ -71,7 +71,9 @@ pub(crate) fn answer(request: Request, peer: Peer, own: Own<'_>, context: &Conte
         )),
         Request::List => Answer::Begin(Job::Listing { next: 0, units: 0, diagnostics: 0 }),
         Request::Status(which) => with_unit(&which.unit, context, |id, unit, view| {
-            Answer::Packet(Reply::Unit(status(id, unit, view, context)))
+            let file = about_the_file(&unit.name, context).map(Text::from);
+            let status = status(id, unit, view, context);
+            Answer::Packet(Reply::Unit(UnitStatus { file, ..status }))
         }),
         Request::IsActive(which) => with_unit(&which.unit, context, |_, unit, view| {
             Answer::Packet(Reply::Active(Active {
@@ -181,6 +183,12 @@ fn unknown(name: &str, context: &Context<'_>) -> Reply {
         Some(text) => refusal(ErrorCode::UnknownUnit, format_args!("{name}: {text}")),
         None => refusal(ErrorCode::UnknownUnit, format_args!("no unit is called {name}")),
     }
+}
+
+/// What the loader says of a unit's own file, or of the one that has it as an instance.
+fn about_the_file<'a>(name: &str, context: &Context<'a>) -> Option<&'a str> {
+    let facts = context.facts;
+    facts.diagnostic_about(name).or_else(|| facts.diagnostic_about(facts.group(name)?))
 }
 
 fn ask(name: &str, ask: Ask, wait: bool, context: &Context<'_>) -> Answer {
@@ -372,6 +380,7 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         gave_up: view.gave_up,
         unkillable: view.unkillable,
         orphaned: view.orphaned,
+        file: None,
         builtin: unit.builtin,
         critical: unit.critical,
         reason: Text::format(format_args!("{why}")),

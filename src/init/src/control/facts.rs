@@ -22,7 +22,7 @@ pub(crate) trait Facts {
     fn command(&self, unit: &str, stage: Stage, nth: u8) -> &str;
     /// The loader's message number `nth` about unit files; None past the last.
     fn diagnostic(&self, nth: usize) -> Option<Message<'_>>;
-    /// The loader's first message about the file of this unit.
+    /// The loader's first message about the file of this unit: an error, if there is one.
     fn diagnostic_about(&self, unit: &str) -> Option<&str>;
     /// What the prober said of a unit: what is awaited or wrong, and what the unit says itself.
     fn told(&self, unit: UnitId) -> (&str, &str);

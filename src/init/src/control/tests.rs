@@ -33,7 +33,11 @@ impl Facts for Known {
         if unit == "web" { "a \"page\"\u{1b}[2J" } else { "" }
     }
     fn group(&self, unit: &str) -> Option<&str> {
-        (unit == "web_00").then_some("web")
+        match unit {
+            "web_00" => Some("web"),
+            "bad_00" => Some("bad"),
+            _ => None,
+        }
     }
     fn program(&self, _: &str) -> &str {
         "/usr/bin/web"

@@ -186,6 +186,19 @@ fn a_refused_file_shows_in_status_and_list() {
 }
 
 #[test]
+fn what_is_wrong_with_its_file_shows_in_the_status_of_a_unit_that_is_there() {
+    let mut world = World::new(&["bad", "bad_00", "web"]);
+    let client = world.client();
+    let of = |world: &mut World, unit: &str| {
+        status_of(&world.ask(&client, &Request::Status(which(unit)))).file.clone()
+    };
+    let said = "error: /etc/units/bad.toml:3:1: no such key";
+    assert_eq!(of(&mut world, "bad").as_deref(), Some(said));
+    assert_eq!(of(&mut world, "bad_00").as_deref(), Some(said), "it is an instance of that file");
+    assert_eq!(of(&mut world, "web"), None);
+}
+
+#[test]
 fn a_thousand_units_are_listed_in_turns() {
     let names: Vec<String> = (0..1_000).map(|number| format!("u{number}")).collect();
     let mut world = World::with(names.iter().map(|name| unit(name)).collect());
