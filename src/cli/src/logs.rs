@@ -160,6 +160,7 @@ fn is_error(line: &Line<'_>) -> bool {
     match line.kind {
         Kind::Note => {
             begins(&[b"lost ", b"dropped ", b"failed"])
+                || begins(&[b"backoff, "]) && line.text.windows(2).any(|two| two == b": ")
                 || begins(&[b"ended: "])
                     && !(line.text.ends_with(b"exited with status 0")
                         || line.text.ends_with(b"(success-exit-status)"))

@@ -125,6 +125,8 @@ fn errors_are_told_from_the_ordinary() {
     let is = |rest: &str| is_error(&Line::of(format!("2026-11-21T00:00:10.000Z{rest}").as_bytes()));
     assert!(is("<27>x") && is(" <3>x") && is("*lost 3 bytes") && is("*failed: x"));
     assert!(is("*ended: killed by signal 9 (KILL)"));
+    assert!(is("*backoff, next start in 2 s: exec /bin/x: no such file or directory"));
+    assert!(!is("*backoff, next start in 2 s"));
     assert!(!is("<30>x") && !is(" x") && !is("*ended: exited with status 0") && !is("*starting"));
 }
 

@@ -367,6 +367,10 @@ impl<'a> Sources<'a> {
         match to {
             State::Seeking { .. } | State::Finishing { .. } | State::Cleaning { .. } => None,
             State::Sweeping { .. } => matters.then(|| Text::format(format_args!("ended: {why}"))),
+            // There was no run whose end would have said it.
+            State::Backoff { .. } if matches!(reason, Reason::Spawn(_)) => {
+                Some(Text::format(format_args!("{stand}: {why}")))
+            }
             // Why it ended was said then.
             State::Preparing { .. }
             | State::Starting { .. }

@@ -1,6 +1,7 @@
 //! What well-behaved clients get.
 
 use super::*;
+use ettan_core::{Reason, State};
 use ettan_wire::{
     Change, Condition, Conditions, Follow, Hello, Kill, Known, PowerWord, Reload, StateWord,
     UnitStatus, Which,
@@ -122,6 +123,21 @@ fn a_start_that_fails_says_step_and_errno() {
         assert!(matches!(replies[..], [Reply::Accepted, Reply::Failed(_)]), "{replies:?}");
         assert_eq!(text_of(&replies[1]), text);
     }
+}
+
+#[test]
+fn a_log_says_why_there_was_no_start() {
+    let world = World::new(&["web"]);
+    let sources = Sources { supervisor: &world.supervisor, facts: &super::Known, now: world.now };
+    let to = State::Backoff { until: world.now.after(2_000) };
+    let note = |reason| sources.mark(world.id("web"), to, reason).unwrap_or_default();
+    let fault = SpawnFault { step: Step::Exec, errno: 2 };
+    assert_eq!(
+        note(Reason::Spawn(fault)).as_str(),
+        "backoff, next start in 2 s: exec /usr/bin/web: no such file or directory"
+    );
+    let ended = Reason::Exited(ExitStatus::Code(1));
+    assert_eq!(note(ended).as_str(), "backoff, next start in 2 s", "its end was noted");
 }
 
 #[test]
