@@ -196,8 +196,8 @@ pub(crate) fn kill(signal: &str, units: &[String], screen: &Screen) -> Code {
     code
 }
 
-/// reload-units.
-pub(crate) fn reload(wait: bool, screen: &Screen) -> Code {
+/// Has the unit files read again.
+pub(crate) fn read_again(wait: bool, screen: &Screen) -> Code {
     let done = Link::ask(&Request::ReloadUnits(Reload { wait })).and_then(|link| match wait {
         true => finish(&link, None, screen),
         false => accepted(&link, "accepted", screen),

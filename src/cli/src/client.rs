@@ -45,6 +45,7 @@ impl From<link::Trouble> for Trouble {
             | Code::Usage
             | Code::NotImplemented
             | Code::Down
+            | Code::NotConfigured
             | Code::NotRunning
             | Code::Hand
             | Code::Fatal => Kind::Failed,

@@ -22,6 +22,8 @@ pub(crate) enum Code {
     Unknown,
     /// 5: no such unit.
     NotInstalled,
+    /// 6: its file is refused.
+    NotConfigured,
     /// 7: not running.
     NotRunning,
     /// 100 of daemontools' verbs: typed wrongly, or (svok) no such unit.
@@ -39,6 +41,7 @@ impl Code {
             Self::NotImplemented | Self::Down => 3,
             Self::NotPermitted | Self::Unknown => 4,
             Self::NotInstalled => 5,
+            Self::NotConfigured => 6,
             Self::NotRunning => 7,
             Self::Hand => 100,
             Self::Fatal => 111,

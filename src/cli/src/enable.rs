@@ -90,12 +90,12 @@ fn tell(unit: &str, text: &str, screen: &Screen) {
 fn follow(standing: Standing, units: &[String], screen: &Screen) -> Code {
     match standing {
         Standing::Enable => {
-            change::reload(true, screen).or(change::goal(Goal::Start, units, true, screen))
+            change::read_again(true, screen).or(change::goal(Goal::Start, units, true, screen))
         }
         Standing::Disable | Standing::Mask => {
-            change::goal(Goal::Stop, units, true, screen).or(change::reload(true, screen))
+            change::goal(Goal::Stop, units, true, screen).or(change::read_again(true, screen))
         }
-        Standing::Unmask => change::reload(true, screen),
+        Standing::Unmask => change::read_again(true, screen),
     }
 }
 

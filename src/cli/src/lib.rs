@@ -18,6 +18,7 @@
 //! | `instances` | a file's name for all of its instances |
 //! | `enable` | which units start at boot, and which never |
 //! | `why` | who blocks whom, in words |
+//! | `reread` | the unit files, read again, and what became of it |
 //! | `reexec` | another PID 1, and whether it came about |
 //! | `status` | status, list, is-active |
 //! | `summary` | the machine in a few lines |
@@ -55,6 +56,7 @@ mod logs;
 mod new;
 mod progress;
 mod reexec;
+mod reread;
 mod rescue;
 mod run;
 mod show;
@@ -116,7 +118,7 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Hand(hand) => hands::run(hand, screen),
         Verb::Tai64nLocal => tai::local(),
         Verb::Events { recent } => change::events(recent, screen),
-        Verb::ReloadUnits => change::reload(wait, screen),
+        Verb::ReloadUnits => reread::reload(wait, screen),
         Verb::Reexec => reexec::reexec(wait, screen),
         Verb::Check { wish, strict } => check::check(&wish, strict, screen),
         Verb::Import(wish) => import::import(&wish, screen),

@@ -3,7 +3,7 @@
 use crate::group::Usage;
 use crate::timers;
 use ettan_sys::clock::Local;
-use ettan_wire::{Blocked, GoalWord, Span, StateWord, UnitStatus};
+use ettan_wire::{Blocked, GoalWord, Severity, Span, StateWord, UnitStatus, severity};
 use std::fmt::Write;
 
 /// Where values begin, below each other.
@@ -162,12 +162,7 @@ pub(crate) fn file(status: &UnitStatus) -> Option<&str> {
 
 /// What is wrong with its file, so that it is not the one in force.
 pub(crate) fn refused(status: &UnitStatus) -> Option<&str> {
-    status.file.as_deref().filter(|said| is_error(said))
-}
-
-/// Whether this is an error among what the loader says: `/etc/units/web.toml:7:1: error: …`.
-pub(crate) fn is_error(said: &str) -> bool {
-    said.contains(": error: ")
+    status.file.as_deref().filter(|said| severity(said) == Some(Severity::Error))
 }
 
 /// Why nothing defines what runs.

@@ -238,6 +238,10 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    pub(crate) fn statuses(&self) -> Vec<&UnitStatus> {
+        self.units.iter().map(|(status, _)| status).collect()
+    }
+
     /// The packets of a list say nothing of files: what is wrong with them comes by itself.
     fn tell_of_files(&mut self) {
         for (status, _) in &mut self.units {

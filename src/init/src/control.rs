@@ -28,7 +28,7 @@ mod tests;
 pub(crate) mod viewers;
 mod words;
 
-pub(crate) use facts::{Facts, History, TableFacts};
+pub(crate) use facts::{Complaints, Facts, History, Many, TableFacts};
 
 use crate::report::Cause;
 use answer::{Answer, Own};

@@ -1,6 +1,7 @@
 //! The loader's life: when it runs, how its table comes into force, and when nobody but a shell on the console can
 //! help. Policy of PID 1 and not of the core, which knows units and no files.
 
+use crate::control::{Complaints, Many};
 use crate::degraded::Feature;
 use crate::pid1::Pid1;
 use ettan_core::{Ask, Event, Millis, State};
@@ -79,13 +80,11 @@ impl Pid1 {
         self.pipes.renew(&self.tables);
         self.probes.note_all();
         let units = ettan_core::Catalog::len(&table);
-        let messages = table.diagnostics().count();
-        if messages > 0 {
-            log::warn!(
-                "unit files: {messages} complaints; `ettan check` and `ettan status` show them"
-            );
+        let said = Complaints::of(&table);
+        if said != Complaints::default() {
+            log::warn!("unit files: {said}; `ettan check` and `ettan status` show them");
         }
-        log::info!("{units} units loaded");
+        log::info!("{} loaded", Many(units, "unit"));
         // As it was loaded: what is started now may be gone at once.
         let (nothing_starts, is_asked) = (self.nothing_starts(), table.is_rescue());
         self.drain();

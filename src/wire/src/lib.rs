@@ -29,7 +29,9 @@ pub use request::{
     Reload, Request, Which,
 };
 pub use text::Text;
-pub use words::{Signal, Span, error_name, error_text, signal_name, signal_number};
+pub use words::{
+    Severity, Signal, Span, error_name, error_text, severity, signal_name, signal_number,
+};
 
 /// The version of the protocol; a client that says another one is refused politely.
 pub const VERSION: u32 = 1;

@@ -146,3 +146,26 @@ impl fmt::Display for Span {
         }
     }
 }
+
+/// How bad it is what the loader says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something must be changed.
+    Error,
+    /// Probably something is not meant.
+    Warning,
+    /// Nothing is wrong.
+    Note,
+}
+
+/// Of a message of the loader: `/etc/units/web.toml:7:1: error: unknown key`. None of what is none of these.
+#[must_use]
+pub fn severity(message: &str) -> Option<Severity> {
+    let words = [
+        (": error: ", Severity::Error),
+        (": warning: ", Severity::Warning),
+        (": note: ", Severity::Note),
+    ];
+    let found = words.iter().filter_map(|(word, severity)| Some((message.find(word)?, *severity)));
+    found.min_by_key(|(at, _)| *at).map(|(_, severity)| severity)
+}

@@ -180,6 +180,15 @@ fn a_unit_of_nothing_but_escapes_still_fits_one_packet() {
 }
 
 #[test]
+fn a_message_says_how_bad_it_is() {
+    let of = |rest: &str| severity(&format!("/etc/units/web.toml:7:1{rest}"));
+    assert_eq!(of(": error: no such key"), Some(Severity::Error));
+    assert_eq!(of(": warning: `x: error: y` is odd"), Some(Severity::Warning));
+    assert_eq!(of(": note: skipped: no such path"), Some(Severity::Note));
+    assert_eq!(severity("more messages are in the log"), None);
+}
+
+#[test]
 fn characters_above_ffff_may_come_as_two_escapes() {
     let mut packet = br#"{"verb":"status","unit":"\ud83d\ude00\\\u0041\""}"#.to_vec();
     let request = decode_request(&mut packet).unwrap();

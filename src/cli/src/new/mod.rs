@@ -66,7 +66,7 @@ pub(crate) fn new(wish: &Wish, screen: &Screen) -> Code {
 
 /// PID 1 reads the unit and starts it; this waits until it is up.
 fn begin(name: &str, screen: &Screen) -> Code {
-    match change::reload(true, screen) {
+    match change::read_again(true, screen) {
         Code::Done => {
             let started = change::goal(Goal::Start, &[name.to_owned()], true, screen);
             if started == Code::Done {

@@ -2,6 +2,7 @@
 //! log as for the control socket.
 
 use super::Facts;
+use super::facts::{Complaints, Many};
 use super::words::state_word;
 use crate::hook::{Called, Ended};
 use core::fmt::{self, Display, Formatter, Write};
@@ -480,13 +481,15 @@ impl Display for Line<'_> {
 
 /// What came of reading the unit files, in one line.
 pub(crate) fn reloaded(succeeded: bool, facts: &dyn Facts) -> Text<256> {
-    match (succeeded, facts.diagnostics()) {
-        (false, _) => Text::from("the loader failed, the old units stay: see ettan logs"),
-        (true, 0) => Text::format(format_args!("{} units read", facts.units())),
-        (true, said) => Text::format(format_args!(
-            "{} units read; {said} messages about unit files: see ettan status",
-            facts.units()
-        )),
+    if !succeeded {
+        return Text::from("the loader failed, the old units stay: see ettan logs");
+    }
+    let (read, said) = (Many(facts.units(), "unit"), facts.complaints());
+    match said == Complaints::default() {
+        true => Text::format(format_args!("{read} read")),
+        false => {
+            Text::format(format_args!("{read} read; {said} about unit files: see ettan status"))
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::degraded::Degraded;
 use core::ffi::CStr;
+use core::fmt::{self, Display, Formatter};
 use ettan_core::{Millis, Stage, UnitId};
 use ettan_sys::host;
 use ettan_table::{Message, Table};
-use ettan_wire::Text;
+use ettan_wire::{Severity, Text, severity};
 
 /// Where the vendor unit `last-end` leaves what it has found out: for one boot, in memory.
 const LAST_END: &CStr = c"/run/ettan/last-end";
@@ -30,6 +31,8 @@ pub(crate) trait Facts {
     fn units(&self) -> usize;
     /// How many messages there are.
     fn diagnostics(&self) -> usize;
+    /// How many of them are how bad.
+    fn complaints(&self) -> Complaints;
     /// Heap allocations after boot: 0 by design.
     fn allocations_after_boot(&self) -> u64;
     /// What does not work just now, since when and why; empty when all does.
@@ -52,6 +55,51 @@ pub(crate) struct History {
     pub(crate) reverted: bool,
     /// See [`ettan_wire::Stats::init_ms`].
     pub(crate) begun_ms: u64,
+}
+
+/// What the loader said about unit files, counted. As text: `1 error, 2 warnings`; empty for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Complaints {
+    pub(crate) errors: usize,
+    pub(crate) warnings: usize,
+    pub(crate) notes: usize,
+}
+
+impl Complaints {
+    /// Those that came with a table.
+    pub(crate) fn of(table: &Table<'_>) -> Self {
+        let mut count = Self::default();
+        for said in table.diagnostics() {
+            let of_a_kind = match severity(said) {
+                Some(Severity::Error) => &mut count.errors,
+                Some(Severity::Warning) => &mut count.warnings,
+                // That more is in the log is worth knowing.
+                Some(Severity::Note) | None => &mut count.notes,
+            };
+            *of_a_kind = of_a_kind.saturating_add(1);
+        }
+        count
+    }
+}
+
+impl Display for Complaints {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kinds = [(self.errors, "error"), (self.warnings, "warning"), (self.notes, "note")];
+        for (nth, (count, word)) in kinds.iter().filter(|(count, _)| *count > 0).enumerate() {
+            f.write_str(if nth == 0 { "" } else { ", " })?;
+            write!(f, "{}", Many(*count, word))?;
+        }
+        Ok(())
+    }
+}
+
+/// `1 unit`, `2 units`.
+pub(crate) struct Many(pub(crate) usize, pub(crate) &'static str);
+
+impl Display for Many {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
 }
 
 /// The facts as PID 1 has them.
@@ -113,6 +161,10 @@ impl Facts for TableFacts<'_> {
 
     fn diagnostics(&self) -> usize {
         self.table.as_ref().map_or(0, |table| table.messages().count())
+    }
+
+    fn complaints(&self) -> Complaints {
+        self.table.as_ref().map_or_else(Complaints::default, Complaints::of)
     }
 
     fn allocations_after_boot(&self) -> u64 {

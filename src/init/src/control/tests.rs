@@ -58,6 +58,9 @@ impl Facts for Known {
     fn diagnostics(&self) -> usize {
         1
     }
+    fn complaints(&self) -> super::facts::Complaints {
+        super::facts::Complaints { errors: 1, ..Default::default() }
+    }
     fn allocations_after_boot(&self) -> u64 {
         0
     }

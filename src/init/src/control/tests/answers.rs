@@ -215,6 +215,18 @@ fn what_is_wrong_with_its_file_shows_in_the_status_of_a_unit_that_is_there() {
 }
 
 #[test]
+fn what_was_read_is_counted_by_how_bad_it_is() {
+    use super::super::facts::Complaints;
+    let said = |errors, warnings, notes| Complaints { errors, warnings, notes }.to_string();
+    assert_eq!(said(1, 0, 0), "1 error");
+    assert_eq!(said(2, 1, 3), "2 errors, 1 warning, 3 notes");
+    assert_eq!(
+        describe::reloaded(true, &super::Known).as_str(),
+        "1 unit read; 1 error about unit files: see ettan status"
+    );
+}
+
+#[test]
 fn a_thousand_units_are_listed_in_turns() {
     let names: Vec<String> = (0..1_000).map(|number| format!("u{number}")).collect();
     let mut world = World::with(names.iter().map(|name| unit(name)).collect());
