@@ -74,16 +74,48 @@ pub(crate) fn moment(then: i64, now: i64) -> String {
 /// How many, why the last one, and whether it goes on like that.
 pub(crate) fn restarts(status: &UnitStatus) -> String {
     let mut text = status.restarts.to_string();
-    if let Some(exit) = status.last_exit.as_deref().filter(|_| status.restarts > 0) {
-        let _ = write!(text, ", the last because it {exit}");
-        if exit.starts_with("killed") {
-            text = text.replace("it killed", "it was killed");
-        }
+    if let Some(why) = restarted_for(status).filter(|_| status.restarts > 0) {
+        let _ = match why {
+            _ if why.starts_with("exited") => write!(text, ", the last because it {why}"),
+            _ if why.starts_with("killed") => write!(text, ", the last because it was {why}"),
+            _ => write!(text, ", the last because of this: {why}"),
+        };
     }
     if status.crash_looping {
         let _ = write!(text, "; crash-looping: {} short runs in a row", status.in_a_row);
     }
     text
+}
+
+/// Why it was started again last. How a process ended says so only if that is not longer ago: there is
+/// no process whose end would tell of a start that failed.
+fn restarted_for(status: &UnitStatus) -> Option<&str> {
+    const BY_HAND: [&str; 7] = [
+        "",
+        "asked for",
+        "needed",
+        "its definition changed",
+        "started by its timer",
+        "a unit that names it in on-failure failed",
+        "the machine goes down",
+    ];
+    match status.state {
+        StateWord::Backoff
+        | StateWord::Preparing
+        | StateWord::Starting
+        | StateWord::Seeking
+        | StateWord::Awaiting
+        | StateWord::Finishing
+        | StateWord::Up => Some(&*status.reason).filter(|reason| !BY_HAND.contains(reason)),
+        // The reason is that of this end.
+        StateWord::Down
+        | StateWord::Stopping
+        | StateWord::Sweeping
+        | StateWord::Cleaning
+        | StateWord::Failed => {
+            status.last_exit.as_deref().filter(|exit| status.reason.contains(*exit))
+        }
+    }
 }
 
 /// What follows when it ends.
@@ -431,6 +463,24 @@ pub(crate) mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_restart_is_not_put_down_to_an_older_end() {
+        let exit = Some("killed by signal 15 (TERM)".into());
+        let nosuch = "exec /usr/bin/nosuch: no such file or directory";
+        let tried = UnitStatus { last_exit: exit, reason: nosuch.into(), ..looping() };
+        let tried = UnitStatus { crash_looping: false, ..tried };
+        assert_eq!(restarts(&tried), format!("7, the last because of this: {nosuch}"));
+        let gave_up = UnitStatus { state: StateWord::Failed, ..tried.clone() };
+        assert_eq!(restarts(&gave_up), "7");
+        let killed = UnitStatus { reason: "killed by signal 15 (TERM)".into(), ..tried };
+        let killed = |state| restarts(&UnitStatus { state, ..killed.clone() });
+        let because = "7, the last because it was killed by signal 15 (TERM)";
+        assert_eq!([killed(StateWord::Up), killed(StateWord::Failed)], [because, because]);
+        let needed =
+            UnitStatus { restarts: 1, last_exit: Some("exited with status 1".into()), ..up() };
+        assert_eq!(restarts(&needed), "1");
     }
 
     #[test]

@@ -338,7 +338,7 @@ pub(crate) mod tests {
         waiting.status.waiting_for = Some("network".into());
         let mut flapping = listed("flapping");
         flapping.status.restarts = 7;
-        flapping.status.last_exit = Some("exited with status 1".into());
+        flapping.status.reason = "exited with status 1".into();
         flapping.status.crash_looping = true;
         let found = Units {
             units: vec![listed("web"), failed, waiting, flapping],
