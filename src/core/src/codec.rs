@@ -202,6 +202,8 @@ impl<'a> Writer<'a> {
             Reason::OnFailure => self.u8(16),
             Reason::Skipped => self.u8(17),
             Reason::Timer => self.u8(18),
+            Reason::Unforked => self.u8(19),
+            Reason::Unfound => self.u8(20),
         }
     }
 
@@ -437,6 +439,8 @@ impl<'a> Reader<'a> {
             16 => Reason::OnFailure,
             17 => Reason::Skipped,
             18 => Reason::Timer,
+            19 => Reason::Unforked,
+            20 => Reason::Unfound,
             _ => return Err(Damage::Value),
         })
     }

@@ -3,7 +3,7 @@
 use crate::backoff::Verdict;
 use crate::slot::{Next, Slot};
 use crate::supervisor::NEVER;
-use crate::{Millis, Notice, Reason, State, Supervisor, UnitId};
+use crate::{Kind, Millis, Notice, Reason, State, Supervisor, UnitId};
 
 /// How long a forking unit's main process is looked for after it ended while up: a daemon that
 /// replaces itself writes its PID file before the old process ends (pid-files.md).
@@ -108,8 +108,9 @@ impl Supervisor {
     }
 
     fn start_timed_out(&mut self, id: UnitId) {
+        let reason = self.slot(id).map_or(Reason::StartTimeout, overdue);
         let next = self.after_end(id, Verdict::Abnormal, None);
-        self.stop(id, Reason::StartTimeout, next);
+        self.stop(id, reason, next);
     }
 
     /// Neither found again nor moved: what ended was the unit.
@@ -163,5 +164,28 @@ impl Supervisor {
         if let Some(slot) = self.slot_mut(id) {
             slot.next = next;
         }
+    }
+}
+
+/// What did not come in time. Where a program was still being prepared it had no chance to.
+fn overdue(slot: &Slot) -> Reason {
+    match slot.state {
+        State::Starting { pid: Some(_), .. }
+            if slot.unit.kind == Kind::Forking && !slot.entering =>
+        {
+            Reason::Unforked
+        }
+        State::Seeking { .. } => Reason::Unfound,
+        State::Preparing { .. }
+        | State::Starting { .. }
+        | State::Awaiting { .. }
+        | State::Finishing { .. }
+        | State::Down
+        | State::Up { .. }
+        | State::Stopping { .. }
+        | State::Sweeping { .. }
+        | State::Cleaning { .. }
+        | State::Backoff { .. }
+        | State::Failed => Reason::StartTimeout,
     }
 }

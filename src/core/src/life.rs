@@ -38,6 +38,8 @@ impl Supervisor {
             | Reason::Exited(_)
             | Reason::Spawn(_)
             | Reason::StartTimeout
+            | Reason::Unforked
+            | Reason::Unfound
             | Reason::Hook(..)
             | Reason::MainLost(_)
             | Reason::Unhealthy

@@ -97,6 +97,8 @@ fn lacked(reason: Reason) -> Option<SpawnFault> {
         | Reason::Needed
         | Reason::Exited(_)
         | Reason::StartTimeout
+        | Reason::Unforked
+        | Reason::Unfound
         | Reason::Hook(_, _, HookEnd::Exited(_) | HookEnd::TimedOut)
         | Reason::Requirement
         | Reason::MainLost(_)

@@ -151,6 +151,10 @@ pub enum Reason {
     Spawn(SpawnFault),
     /// Not ready within the start time-out.
     StartTimeout,
+    /// The same of a forking unit whose first process has not exited by then.
+    Unforked,
+    /// The same of a forking unit whose first process has exited, and whose main process is not known.
+    Unfound,
     /// A command before or after the start failed: which one, and how.
     Hook(Stage, u8, HookEnd),
     /// A unit it requires failed, stopped or is missing.

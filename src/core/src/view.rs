@@ -230,6 +230,8 @@ impl Supervisor {
             | Reason::Exited(_)
             | Reason::Spawn(_)
             | Reason::StartTimeout
+            | Reason::Unforked
+            | Reason::Unfound
             | Reason::Hook(..)
             | Reason::Requirement
             | Reason::MainLost(_)

@@ -74,7 +74,10 @@ fn result(view: &View<'_>) -> &'static str {
             ExitStatus::Signal { core: true, .. } => "core-dump",
             ExitStatus::Signal { core: false, .. } => "signal",
         },
-        Reason::StartTimeout | Reason::Hook(_, _, HookEnd::TimedOut) => "timeout",
+        Reason::StartTimeout
+        | Reason::Unforked
+        | Reason::Unfound
+        | Reason::Hook(_, _, HookEnd::TimedOut) => "timeout",
         Reason::Spawn(_) | Reason::Hook(_, _, HookEnd::Spawn(_)) => "exit-code",
         Reason::MainLost(None) => "protocol",
         Reason::Unhealthy | Reason::Watchdog => "watchdog",

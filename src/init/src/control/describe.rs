@@ -92,7 +92,7 @@ pub(crate) struct Why<'a> {
     pub(crate) unit: Option<&'a Unit>,
     /// The path of the unit's program; empty when it is not known.
     pub(crate) program: &'a str,
-    /// What is awaited, or wrong; empty when that is not known.
+    /// What is awaited, or wrong; empty when that is not known. Where a main process was not found, its PID file.
     pub(crate) told: &'a str,
     /// The unit or condition behind the reason, and what it is now.
     pub(crate) culprit: Option<(&'a str, &'static str)>,
@@ -111,6 +111,13 @@ impl Why<'_> {
         Ok(())
     }
 
+    fn overdue(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.unit {
+            Some(unit) => write!(f, "not ready within {}", Span(u64::from(unit.start_timeout_ms))),
+            None => f.write_str("not ready in time"),
+        }
+    }
+
     fn told(&self, f: &mut Formatter<'_>, lead: &str) -> fmt::Result {
         if self.told.is_empty() { Ok(()) } else { write!(f, "{lead}{}", self.told) }
     }
@@ -127,13 +134,21 @@ impl Display for Why<'_> {
                 self.judge(f, status)
             }
             Reason::Spawn(fault) => write!(f, "{}", Unspawned { fault, program: self.program }),
-            Reason::StartTimeout => match self.unit {
-                Some(unit) => {
-                    write!(f, "not ready within {}", Span(u64::from(unit.start_timeout_ms)))?;
-                    self.told(f, "; still awaited: ")
+            Reason::StartTimeout => {
+                self.overdue(f)?;
+                self.told(f, "; still awaited: ")
+            }
+            Reason::Unforked => {
+                self.overdue(f)?;
+                f.write_str("; its first process has not exited: does it fork?")
+            }
+            Reason::Unfound => {
+                self.overdue(f)?;
+                match self.told {
+                    "" => f.write_str("; still awaited: its main process"),
+                    path => write!(f, "; still awaited: PID file {path}"),
                 }
-                None => f.write_str("not ready in time"),
-            },
+            }
             Reason::Hook(stage, nth, end) => {
                 write!(f, "{}", Ended { stage, nth, end, program: self.program })
             }
@@ -204,6 +219,8 @@ impl Display for Reload<'_> {
             Reason::Asked
             | Reason::Needed
             | Reason::Spawn(_)
+            | Reason::Unforked
+            | Reason::Unfound
             | Reason::Requirement
             | Reason::Unhealthy
             | Reason::Watchdog
@@ -297,7 +314,13 @@ impl<'a> Sources<'a> {
             (Some(unit), Reason::Hook(stage, nth, _)) => self.facts.command(&unit.name, stage, nth),
             (Some(unit), _) => self.facts.program(&unit.name),
         };
-        let told = if reason == Reason::Skipped { self.skipped(id) } else { self.facts.told(id).0 };
+        let told = if reason == Reason::Skipped {
+            self.skipped(id)
+        } else if reason == Reason::Unfound {
+            self.facts.pid_file(self.name(id))
+        } else {
+            self.facts.told(id).0
+        };
         Why { reason, unit, program, told, culprit: self.culprit(id, reason) }
     }
 
@@ -510,6 +533,8 @@ fn reason_matters(state: State, reason: Reason) -> bool {
         Reason::Exited(_)
         | Reason::Spawn(_)
         | Reason::StartTimeout
+        | Reason::Unforked
+        | Reason::Unfound
         | Reason::Hook(..)
         | Reason::Requirement
         | Reason::MainLost(_)

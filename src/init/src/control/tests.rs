@@ -42,6 +42,9 @@ impl Facts for Known {
     fn program(&self, _: &str) -> &str {
         "/usr/bin/web"
     }
+    fn pid_file(&self, unit: &str) -> &str {
+        if unit == "web" { "/run/web.pid" } else { "" }
+    }
     fn diagnostic(&self, nth: usize) -> Option<Message<'_>> {
         let text = "error: /etc/units/bad.toml:3:1: no such key";
         (nth == 0).then_some(Message { unit: Some("bad"), text })

@@ -1,6 +1,6 @@
 //! Stories of forking daemons and their main process.
 
-use crate::world::script::{ERROR, KILLED};
+use crate::world::script::{CLEAN, ERROR, KILLED};
 use crate::world::{Main, Script, World, forking};
 use ettan_core::Reason;
 
@@ -29,9 +29,18 @@ fn f2_01_a_pid_file_missing_for_ever_ends_in_a_time_out() {
         "tell sweeping",
         "tell backoff",
     ]);
-    assert_eq!(world.view("tell").reason, Reason::StartTimeout);
+    assert_eq!(world.view("tell").reason, Reason::Unfound);
     assert_eq!(world.living("tell"), 0);
     assert!(world.now >= 31_000);
+}
+
+#[test]
+fn a_forking_unit_that_does_not_fork_ends_in_a_time_out_and_says_so() {
+    let script = Script { launcher: (90_000, CLEAN), ..Script::GOOD };
+    let mut world = World::boot_with([forking("tell")], &[("tell", script)]);
+    world.expect(["tell starting", "tell stopping", "tell sweeping", "tell backoff"]);
+    assert_eq!(world.view("tell").reason, Reason::Unforked);
+    assert_eq!(world.living("tell"), 0);
 }
 
 #[test]

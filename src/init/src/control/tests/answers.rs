@@ -141,6 +141,26 @@ fn a_log_says_why_there_was_no_start() {
 }
 
 #[test]
+fn a_daemon_that_does_not_come_up_says_what_was_awaited() {
+    let units = ["web", "other"].map(|name| Unit { start_timeout_ms: 2_000, ..unit(name) });
+    let world = World::with(units.into());
+    let sources = Sources { supervisor: &world.supervisor, facts: &super::Known, now: world.now };
+    let why = |unit, reason| sources.why(world.id(unit), reason).to_string();
+    assert_eq!(
+        why("web", Reason::Unforked),
+        "not ready within 2 s; its first process has not exited: does it fork?"
+    );
+    assert_eq!(
+        why("web", Reason::Unfound),
+        "not ready within 2 s; still awaited: PID file /run/web.pid"
+    );
+    assert_eq!(
+        why("other", Reason::Unfound),
+        "not ready within 2 s; still awaited: its main process"
+    );
+}
+
+#[test]
 fn without_waiting_accepted_is_all() {
     let mut world = World::new(&["web"]);
     let client = world.client();
