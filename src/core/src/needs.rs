@@ -279,6 +279,16 @@ impl Supervisor {
         })
     }
 
+    /// The first unit it requires that is gone, or was never there.
+    pub(crate) fn gone_requirement(&self, slot: &Slot) -> Option<Block> {
+        if slot.missing {
+            return Some(Block::Missing);
+        }
+        let required = self.needs_of(slot).iter().filter(|edge| edge.binds());
+        let mut others = required.map(|edge| UnitId(edge.unit));
+        others.find(|id| self.slot(*id).is_some_and(|other| !other.carries)).map(Block::Unit)
+    }
+
     /// Whether something the unit is bound to is gone.
     pub(crate) fn lost_bond(&self, slot: &Slot) -> bool {
         self.gone_bond(slot).is_some()

@@ -220,6 +220,7 @@ impl Supervisor {
                 self.rivals_of(slot).find(wanted).map(Blocker::Unit)
             }
             Reason::Bound => self.named(id, self.gone_bond(slot)?),
+            Reason::Requirement => self.named(id, self.gone_requirement(slot)?),
             Reason::PartOf => {
                 let whole = self.needs_of(slot).iter().find(|edge| edge.is_part())?;
                 Some(Blocker::Unit(UnitId(whole.unit)))
@@ -233,7 +234,6 @@ impl Supervisor {
             | Reason::Unforked
             | Reason::Unfound
             | Reason::Hook(..)
-            | Reason::Requirement
             | Reason::MainLost(_)
             | Reason::Unhealthy
             | Reason::Watchdog

@@ -152,7 +152,10 @@ impl Display for Why<'_> {
             Reason::Hook(stage, nth, end) => {
                 write!(f, "{}", Ended { stage, nth, end, program: self.program })
             }
-            Reason::Requirement => f.write_str("a unit it requires failed, stopped or is missing"),
+            Reason::Requirement => match self.culprit {
+                Some((name, is)) => write!(f, "requires {name}, which is {is}"),
+                None => f.write_str("a unit it requires failed, stopped or is missing"),
+            },
             Reason::MainLost(Some(status)) => write!(f, "died during start, {}", Exit(status)),
             Reason::MainLost(None) => f.write_str("its main process was not found"),
             Reason::Unhealthy => {
@@ -339,7 +342,8 @@ impl<'a> Sources<'a> {
                 let state = self.supervisor.view(other)?.state;
                 Some((self.name(other), state_word(state).word()))
             }
-            Blocker::Condition(name) | Blocker::Missing(name) => Some((name, "gone")),
+            Blocker::Condition(name) => Some((name, "gone")),
+            Blocker::Missing(name) => Some((name, "missing")),
         }
     }
 

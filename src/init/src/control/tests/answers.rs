@@ -1,7 +1,7 @@
 //! What well-behaved clients get.
 
 use super::*;
-use ettan_core::{Reason, State};
+use ettan_core::{Catalog, Need, NeedKind, On, Reason, State};
 use ettan_wire::{
     Change, Condition, Conditions, Follow, Hello, Kill, Known, PowerWord, Reload, StateWord,
     UnitStatus, Which,
@@ -138,6 +138,34 @@ fn a_log_says_why_there_was_no_start() {
     );
     let ended = Reason::Exited(ExitStatus::Code(1));
     assert_eq!(note(ended).as_str(), "backoff, next start in 2 s", "its end was noted");
+}
+
+/// The first requires the second.
+struct Chain([Unit; 2]);
+
+impl Catalog for Chain {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn unit(&self, index: usize) -> Option<Unit> {
+        self.0.get(index).cloned()
+    }
+    fn need(&self, index: usize, nth: usize) -> Option<Need<'_>> {
+        let need = Need { kind: NeedKind::Requires, on: On::Unit(1) };
+        (index == 0 && nth == 0).then_some(need)
+    }
+}
+
+#[test]
+fn a_unit_without_what_it_requires_names_it() {
+    let mut world = World::new(&[]);
+    world.supervisor.load(world.now, &Chain([unit("app"), unit("db")]));
+    let client = world.client();
+    let fault = SpawnFault { step: Step::Exec, errno: 2 };
+    world.spawn_fault = Some(fault);
+    let replies = world.ask(&client, &Request::Start(change("app")));
+    let said = text_of(replies.last().unwrap());
+    assert_eq!(said, "app: requires db, which is failed");
 }
 
 #[test]
