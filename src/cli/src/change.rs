@@ -1,6 +1,7 @@
 //! Verbs that change something: asks, waits until it is so, tells what happened.
 
 use crate::code::Code;
+use crate::edited;
 use crate::escape::Screen;
 use crate::instances;
 use crate::link::{Answer, Link, Trouble};
@@ -53,16 +54,25 @@ pub(crate) fn goal(goal: Goal, units: &[String], wait: bool, screen: &Screen) ->
 
 /// Says that a unit does not run by what stands in its file.
 fn warn_of_file(unit: &str, screen: &Screen) {
-    let asked = name(unit).and_then(|unit| Link::ask(&Request::Status(Which { unit }))?.expect());
-    if let Ok(Answer { reply: Reply::Unit(status), .. }) = asked
-        && let Some(said) = show::refused(&status)
-    {
-        screen.complain(&format!("{unit}: {said}"));
+    let asked = |request: &Request| Link::ask(request)?.expect();
+    let Ok(Answer { reply: Reply::Unit(status), .. }) =
+        name(unit).and_then(|unit| asked(&Request::Status(Which { unit })))
+    else {
+        return;
+    };
+    let edited = match asked(&Request::Stats) {
+        Ok(Answer { reply: Reply::Stats(stats), .. }) => edited::since_read(&status, &stats),
+        Ok(_) | Err(_) => None,
+    };
+    match (edited, show::error(&status)) {
+        (Some(file), _) => screen.complain(&format!(
+            "{unit}: {} has changed since it was read (ettan reload-units)",
+            file.display()
+        )),
+        (None, Some(said)) => screen.complain(&format!("{unit}: {said}")),
+        (None, None) => {}
     }
 }
-
-/// Where the files of units are, the first that is used first.
-const UNITS: [&str; 3] = ["/etc/units", "/run/units", "/usr/lib/units"];
 
 /// What is to be done about a unit that PID 1 does not know: it is called otherwise, or its file
 /// was not read yet.
@@ -70,7 +80,7 @@ pub(crate) fn hinted(trouble: Trouble, unit: &str) -> Trouble {
     if trouble.code != Code::NotInstalled || trouble.text.contains(".toml") {
         return trouble;
     }
-    let files = UNITS.iter().map(|units| format!("{units}/{unit}.toml"));
+    let files = edited::UNITS.iter().map(|units| format!("/{units}/{unit}.toml"));
     let there = files.into_iter().find(|file| Path::new(file).is_file());
     let next = match there {
         Some(file) => format!("{file} is there and not read yet: ettan reload-units"),

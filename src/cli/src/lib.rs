@@ -9,6 +9,7 @@
 //! | `link` | the connection to PID 1 |
 //! | `boot` | the chart of the boot |
 //! | `change` | verbs that change something, and wait until it is so |
+//! | `edited` | whether what stands in a unit's files is what PID 1 has read |
 //! | `new` | a unit file, from a look at what its program does |
 //! | `progress` | what is awaited, while somebody looks |
 //! | `check` | unit files, checked with the loader's own code |
@@ -43,6 +44,7 @@ pub mod client;
 mod code;
 mod completion;
 mod disks;
+mod edited;
 mod enable;
 mod escape;
 mod group;

@@ -192,14 +192,14 @@ pub(crate) fn file(status: &UnitStatus) -> Option<&str> {
     status.file.as_deref().filter(|said| !said.contains(": note: skipped: "))
 }
 
-/// What is wrong with its file, so that it is not the one in force.
-pub(crate) fn refused(status: &UnitStatus) -> Option<&str> {
+/// The first error in its file, which is mostly refused for it. Where it is not, the unit cannot start.
+pub(crate) fn error(status: &UnitStatus) -> Option<&str> {
     status.file.as_deref().filter(|said| severity(said) == Some(Severity::Error))
 }
 
 /// Why nothing defines what runs.
 pub(crate) fn orphan(status: &UnitStatus) -> Option<&'static str> {
-    status.orphaned.then(|| match refused(status) {
+    status.orphaned.then(|| match error(status) {
         Some(_) => "its unit file was gone and is refused; it runs until it is stopped",
         None => "its unit file is gone; it runs until it is stopped",
     })
@@ -264,8 +264,8 @@ pub(crate) fn brief(status: &UnitStatus) -> String {
     if status.unkillable {
         text.push_str(", unkillable");
     }
-    match refused(status) {
-        Some(_) => text.push_str(", its unit file is refused"),
+    match error(status) {
+        Some(_) => text.push_str(", an error in its unit file"),
         None if status.orphaned => text.push_str(", no unit file any more"),
         None => {}
     }
@@ -329,6 +329,7 @@ pub(crate) mod tests {
             uptime_ms: 200_000,
             boot_ms: None,
             init_ms: 0,
+            loaded_ms: None,
             phase: PhaseWord::Running,
             units: 4,
             up: 1,
@@ -489,7 +490,7 @@ pub(crate) mod tests {
         let refused = UnitStatus { file: Some(said.into()), ..up() };
         let text = unit(&refused, Usage::default(), None);
         assert!(text.contains(&format!("state: up for 2 min 5 s\n      file: {said}\n")), "{text}");
-        assert!(brief(&refused).ends_with(", its unit file is refused"));
+        assert!(brief(&refused).ends_with(", an error in its unit file"));
         let orphan =
             |file: Option<&str>| UnitStatus { orphaned: true, file: file.map(Text::from), ..up() };
         let note = |status| unit(&status, Usage::default(), None);

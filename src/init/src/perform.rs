@@ -278,7 +278,7 @@ impl Pid1 {
     fn own_descriptor(&mut self, unit: UnitId) -> Result<Option<OwnedFd>, Errno> {
         let Some(builtins) = self.builtins else { return Ok(None) };
         if unit == builtins.loader {
-            self.tables.prepare().map(Some)
+            self.tables.prepare(self.now).map(Some)
         } else if unit == builtins.logger {
             // The old socket left the set when it was closed.
             self.logger_polled = false;

@@ -605,7 +605,8 @@ fn facts<'a>(
     watchdog: &'a Keeper,
     now: Millis,
 ) -> TableFacts<'a> {
-    TableFacts { table: tables.table(), degraded, probes, now, history: past.history(), watchdog }
+    let (table, loaded, history) = (tables.table(), tables.loaded(), past.history());
+    TableFacts { table, loaded, degraded, probes, now, history, watchdog }
 }
 
 /// What services find as descriptor 0, and what the reserve is made of.

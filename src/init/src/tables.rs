@@ -1,6 +1,7 @@
 //! Holds the compiled unit table in force. A new one is swapped in whole, or not at all.
 
 use crate::report::Cause;
+use ettan_core::Millis;
 use ettan_sys::Errno;
 use ettan_sys::memory::Map;
 use ettan_table::{Launch, Table};
@@ -17,6 +18,8 @@ pub(crate) struct Tables {
     /// What the loader that ended last has left.
     finished: Option<OwnedFd>,
     attempts: u8,
+    /// When the loaders began that fill, have filled last, and have filled the one in force.
+    begun: [Option<Millis>; 3],
     /// The file before the one in force: the last record may still name it.
     before: Option<OwnedFd>,
 }
@@ -26,10 +29,12 @@ impl Tables {
     ///
     /// # Errors
     /// The kernel's answer: no descriptor or no memory left.
-    pub(crate) fn prepare(&mut self) -> Result<OwnedFd, Errno> {
+    pub(crate) fn prepare(&mut self, now: Millis) -> Result<OwnedFd, Errno> {
         let file = ettan_sys::memory::memfd_create(c"ettan-table")?;
         let for_loader = ettan_sys::pipe::duplicate(&file)?;
         self.coming = Some(file);
+        let [coming, ..] = &mut self.begun;
+        *coming = Some(now);
         Ok(for_loader)
     }
 
@@ -37,6 +42,8 @@ impl Tables {
     pub(crate) fn finish(&mut self, well: bool) {
         self.finished = self.coming.take().filter(|_| well);
         self.attempts = 0;
+        let [coming, finished, _] = &mut self.begun;
+        *finished = coming.take();
     }
 
     /// Takes what the loader left: true when it is a whole, sealed, valid table, now in force.
@@ -65,12 +72,20 @@ impl Tables {
             return Ok(false);
         }
         self.before = self.current.replace((map, file)).map(|(_, file)| file);
+        let [_, finished, current] = &mut self.begun;
+        *current = finished.take();
         Ok(true)
     }
 
     /// The table in force; None before the first.
     pub(crate) fn table(&self) -> Option<Table<'_>> {
         self.current.as_ref().and_then(|(map, _)| Table::view(map.bytes()))
+    }
+
+    /// When the loader of the table in force began; None where it did so before this execution.
+    pub(crate) fn loaded(&self) -> Option<Millis> {
+        let [.., current] = self.begun;
+        current
     }
 
     /// The sealed memfd of the table in force, for a loader that reads the unit files anew: what

@@ -245,6 +245,7 @@ pub(crate) mod tests {
             uptime_ms: 200_000,
             boot_ms: Some(2_345),
             init_ms: 0,
+            loaded_ms: None,
             phase: PhaseWord::Running,
             units: 4,
             up: 1,

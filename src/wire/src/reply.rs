@@ -385,6 +385,10 @@ pub struct Stats {
     /// When PID 1 executed its first instruction since boot.
     #[serde(default)]
     pub init_ms: u64,
+    /// When the loader began that has read the units in force; absent after another execution of PID 1,
+    /// until they are read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_ms: Option<u64>,
     /// How far the end of the machine has come.
     pub phase: PhaseWord,
     /// How many units there are, built-in ones not counted.

@@ -23,7 +23,14 @@ fn a_reload_changes_what_has_changed() {
     machine.unit("changed", &shell("exec sleep 200000"));
     machine.unit("policy", &format!("{}restart-sec = \"7s\"\n", idle()));
     machine.unit("new", &idle());
-    assert_eq!(machine.ettan("reload-units").code, 0);
+    let told = machine.ettan("start same changed").err;
+    let edited = "changed: /etc/units/changed.toml has changed since it was read";
+    assert!(told.contains(edited) && !told.contains("same.toml"), "{told}");
+    let told = machine.ettan("reload-units");
+    assert_eq!(told.code, 0);
+    for line in ["changed: changed, and is restarted\n", "new: new\n", "policy: changed\n"] {
+        assert!(told.out.contains(line), "{told:?}");
+    }
     machine.until("the new one is up", |machine| machine.ettan("is-active new").code == 0);
     machine
         .until("the changed one runs anew", |machine| machine.running("sleep 200000").len() == 1);
@@ -57,8 +64,12 @@ fn f5_8_a_service_with_a_broken_file_comes_back_as_it_was() {
     for broken in ["[service\nexec-start = ", "[service]\nexec-start = \"/bin/x\"\nusr = \"a\"\n"] {
         machine.unit("web", broken);
         machine.unit("daemon", broken);
-        assert_eq!(machine.ettan("reload-units").code, 0);
+        let told = machine.ettan("reload-units");
+        assert_eq!(told.code, 6, "{told:?}");
+        assert!(told.err.contains("web.toml") && told.err.contains("daemon.toml"), "{told:?}");
         for unit in ["web", "daemon"] {
+            let file = machine.status(unit)["file"].clone();
+            assert!(file.as_str().is_some_and(|said| said.contains(&format!("{unit}.toml"))));
             let before = machine.main_pid(unit);
             assert_eq!(machine.status(unit)["orphaned"], false);
             machine.kill9(before);
@@ -71,7 +82,9 @@ fn f5_8_a_service_with_a_broken_file_comes_back_as_it_was() {
         assert!(machine.ettan("check").out.contains("web.toml"));
     }
     // Asked for, it starts as well.
-    assert_eq!(machine.ettan("restart web").code, 0);
+    let told = machine.ettan("restart web");
+    assert_eq!(told.code, 0);
+    assert!(told.err.contains("web.toml"), "{told:?}");
     // Mended: in force again, and nothing more is said of it.
     machine.unit("web", &shell("exec sleep 200000"));
     machine.unit("daemon", &forking("daemon", ""));
@@ -87,7 +100,7 @@ fn f5_8_an_unreadable_directory_loses_no_service() {
     let mut machine = booted(&[("web", idle())]);
     let web = machine.main_pid("web");
     assert_eq!(machine.sh("chmod 0777 /etc/units").code, 0);
-    assert_eq!(machine.ettan("reload-units").code, 0);
+    assert_eq!(machine.ettan("reload-units").code, 6);
     assert!(machine.ettan("status").out.contains("stay as they were"));
     machine.kill9(web);
     machine.until("it is back", |machine| machine.is_up_anew("web", web));

@@ -490,6 +490,7 @@ fn stats(own: Own<'_>, context: &Context<'_>) -> Stats {
         uptime_ms: context.now.0,
         boot_ms: own.boot_ms,
         init_ms: history.begun_ms,
+        loaded_ms: facts.loaded().map(|at| at.0),
         phase: phase_word(context.supervisor.phase()),
         units: 0,
         up: 0,

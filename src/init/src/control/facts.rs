@@ -29,6 +29,8 @@ pub(crate) trait Facts {
     fn diagnostic_about(&self, unit: &str) -> Option<&str>;
     /// What the prober said of a unit: what is awaited or wrong, and what the unit says itself.
     fn told(&self, unit: UnitId) -> (&str, &str);
+    /// When the loader of the table in force began.
+    fn loaded(&self) -> Option<Millis>;
     /// How many units the table has.
     fn units(&self) -> usize;
     /// How many messages there are.
@@ -108,6 +110,8 @@ impl Display for Many {
 pub(crate) struct TableFacts<'a> {
     /// The table in force.
     pub(crate) table: Option<Table<'a>>,
+    /// See [`Facts::loaded`].
+    pub(crate) loaded: Option<Millis>,
     /// See [`Facts::degraded`].
     pub(crate) degraded: &'a Degraded,
     /// See [`Facts::told`].
@@ -161,6 +165,10 @@ impl Facts for TableFacts<'_> {
 
     fn told(&self, unit: UnitId) -> (&str, &str) {
         self.probes.told(unit).map_or(("", ""), |told| (&told.why, &told.status))
+    }
+
+    fn loaded(&self) -> Option<Millis> {
+        self.loaded
     }
 
     fn units(&self) -> usize {

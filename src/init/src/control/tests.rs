@@ -55,6 +55,9 @@ impl Facts for Known {
     fn told(&self, _: UnitId) -> (&str, &str) {
         ("", "")
     }
+    fn loaded(&self) -> Option<Millis> {
+        Some(Millis(90_000))
+    }
     fn units(&self) -> usize {
         1
     }
