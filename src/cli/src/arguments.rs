@@ -327,7 +327,12 @@ enum Word {
     /// The version of this command
     Version,
     /// What a shell needs to complete verbs and names
-    Completion { shell: Shell },
+    Completion {
+        shell: Shell,
+        /// Prints no packets
+        #[arg(long, hide = true)]
+        json: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -398,6 +403,11 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Asked, Code> {
             (true, true) => Code::Hand,
         }
     })?;
+    if line.json && matches!(line.word, Word::New(_) | Word::Completion { .. }) {
+        let text = "--json: this verb has no packets to print";
+        let _ = command().error(clap::error::ErrorKind::UnknownArgument, text).print();
+        return Err(Code::Usage);
+    }
     Ok(Asked { json: line.json, no_block: line.no_block, verb: verb_of(line.word) })
 }
 
@@ -473,7 +483,7 @@ fn verb_of(word: Word) -> Verb {
         Word::Halt(options) => power(PowerWord::Halt, options),
         Word::Shutdown(options) => shutdown(&options),
         Word::Version => Verb::Version,
-        Word::Completion { shell } => Verb::Completion(shell),
+        Word::Completion { shell, json: _ } => Verb::Completion(shell),
     }
 }
 
@@ -584,6 +594,23 @@ mod tests {
         assert_eq!(verb("ettan start"), Err(Code::Usage));
         assert_eq!(verb("ettan"), Err(Code::Usage));
         assert_eq!(verb("ettan --help"), Err(Code::Done));
+    }
+
+    #[test]
+    fn json_is_for_verbs_that_have_packets() {
+        for line in ["--json new web", "new --json web", "completion bash --json"] {
+            assert_eq!(verb(&format!("ettan {line}")), Err(Code::Usage), "{line}");
+        }
+        assert!(verb("ettan new web -- ls --json").is_ok());
+        let mut command = command();
+        command.build();
+        let mut help = |verb: &str| {
+            let sub = command.find_subcommand_mut(verb).unwrap();
+            sub.render_help().to_string()
+        };
+        for verb in ["new", "completion"] {
+            assert!(!help(verb).contains("--json"), "{verb}");
+        }
     }
 
     #[test]

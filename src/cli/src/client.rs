@@ -38,14 +38,13 @@ pub enum Kind {
 impl From<link::Trouble> for Trouble {
     fn from(trouble: link::Trouble) -> Self {
         let kind = match trouble.code {
-            Code::NotInstalled | Code::Unknown => Kind::Unknown,
+            Code::NotInstalled | Code::NotConfigured | Code::Unknown => Kind::Unknown,
             Code::NotPermitted => Kind::NotPermitted,
             Code::Done
             | Code::Failed
             | Code::Usage
             | Code::NotImplemented
             | Code::Down
-            | Code::NotConfigured
             | Code::NotRunning
             | Code::Hand
             | Code::Fatal => Kind::Failed,

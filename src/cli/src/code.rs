@@ -58,6 +58,7 @@ impl Code {
         match code {
             ErrorCode::NotPermitted => Self::NotPermitted,
             ErrorCode::UnknownUnit => Self::NotInstalled,
+            ErrorCode::Refused => Self::NotConfigured,
             ErrorCode::NotRunning => Self::NotRunning,
             ErrorCode::NoSuchSignal => Self::Usage,
             ErrorCode::UnknownVerb | ErrorCode::NotReloadable => Self::NotImplemented,

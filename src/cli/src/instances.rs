@@ -24,7 +24,7 @@ pub(crate) fn of(names: &[String]) -> Vec<String> {
 /// Whether PID 1 says that no unit is called like this. Whatever else is wrong, the verb will tell.
 fn is_unknown(unit: &str) -> bool {
     let asked = name(unit).and_then(|unit| Link::ask(&Request::IsActive(Which { unit }))?.expect());
-    matches!(asked, Err(Trouble { code: Code::NotInstalled, .. }))
+    matches!(asked, Err(Trouble { code: Code::NotInstalled | Code::NotConfigured, .. }))
 }
 
 fn all_of(file: &str) -> Vec<String> {

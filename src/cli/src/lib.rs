@@ -128,7 +128,11 @@ fn run(verb: Verb, no_block: bool, screen: &Screen) -> Code {
         Verb::Condition { name, holds } => change::condition(&name, holds, screen),
         Verb::Power { action, force, arg } => change::power(action, force, arg.as_deref(), screen),
         Verb::Version => {
-            screen.say(&format!("ettan {}", env!("CARGO_PKG_VERSION")));
+            let version = env!("CARGO_PKG_VERSION");
+            match screen.json {
+                true => screen.packet(&format!("{{\"version\":{}}}", escape::json_string(version))),
+                false => screen.say(&format!("ettan {version}")),
+            }
             Code::Done
         }
         Verb::Completion(shell) => completion::completion(shell),

@@ -345,8 +345,10 @@ fn source(unit: &str, follow: bool) -> Result<Source, Trouble> {
     if !follow && !WITHOUT_UNIT.contains(&unit) && !source.exists() {
         let request = Request::IsActive(Which { unit: crate::change::name(unit)? });
         let answer = Link::ask(&request)?.next()?;
-        if let Reply::Error(Refusal { code: ErrorCode::UnknownUnit, text, .. }) = answer.reply {
-            return Err(Trouble { text: text.to_string(), code: Code::NotInstalled });
+        if let Reply::Error(Refusal { code, text, .. }) = answer.reply
+            && matches!(code, ErrorCode::UnknownUnit | ErrorCode::Refused)
+        {
+            return Err(Trouble { text: text.to_string(), code: Code::of_refusal(code) });
         }
     }
     Ok(source)

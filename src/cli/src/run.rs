@@ -35,7 +35,7 @@ pub(crate) fn run(unit: &str, screen: &Screen) -> Code {
 fn is_free(unit: &str) -> Result<(), Trouble> {
     let asked = Link::ask(&Request::Status(Which { unit: name(unit)? }))?.expect();
     let Answer { reply, .. } = match asked {
-        Err(Trouble { code: Code::NotInstalled, .. }) => return Ok(()),
+        Err(Trouble { code: Code::NotInstalled | Code::NotConfigured, .. }) => return Ok(()),
         answer => answer?,
     };
     let Reply::Unit(status) = reply else { return Err(unexpected()) };

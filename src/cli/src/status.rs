@@ -3,7 +3,7 @@
 use crate::change::{hinted, name};
 use crate::code::Code;
 use crate::disks::{self, Standing};
-use crate::escape::{Colour, Screen};
+use crate::escape::{Colour, Screen, json_string};
 use crate::group;
 use crate::instances;
 use crate::link::{Answer, Link, Trouble};
@@ -341,7 +341,10 @@ pub(crate) fn names(screen: &Screen) -> Code {
     match units() {
         Ok(units) => {
             for name in instances::names(&units) {
-                screen.say(name);
+                match screen.json {
+                    true => screen.packet(&format!("{{\"unit\":{}}}", json_string(name))),
+                    false => screen.say(name),
+                }
             }
             Code::Done
         }
@@ -408,7 +411,7 @@ pub(crate) fn known_conditions() -> Result<Vec<(Known, String)>, Trouble> {
 /// The codes of looking: no such unit is 4 there.
 pub(crate) fn as_a_look(trouble: Trouble) -> Trouble {
     match trouble.code {
-        Code::NotInstalled => Trouble { code: Code::Unknown, ..trouble },
+        Code::NotInstalled | Code::NotConfigured => Trouble { code: Code::Unknown, ..trouble },
         _ => trouble,
     }
 }

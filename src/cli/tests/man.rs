@@ -75,7 +75,8 @@ fn every_verb_has_its_page() {
         let first = about.split_whitespace().next().unwrap_or_default();
         assert!(!first.is_empty() && page.contains(first), "{name}: {page}");
         assert!(main.contains(name), "ettan(1) does not speak of {name}");
-        for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
+        let shown = verb.get_arguments().filter(|argument| !argument.is_hide_set());
+        for option in shown.filter_map(clap::Arg::get_long) {
             assert!(page.contains(&format!("--{option}")), "{name} --{option}: {page}");
         }
     }

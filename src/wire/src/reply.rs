@@ -477,6 +477,8 @@ pub enum ErrorCode {
     Version,
     /// No unit of that name.
     UnknownUnit,
+    /// No unit of that name, since its file is refused.
+    Refused,
     /// The peer may not ask for that.
     NotPermitted,
     /// The unit has no process to send a signal to, or is not up and cannot reload.

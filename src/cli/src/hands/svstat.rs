@@ -37,7 +37,7 @@ pub(super) fn svok(unit: &str, screen: &Screen) -> Code {
     let units = instances::of(&[unit_of(unit)]);
     match status(units.first().map_or(unit, String::as_str)) {
         Ok(_) => Code::Done,
-        Err(trouble) if trouble.code == Code::NotInstalled => Code::Hand,
+        Err(Trouble { code: Code::NotInstalled | Code::NotConfigured, .. }) => Code::Hand,
         Err(trouble) => {
             screen.complain(&format!("svok: fatal: {}", trouble.text));
             Code::Fatal

@@ -34,6 +34,9 @@ pub(crate) struct Wish {
     /// Have PID 1 read it, and start it
     #[arg(long, conflicts_with = "example")]
     now: bool,
+    /// Prints no packets
+    #[arg(long, hide = true)]
+    json: bool,
     /// The program and its arguments: is run for a few seconds, then stopped
     #[arg(last = true)]
     command: Vec<String>,

@@ -12,7 +12,8 @@ use ettan_core::{
 };
 use ettan_wire::{
     Active, Blocked, Change, Condition, Diagnostic, ErrorCode, EventLine, Finished, Kill, Need,
-    PowerWord, Refusal, Reply, Request, Signal, Stats, Text, UnitStatus, VERSION, Welcome,
+    PowerWord, Refusal, Reply, Request, Severity, Signal, Stats, Text, UnitStatus, VERSION,
+    Welcome, severity,
 };
 
 /// The answer to one request.
@@ -180,6 +181,9 @@ fn with_unit(
 /// No such unit; or its file was refused, and then that is the news.
 fn unknown(name: &str, context: &Context<'_>) -> Reply {
     match context.facts.diagnostic_about(name) {
+        Some(text) if severity(text) == Some(Severity::Error) => {
+            refusal(ErrorCode::Refused, format_args!("{name}: {text}"))
+        }
         Some(text) => refusal(ErrorCode::UnknownUnit, format_args!("{name}: {text}")),
         None => refusal(ErrorCode::UnknownUnit, format_args!("no unit is called {name}")),
     }

@@ -46,7 +46,7 @@ impl Facts for Known {
         if unit == "web" { "/run/web.pid" } else { "" }
     }
     fn diagnostic(&self, nth: usize) -> Option<Message<'_>> {
-        let text = "error: /etc/units/bad.toml:3:1: no such key";
+        let text = "/etc/units/bad.toml:3:1: error: no such key";
         (nth == 0).then_some(Message { unit: Some("bad"), text })
     }
     fn diagnostic_about(&self, unit: &str) -> Option<&str> {

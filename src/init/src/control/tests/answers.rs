@@ -237,8 +237,13 @@ fn a_refused_file_shows_in_status_and_list() {
     let client = world.client();
     let replies = world.ask(&client, &Request::Status(which("bad")));
     let [Reply::Error(refusal)] = &replies[..] else { panic!("{replies:?}") };
-    assert_eq!(refusal.code, ErrorCode::UnknownUnit);
-    assert!(refusal.text.contains("/etc/units/bad.toml:3:1: no such key"), "{refusal:?}");
+    assert_eq!(refusal.code, ErrorCode::Refused);
+    assert!(refusal.text.contains("/etc/units/bad.toml:3:1: error: no such key"), "{refusal:?}");
+
+    let replies = world.ask(&client, &Request::Start(change("bad")));
+    assert_eq!(refused_with(&replies), Some(ErrorCode::Refused));
+    let replies = world.ask(&client, &Request::Start(change("nosuch")));
+    assert_eq!(refused_with(&replies), Some(ErrorCode::UnknownUnit));
 
     let replies = world.ask(&client, &Request::List);
     let [Reply::Unit(unit), Reply::Diagnostic(diagnostic), Reply::End(end)] = &replies[..] else {
@@ -256,7 +261,7 @@ fn what_is_wrong_with_its_file_shows_in_the_status_of_a_unit_that_is_there() {
     let of = |world: &mut World, unit: &str| {
         status_of(&world.ask(&client, &Request::Status(which(unit)))).file.clone()
     };
-    let said = "error: /etc/units/bad.toml:3:1: no such key";
+    let said = "/etc/units/bad.toml:3:1: error: no such key";
     assert_eq!(of(&mut world, "bad").as_deref(), Some(said));
     assert_eq!(of(&mut world, "bad_00").as_deref(), Some(said), "it is an instance of that file");
     assert_eq!(of(&mut world, "web"), None);
