@@ -130,7 +130,7 @@ impl Display for Ended<'_> {
             HookEnd::Exited(status) => write!(f, "{called} {}", Exit(status)),
             HookEnd::TimedOut => write!(f, "{called} took too long and was ended"),
             HookEnd::Spawn(fault) => {
-                let why = crate::control::describe::Unspawned { fault, program };
+                let why = crate::control::describe::Unspawned { fault, program, directory: "" };
                 write!(f, "{called} could not be executed: {why}")
             }
         }

@@ -243,7 +243,9 @@ impl<'a> Foreground<'a> {
         let start = Start::of(self.table, &self.unit.name, what);
         let program = start.map(|start| start.program.to_string_lossy().into_owned());
         let program = program.as_deref().unwrap_or_default();
-        Unspawned { fault, program }.to_string()
+        let launch = self.table.index_of(&self.unit.name).and_then(|at| self.table.launch(at));
+        let directory = launch.and_then(|launch| launch.working_directory.to_str().ok());
+        Unspawned { fault, program, directory: directory.unwrap_or_default() }.to_string()
     }
 
     /// How this child ended; the ends of others are taken along.

@@ -155,6 +155,9 @@ fn section(
             }
         };
     }
+    if name == "timer" {
+        draft.timer.begin(place);
+    }
     for (key, value) in table.iter() {
         let place = key.span();
         let key = key.get_ref().as_ref();

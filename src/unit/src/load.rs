@@ -234,7 +234,10 @@ fn messages(diagnostics: &[Diagnostic]) -> Vec<(String, String)> {
             let unit = diagnostic.unit.clone().unwrap_or_default();
             let cost = text.len().saturating_add(unit.len());
             let Some(rest) = room.checked_sub(cost) else {
-                list.push((String::new(), "more messages are in the log of ettan-load".into()));
+                list.push((
+                    String::new(),
+                    "more messages are in Ettan's own log (ettan logs)".into(),
+                ));
                 return list;
             };
             room = rest;

@@ -1,5 +1,6 @@
 //! `[timer]`: when a unit is started by itself.
 
+use std::ops::Range;
 use std::path::Path;
 
 use ettan_core::{Calendar, Timer};
@@ -12,6 +13,10 @@ use crate::zone;
 /// What the keys say; None where they say nothing.
 #[derive(Debug, Default)]
 pub(crate) struct TimerDraft {
+    /// Where the table begins first.
+    table: Option<Range<usize>>,
+    /// A key says when, which may be wrong.
+    has_moment: bool,
     on_boot_ms: Option<At<u32>>,
     every_ms: Option<At<u32>>,
     at: Option<At<Moments>>,
@@ -24,10 +29,12 @@ pub(crate) struct TimerDraft {
 const SHORTEST_MS: u32 = 1_000;
 
 pub(crate) fn on_boot_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.timer.has_moment = true;
     draft.timer.on_boot_ms = keep(item, notes.take(&item.span, span(item.value)));
 }
 
 pub(crate) fn every(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+    draft.timer.has_moment = true;
     let checked = span(item.value).and_then(|span| match span {
         0..SHORTEST_MS => Err(Complaint::new("shorter than a second").hint("at least \"1s\"")),
         span => Ok(span),
@@ -39,6 +46,7 @@ pub(crate) fn at(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let checked = text(item.value)
         .map_err(|complaint| complaint.hint("one moment as text, for example \"03:30\""))
         .and_then(|text| moments::parse(&text));
+    draft.timer.has_moment = true;
     draft.timer.has_at = true;
     draft.timer.at = keep(item, notes.take(&item.span, checked));
 }
@@ -52,6 +60,11 @@ fn keep<T>(item: &Item<'_>, value: Option<T>) -> Option<At<T>> {
 }
 
 impl TimerDraft {
+    /// A file or drop-in has the table.
+    pub(crate) fn begin(&mut self, place: &Range<usize>) {
+        self.table.get_or_insert_with(|| place.clone());
+    }
+
     /// Whether the unit is started by a timer, as far as that can be said.
     pub(crate) const fn is_some(&self) -> bool {
         self.on_boot_ms.is_some() || self.every_ms.is_some() || self.at.is_some()
@@ -69,6 +82,12 @@ impl TimerDraft {
         if let (Some(persistent), false) = (persistent, self.has_at) {
             let hint = "what a span of time counts from is lost with the power";
             notes.error_with(&persistent.span, "`persistent` goes with `at`", hint);
+        }
+        if let Some(table) =
+            self.table.as_ref().filter(|_| !self.has_moment && persistent.is_none())
+        {
+            let hint = "it takes `on-boot-sec`, `every` or `at`; without the table the unit starts at boot";
+            notes.error_with(table, "a [timer] that never goes off", hint);
         }
         let first = [&self.on_boot_ms, &self.every_ms].into_iter().flatten().map(|at| &at.span);
         let span = first.chain(self.at.as_ref().map(|at| &at.span)).next()?;

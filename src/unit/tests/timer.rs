@@ -83,6 +83,8 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         (timed("at = [\"03:30\", \"04:30\"]"), "not a text"),
         (timed("at = 330"), "not a text"),
         (timed("at = \"3 o'clock\""), "is no moment"),
+        (timed(""), "a [timer] that never goes off"),
+        (timed("persistent = false"), "a [timer] that never goes off"),
         (timed("persistent = true"), "`persistent` goes with `at`"),
         (timed("every = 60\npersistent = true"), "`persistent` goes with `at`"),
         (timed("every = 60\npersistent = \"yes\""), "not true or false"),

@@ -43,6 +43,8 @@ impl Display for Errno {
 pub(crate) struct Unspawned<'a> {
     pub(crate) fault: SpawnFault,
     pub(crate) program: &'a str,
+    /// Where it was to begin; empty when that is not known.
+    pub(crate) directory: &'a str,
 }
 
 impl Display for Unspawned<'_> {
@@ -64,7 +66,12 @@ impl Display for Unspawned<'_> {
             Step::Limits => write!(f, "set its limits: {errno}"),
             Step::Group => write!(f, "take on its group: {errno}"),
             Step::User => write!(f, "take on its user: {errno}"),
-            Step::WorkingDirectory => write!(f, "enter its working-directory: {errno}"),
+            Step::WorkingDirectory if self.directory.is_empty() => {
+                write!(f, "enter its working-directory: {errno}")
+            }
+            Step::WorkingDirectory => {
+                write!(f, "enter its working-directory {}: {errno}", self.directory)
+            }
             Step::Scheduling => {
                 write!(f, "set its nice, io-scheduling-class or cpu-affinity: {errno}")
             }
@@ -73,7 +80,10 @@ impl Display for Unspawned<'_> {
                 write!(f, "make its runtime-, state- or logs-directory: {errno}")
             }
             Step::Stream => {
-                write!(f, "open its standard-input, standard-output or standard-error: {errno}")
+                write!(
+                    f,
+                    "open its standard-input, standard-output or standard-error: {errno} (ettan logs says which)"
+                )
             }
             Step::Mount => {
                 write!(f, "mount for private-tmp, protect-system or read-write-paths: {errno}")
@@ -92,6 +102,8 @@ pub(crate) struct Why<'a> {
     pub(crate) unit: Option<&'a Unit>,
     /// The path of the unit's program; empty when it is not known.
     pub(crate) program: &'a str,
+    /// Where it begins; empty when that is not known.
+    pub(crate) directory: &'a str,
     /// What is awaited, or wrong; empty when that is not known. Where a main process was not found, its PID file.
     pub(crate) told: &'a str,
     /// The unit or condition behind the reason, and what it is now.
@@ -133,7 +145,10 @@ impl Display for Why<'_> {
                 write!(f, "{}", Exit(status))?;
                 self.judge(f, status)
             }
-            Reason::Spawn(fault) => write!(f, "{}", Unspawned { fault, program: self.program }),
+            Reason::Spawn(fault) => {
+                let Self { program, directory, .. } = *self;
+                write!(f, "{}", Unspawned { fault, program, directory })
+            }
             Reason::StartTimeout => {
                 self.overdue(f)?;
                 self.told(f, "; still awaited: ")
@@ -324,7 +339,8 @@ impl<'a> Sources<'a> {
         } else {
             self.facts.told(id).0
         };
-        Why { reason, unit, program, told, culprit: self.culprit(id, reason) }
+        let directory = unit.map_or("", |unit| self.facts.directory(&unit.name));
+        Why { reason, unit, program, directory, told, culprit: self.culprit(id, reason) }
     }
 
     /// What the loader said of the condition that does not hold.

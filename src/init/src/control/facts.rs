@@ -21,6 +21,8 @@ pub(crate) trait Facts {
     fn program(&self, unit: &str) -> &str;
     /// The path of a command around its program; empty when unknown.
     fn command(&self, unit: &str, stage: Stage, nth: u8) -> &str;
+    /// Where a unit's program begins; empty when unknown.
+    fn directory(&self, unit: &str) -> &str;
     /// Where a forking unit says which is its main process; empty when it does not.
     fn pid_file(&self, unit: &str) -> &str;
     /// The loader's message number `nth` about unit files; None past the last.
@@ -146,6 +148,12 @@ impl Facts for TableFacts<'_> {
         let command = table.index_of(unit).and_then(|at| table.hook_command(at, stage, nth));
         let program = command.and_then(|mut command| command.argv.next());
         program.and_then(|program| program.to_str().ok()).unwrap_or("")
+    }
+
+    fn directory(&self, unit: &str) -> &str {
+        let Some(table) = &self.table else { return "" };
+        let launch = table.index_of(unit).and_then(|index| table.launch(index));
+        launch.and_then(|launch| launch.working_directory.to_str().ok()).unwrap_or("")
     }
 
     fn pid_file(&self, unit: &str) -> &str {

@@ -42,6 +42,9 @@ impl Facts for Known {
     fn program(&self, _: &str) -> &str {
         "/usr/bin/web"
     }
+    fn directory(&self, _: &str) -> &str {
+        "/srv/web"
+    }
     fn pid_file(&self, unit: &str) -> &str {
         if unit == "web" { "/run/web.pid" } else { "" }
     }

@@ -114,6 +114,10 @@ fn a_start_that_fails_says_step_and_errno() {
     for (step, text) in [
         (Step::Exec, "web: exec /usr/bin/web: no such file or directory"),
         (
+            Step::WorkingDirectory,
+            "web: enter its working-directory /srv/web: no such file or directory",
+        ),
+        (
             Step::Interpreter,
             "web: exec /usr/bin/web: the file is there, the interpreter it names (#! line or ELF loader) is not: no such file or directory",
         ),
