@@ -305,7 +305,12 @@ impl Past {
                 match reexec::commit() {
                     Ok(()) => log::info!("Ettan {} is in service as PID 1", crate::VERSION),
                     Err(errno) => {
-                        log::error!("the PID 1 before cannot be let go: {}", Cause(errno));
+                        log::error!(
+                            "Ettan {} is in service as PID 1, but the end of its trial cannot be \
+                             recorded: {}; after a fault the PID 1 before may come back",
+                            crate::VERSION,
+                            Cause(errno)
+                        );
                     }
                 }
             }

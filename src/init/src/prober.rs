@@ -95,7 +95,10 @@ impl Pid1 {
         }
         let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
         let number = pid.raw();
-        log::warn!("{name}: MAINPID={number} is not believed: no process of it that is ours");
+        log::warn!(
+            "{name}: MAINPID={number} ignored: not a process of this unit whose parent is PID 1 or \
+             the main process"
+        );
     }
 
     /// The process `ended` of this unit is gone: whom it called its main process while that was its

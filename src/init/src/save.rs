@@ -20,7 +20,11 @@ impl Pid1 {
             if let Err(errno) = self.save_unit(id) {
                 self.supervisor.not_saved(id);
                 if !core::mem::replace(&mut self.past.behind, true) {
-                    log::error!("the state cannot be written down: {}", Cause(errno));
+                    log::error!(
+                        "the state of units cannot be recorded: {}; tried again in each turn, and \
+                         until then PID 1 would go on from older records after a fault",
+                        Cause(errno)
+                    );
                 }
                 return;
             }

@@ -10,6 +10,7 @@ use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
 use ettan_sys::reexec;
 use ettan_sys::signals::{self, Signals};
+use ettan_wire::Signal;
 
 /// Children reaped in one turn; the rest wait for the next, so that a storm of orphans leaves
 /// room for everything else (`tests/FAULTS.md` 1.13, 1.14).
@@ -39,10 +40,13 @@ impl Strays {
             return;
         }
         self.told = Some(now);
-        let untold = core::mem::take(&mut self.untold);
-        log::info!(
-            "signal {number} from process {sender}: PID 1 has no use for it ({untold} before it not told of)"
-        );
+        let signal = Signal(number);
+        match core::mem::take(&mut self.untold) {
+            0 => log::info!("signal {signal} from process {sender} ignored"),
+            untold => log::info!(
+                "signal {signal} from process {sender} ignored ({untold} earlier ones not logged)"
+            ),
+        }
     }
 }
 

@@ -146,7 +146,9 @@ impl Pid1 {
             return;
         };
         if self.past.behind {
-            return self.refuse_upgrade(&why(format_args!("the state cannot be written down")));
+            return self.refuse_upgrade(&why(format_args!(
+                "the state of units cannot be recorded, try again later"
+            )));
         }
         crate::report::flush();
         let errno = reexec::upgrade(file);

@@ -331,8 +331,8 @@ fn start_limit(draft: &Draft, notes: &mut Notes) -> StartLimit {
     if burst == 0 {
         let interval = interval.as_ref().map(|at| &at.span);
         for span in interval.into_iter().chain(action.as_ref().map(|at| &at.span)) {
-            let message = "without a meaning: nothing is given up";
-            notes.warning(span, message, "start-limit-burst says after how many starts it is");
+            let message = "has no effect without start-limit-burst";
+            notes.warning(span, message, "that says after how many starts the unit is given up");
         }
     }
     StartLimit {
@@ -352,7 +352,7 @@ fn warn_of_pointless(kind: Type, draft: &mut Draft, notes: &mut Notes) {
         // There everything but `type` is an error.
         Type::Target => return,
     };
-    let message = format!("without a meaning for type `{word}`");
+    let message = format!("has no effect for type `{word}`");
     if kind != Type::Forking
         && let Some(path) = draft.pid_file.take()
     {

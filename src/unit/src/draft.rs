@@ -182,7 +182,7 @@ pub(crate) fn kind(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
         ("oneshot", Type::Oneshot),
         ("target", Type::Target),
     ];
-    draft.kind = notes.take(&item.span, word(item.value, &words));
+    draft.kind = notes.take(&item.span, word(item, &words));
 }
 
 pub(crate) fn exec_start(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -233,7 +233,7 @@ pub(crate) fn restart(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
         ("on-failure", Restart::OnFailure),
         ("on-abnormal", Restart::OnAbnormal),
     ];
-    draft.restart = notes.take(&item.span, word(item.value, &words));
+    draft.restart = notes.take(&item.span, word(item, &words));
 }
 
 pub(crate) fn success_exit_status(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -310,7 +310,7 @@ pub(crate) fn start_limit_action(draft: &mut Draft, item: &Item<'_>, notes: &mut
         ("reboot-force", LimitAction::RebootForce),
         ("poweroff", LimitAction::PowerOff),
     ];
-    let value = notes.take(&item.span, word(item.value, &words));
+    let value = notes.take(&item.span, word(item, &words));
     draft.start_limit_action = value.map(|value| At { span: item.key.clone(), value });
 }
 
@@ -340,7 +340,7 @@ pub(crate) fn kill_mode(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
         ("mixed", KillMode::Mixed),
         ("process", KillMode::Process),
     ];
-    draft.kill_mode = notes.take(&item.span, word(item.value, &words));
+    draft.kill_mode = notes.take(&item.span, word(item, &words));
 }
 
 pub(crate) fn reload_signal(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -486,19 +486,22 @@ fn names<T>(
     list
 }
 
-pub(crate) fn word<T: Copy>(
-    value: &DeValue<'_>,
-    words: &[(&'static str, T)],
-) -> Result<T, Complaint> {
-    let text = text(value)?;
-    let known = || words.iter().map(|(word, _)| *word);
+pub(crate) fn word<T: Copy>(item: &Item<'_>, words: &[(&'static str, T)]) -> Result<T, Complaint> {
+    let text = text(item.value)?;
     if let Some((_, found)) = words.iter().find(|(word, _)| *word == text) {
         return Ok(*found);
     }
-    let complaint = Complaint::new(format!("`{}` is not one of them", shown(&text)));
-    Err(match nearest::nearest(&text, known()) {
-        Some(near) => complaint.hint(format!("did you mean `{near}`?")),
-        None => complaint.hint(known().collect::<Vec<_>>().join(", ")),
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    Err(unknown_value(item.name, &text, &known))
+}
+
+/// `text` is none of the values that the key takes.
+pub(crate) fn unknown_value(key: &str, text: &str, known: &[&str]) -> Complaint {
+    let complaint = Complaint::new(format!("unknown value `{}` for `{key}`", shown(text)));
+    let list = known.join(", ");
+    complaint.hint(match nearest::nearest(text, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? valid: {list}"),
+        None => format!("valid: {list}"),
     })
 }
 

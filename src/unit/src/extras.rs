@@ -96,7 +96,7 @@ pub(crate) fn oom_score_adjust(draft: &mut Draft, item: &Item<'_>, notes: &mut N
 
 pub(crate) fn io_scheduling_class(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = [("realtime", 1), ("best-effort", 2), ("idle", 3)];
-    let class = notes.take(&item.span, word(item.value, &words));
+    let class = notes.take(&item.span, word(item, &words));
     draft.extras.extend(class.map(Extra::IoClass));
 }
 

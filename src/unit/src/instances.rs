@@ -108,7 +108,7 @@ pub(crate) fn of(
     let Some(count) = &draft.instances else {
         if let Some(pattern) = &draft.instance_name {
             let hint = "`instances` says how many there are";
-            notes.warning(&pattern.span, "without a meaning: there is only one", hint);
+            notes.warning(&pattern.span, "has no effect: there is only one", hint);
         }
         return None;
     };

@@ -41,7 +41,7 @@ const LEAST_SIZE: u64 = 4096;
 
 pub(crate) fn storage(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = [("ram", Storage::Ram), ("disk", Storage::Disk), ("flush", Storage::Flush)];
-    let value = notes.take(&item.span, draft::word(item.value, &words));
+    let value = notes.take(&item.span, draft::word(item, &words));
     draft.log.storage = value.map(|value| At { span: item.span.clone(), value });
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn max_age_sec(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes)
 
 pub(crate) fn timestamps(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = ["iso", "tai64n", "none"].map(|word| (word, word));
-    draft.log.timestamps = notes.take(&item.span, draft::word(item.value, &words));
+    draft.log.timestamps = notes.take(&item.span, draft::word(item, &words));
 }
 
 pub(crate) fn rate_limit(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -140,7 +140,7 @@ fn disk_words(
             ];
             for span in spans.into_iter().flatten() {
                 let hint = "storage = \"disk\" or \"flush\" reads it";
-                notes.warning(span, "without a meaning for storage `ram`", hint);
+                notes.warning(span, "has no effect for storage `ram`", hint);
             }
             let budget = log.flash_budget.as_ref().filter(|_| routed);
             return Some(

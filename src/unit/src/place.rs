@@ -9,7 +9,7 @@ use ettan_table::{Extra, Stream, report_fd};
 use toml::de::DeValue;
 
 use crate::diagnostic::{Complaint, Notes};
-use crate::draft::{At, Draft, Item, boolean, path, text, texts, word};
+use crate::draft::{At, Draft, Item, boolean, path, text, texts, unknown_value, word};
 use crate::reference::shown;
 use crate::specifier::Specifiers;
 use crate::users::Identity;
@@ -77,7 +77,7 @@ pub(crate) fn protect_system(draft: &mut Draft, item: &Item<'_>, notes: &mut Not
     let value = match item.value {
         DeValue::Boolean(true) => Some(Some("true")),
         DeValue::Boolean(false) => Some(None),
-        other => notes.take(&item.span, word(other, &words)),
+        _ => notes.take(&item.span, word(item, &words)),
     };
     draft.place.protect = value.flatten();
 }
@@ -122,13 +122,14 @@ pub(crate) fn standard_error(draft: &mut Draft, item: &Item<'_>, notes: &mut Not
 }
 
 fn stream(draft: &mut Draft, number: usize, item: &Item<'_>, notes: &mut Notes) {
-    let wanted = notes.take(&item.span, text(item.value).and_then(|text| wanted(&text, number)));
+    let wanted =
+        notes.take(&item.span, text(item.value).and_then(|text| wanted(item.name, &text, number)));
     if let (Some(slot), Some(value)) = (draft.place.streams.get_mut(number), wanted) {
         *slot = Some(At { span: item.span.clone(), value });
     }
 }
 
-fn wanted(text: &str, number: usize) -> Result<Wanted, Complaint> {
+fn wanted(key: &str, text: &str, number: usize) -> Result<Wanted, Complaint> {
     let is_input = number == 0;
     let absolute = |path: &str| match path.starts_with('/') {
         true => Ok(path.to_string()),
@@ -142,14 +143,15 @@ fn wanted(text: &str, number: usize) -> Result<Wanted, Complaint> {
         ("log:err", _) if number == 2 => Ok(Wanted::LogErr),
         (_, Some(("file", path))) => absolute(path).map(Wanted::File),
         (_, Some(("append", path))) if !is_input => absolute(path).map(Wanted::Append),
-        _ => {
-            let complaint = Complaint::new(format!("`{}` is not one of them", shown(text)));
-            Err(complaint.hint(match is_input {
-                true => "null, tty, file:PATH",
-                false if number == 1 => "log, null, inherit, tty, file:PATH, append:PATH",
-                false => "log, log:err, null, inherit, tty, file:PATH, append:PATH",
-            }))
-        }
+        _ => Err(unknown_value(
+            key,
+            text,
+            match number {
+                0 => &["null", "tty", "file:PATH"],
+                1 => &["log", "null", "inherit", "tty", "file:PATH", "append:PATH"],
+                _ => &["log", "log:err", "null", "inherit", "tty", "file:PATH", "append:PATH"],
+            },
+        )),
     }
 }
 
@@ -318,7 +320,7 @@ impl PlaceDraft {
         words.extend(self.protect.map(|protect| format!("protect={protect}")));
         for At { span, value } in &self.writable {
             if self.protect.is_none() {
-                let message = "without a meaning, since nothing is read-only";
+                let message = "has no effect, since nothing is read-only";
                 notes.warning(span, message, "protect-system makes it so");
                 break;
             }

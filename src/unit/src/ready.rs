@@ -57,7 +57,7 @@ const NOTIFY_SOCKET: &str = "/run/ettan/notify";
 
 pub(crate) fn mode(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = [("all", false), ("any", true)];
-    draft.ready.any = keep(item, notes.take(&item.span, word(item.value, &words)));
+    draft.ready.any = keep(item, notes.take(&item.span, word(item, &words)));
 }
 
 pub(crate) fn notify(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
@@ -168,7 +168,7 @@ pub(crate) fn failures(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
 
 pub(crate) fn action(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = ["restart", "none", "reboot"].map(|word| (word, word));
-    let action = notes.take(&item.span, word(item.value, &words)).map(str::to_owned);
+    let action = notes.take(&item.span, word(item, &words)).map(str::to_owned);
     rest(draft, item, "action", action);
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn compile(
         if awaits {
             words.flag(any.value, "any");
         } else {
-            notes.warning(&any.span, "without a meaning", "nothing in [ready] is to be awaited");
+            notes.warning(&any.span, "has no effect", "nothing in [ready] is to be awaited");
         }
     }
     let looks = health_words(&ready.health, &mut words, notes)?;
@@ -296,7 +296,7 @@ fn ready_words(ready: &ReadyDraft, words: &mut Words<'_>, notes: &mut Notes) -> 
         words.plain("log", &pattern.value);
         words.path("log-file", ready.log_file.as_ref(), notes)?;
     } else if let Some(file) = &ready.log_file {
-        notes.warning(&file.span, "without a meaning", "log-pattern says what is looked for in it");
+        notes.warning(&file.span, "has no effect", "log-pattern says what is looked for in it");
     }
     words.path("activity", ready.log_activity.as_ref(), notes)?;
     words.path("path", ready.path.as_ref(), notes)?;
@@ -325,7 +325,7 @@ fn health_words(health: &HealthDraft, words: &mut Words<'_>, notes: &mut Notes) 
     if words.text.len() == before {
         for At { span, .. } in &health.rest {
             let hint = "command, tcp, http or unix-socket say what is looked at";
-            notes.warning(span, "without a meaning", hint);
+            notes.warning(span, "has no effect", hint);
         }
         return Some(false);
     }

@@ -88,7 +88,7 @@ fn names_that_cannot_be_are_told_once() {
     told_once(&named(&format!("{}%i", "x".repeat(64))), &["cannot be a unit's name"]);
     told_once(&named("w@%i"), &["`w@0` would be an instance of a template"]);
     told_once(&named("network:%i"), &["is a name of Ettan's own, or of a condition"]);
-    told_once(&service("instance-name = \"%i\""), &["without a meaning: there is only one"]);
+    told_once(&service("instance-name = \"%i\""), &["has no effect: there is only one"]);
     told_once(&service("instances = 0"), &["must be between 1 and 128"]);
     told_once(&service("instances = 129"), &["must be between 1 and 128"]);
     told_once(&service("instances = \"3\""), &["is not a whole number"]);

@@ -68,13 +68,13 @@ fn log_keys_become_words_for_the_logger() {
         assert_eq!(world.launch("a").log_words, c"storage=flush dir=/data/a");
     });
     refused(log("storage = \"disk\"\ndirectory = \"/a b\""), &["cannot be a log's directory"]);
-    refused(log("storage = \"tape\""), &["not one of them"]);
+    refused(log("storage = \"tape\""), &["unknown value `tape`", "valid: ram, disk, flush"]);
     refused(log("max-size = \"1K\""), &["smaller than"]);
     refused(log("max-size = \"5G\""), &["larger than"]);
     refused(log("max-size = true"), &["a boolean is not a size"]);
     refused(log("max-files = 0"), &["from 1 to 65535"]);
     refused(log("max-age-sec = \"1ms\""), &["shorter than a second"]);
-    refused(log("timestamps = \"roman\""), &["not one of them"]);
+    refused(log("timestamps = \"roman\""), &["unknown value `roman`"]);
     refused(log("rate-limit = 0"), &["no line at all"]);
     refused(log("rate-limit = \"many\""), &["not a number"]);
     refused(log("user = \"nobody-knows\""), &["nobody-knows"]);
@@ -298,7 +298,7 @@ fn pid_file_is_for_forking_daemons() {
     root.unit("a", service("pid-file = \"/run/a.pid\""));
     let world = root.load();
     assert_eq!(world.launch("a").pid_file, None);
-    world.assert_says("warning: without a meaning for type `simple`");
+    world.assert_says("warning: has no effect for type `simple`");
     let bad = |path: &str, text: &str| {
         refused(service(&format!("type = \"forking\"\npid-file = \"{path}\"")), &[text]);
     };
@@ -387,7 +387,10 @@ fn kill_mode_has_its_words() {
     with(&service(""), |world| assert_eq!(world.unit("a").kill_mode, KillMode::ControlGroup));
     let mode = service("kill-mode = \"process\"");
     with(&mode, |world| assert_eq!(world.unit("a").kill_mode, KillMode::Process));
-    refused(service("kill-mode = \"cgroup\""), &["`cgroup` is not one of them"]);
+    refused(
+        service("kill-mode = \"cgroup\""),
+        &["unknown value `cgroup` for `kill-mode`", "valid: control-group, mixed, process"],
+    );
 }
 
 #[test]
@@ -406,10 +409,13 @@ fn a_limit_of_starts_says_how_many_at_least() {
     });
     let root = Root::new();
     root.unit("a", service("start-limit-action = \"reboot\""));
-    root.load().assert_says("warning: without a meaning: nothing is given up");
+    root.load().assert_says("warning: has no effect without start-limit-burst");
     refused(service("start-limit-burst = -1"), &["must be between 0 and 65535"]);
     refused(service("start-limit-interval-sec = 0"), &["must be longer than 0"]);
-    refused(service("start-limit-action = \"halt\""), &["is not one of them"]);
+    refused(
+        service("start-limit-action = \"halt\""),
+        &["unknown value `halt` for `start-limit-action`"],
+    );
 }
 
 #[test]
@@ -436,7 +442,7 @@ fn what_is_done_on_reload() {
     root.unit("a", service("type = \"oneshot\"\nreload-signal = \"HUP\""));
     let world = root.load();
     assert!(!world.unit("a").is_reloadable());
-    world.assert_says("warning: without a meaning for type `oneshot`");
+    world.assert_says("warning: has no effect for type `oneshot`");
 }
 
 #[test]
@@ -597,7 +603,7 @@ fn ready_and_health_become_words_for_the_prober() {
 #[test]
 fn ready_and_health_refuse_what_cannot_be() {
     let ready = |text: &str| format!("{PLAIN}[ready]\n{text}\n");
-    refused(ready("mode = \"some\""), &["not one of them"]);
+    refused(ready("mode = \"some\""), &["unknown value `some` for `mode`"]);
     refused(ready("notify = \"fd:2\""), &["no way to notify", "fd:3"]);
     refused(ready("log-pattern = \"(\""), &["a regular expression"]);
     refused(ready("path = \"run\""), &["is not an absolute path"]);
@@ -608,7 +614,7 @@ fn ready_and_health_refuse_what_cannot_be() {
     let health = |text: &str| format!("{PLAIN}[health]\n{text}\n");
     refused(health("http = \"https://127.0.0.1/\""), &["no https"]);
     refused(health("tcp = 80\nfailures = 0"), &["from 1 on"]);
-    refused(health("tcp = 80\naction = \"pray\""), &["not one of them"]);
+    refused(health("tcp = 80\naction = \"pray\""), &["unknown value `pray`"]);
     let oneshot = service("type = \"oneshot\"\n[ready]\npath = \"/run/x\"");
     refused(oneshot, &["for what stays running"]);
     refused("[service]\ntype = \"target\"\n[health]\ntcp = 80\n", &["for what stays running"]);

@@ -127,13 +127,19 @@ fn what_cannot_be_is_refused_with_a_hint() {
     for name in ["..", "a/../b", "/etc", "a//b", ""] {
         refused(&format!("state-directory = \"{name}\""), &["is no name below /var/lib"]);
     }
-    refused("standard-input = \"log\"", &["`log` is not one of them", "null, tty, file:PATH"]);
-    refused("standard-input = \"append:/x\"", &["is not one of them"]);
+    refused(
+        "standard-input = \"log\"",
+        &["unknown value `log` for `standard-input`", "null, tty, file:PATH"],
+    );
+    refused("standard-input = \"append:/x\"", &["unknown value `append:/x`"]);
     refused("standard-output = \"journal\"", &["log, null, inherit, tty"]);
     refused("standard-output = \"file:relative\"", &["`relative` is not an absolute path"]);
-    refused("standard-output = \"log:err\"", &["`log:err` is not one of them"]);
-    refused("standard-error = \"log:warn\"", &["`log:warn` is not one of them", "log:err"]);
-    refused("standard-output = \"null:\"", &["`null:` is not one of them"]);
+    refused("standard-output = \"log:err\"", &["unknown value `log:err`"]);
+    refused(
+        "standard-error = \"log:warn\"",
+        &["unknown value `log:warn`", "did you mean `log:err`?"],
+    );
+    refused("standard-output = \"null:\"", &["unknown value `null:`", "did you mean `null`?"]);
     refused("protect-system = \"ful\"", &["did you mean `full`?"]);
     refused("read-write-paths = \"data\"", &["`data` is not an absolute path"]);
     refused("root-directory = \"srv\"", &["`srv` is not an absolute path"]);
@@ -147,7 +153,7 @@ fn what_means_nothing_is_warned_of() {
     root.unit("b", service("tty-path = \"/dev/tty1\"\nstandard-input = \"null\""));
     let world = root.load();
     assert_eq!(world.names(), ["a", "b"]);
-    world.assert_says("without a meaning, since nothing is read-only");
+    world.assert_says("has no effect, since nothing is read-only");
 }
 
 #[test]

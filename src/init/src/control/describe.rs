@@ -7,8 +7,9 @@ use super::words::state_word;
 use crate::hook::{Called, Ended};
 use core::fmt::{self, Display, Formatter, Write};
 use ettan_core::{
-    Blocker, ExitStatus, Goal, HookEnd, Hooking, Millis, Notice, Phase, Reason, Restart,
-    SpawnFault, Stage, StartLimit, State, Statuses, Step, Supervisor, Unit, UnitId, View,
+    Blocker, ExitStatus, Goal, HookEnd, Hooking, MAX_CONDITIONS, MAX_NEEDS, MAX_UNITS, Millis,
+    Notice, Phase, Reason, Restart, SpawnFault, Stage, StartLimit, State, Statuses, Step,
+    Supervisor, Unit, UnitId, View,
 };
 use ettan_wire::{Signal, Span, Text, error_text, signal_name};
 
@@ -511,12 +512,18 @@ impl Display for Line<'_> {
             ),
             Notice::LeftOut { units } => write!(
                 f,
-                "{units} units were left out of the last load: no room for them or their needs"
+                "{units} units were left out of the last load: there is room for {MAX_UNITS} units, \
+                 {MAX_NEEDS} dependencies and {MAX_CONDITIONS} conditions; units whose file is gone \
+                 count until they are stopped (ettan list shows all)"
             ),
             Notice::Shutdown { phase } => write!(f, "shutdown: {}", phase_text(phase)),
             Notice::Unexpected { unit, event, state } => {
                 let name = unit.map_or("PID 1", name);
-                write!(f, "{name}: unexpected {event} in state {state}; nothing changed (a bug)")
+                write!(
+                    f,
+                    "{name}: unexpected {event} in state {state}; nothing changed (a bug of Ettan: \
+                     please report this line)"
+                )
             }
         }
     }
