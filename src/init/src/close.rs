@@ -98,23 +98,15 @@ fn look_at(pid: i32, spared: &[Pid]) -> Seen {
 /// # Errors
 /// The kernel's answer when it refused everything.
 pub(crate) fn power(power: Power) -> Result<(), Errno> {
-    let how = match power {
-        Power::Reboot => reboot::Ending::Restart,
-        Power::PowerOff => reboot::Ending::PowerOff,
-        Power::Halt => reboot::Ending::Halt,
-    };
-    log::info!(
-        "{}",
-        match power {
-            Power::Reboot => "restarting the machine",
-            Power::PowerOff => "switching the machine off",
-            Power::Halt => "halting the machine",
+    let (what, end): (_, fn() -> Result<(), Errno>) = match power {
+        Power::Reboot => ("restarting the machine", restart),
+        Power::PowerOff => {
+            ("switching the machine off", || reboot::reboot(reboot::Ending::PowerOff))
         }
-    );
-    let refused = match power {
-        Power::Reboot => restart(),
-        Power::PowerOff | Power::Halt => reboot::reboot(how),
+        Power::Halt => ("halting the machine", || reboot::reboot(reboot::Ending::Halt)),
     };
+    log::info!("{what}");
+    let refused = end();
     if let Err(errno) = refused {
         log::error!("reboot(2) refused: {}; trying again", Cause(errno));
         if crate::boot::owns_machine() && power == Power::Reboot {

@@ -15,15 +15,27 @@ pub(crate) struct Mark {
     pub(crate) reason: Reason,
 }
 
-/// The beginning of the unit's run, if that is what its first marks are; and how many of them. Where its commands
-/// are over as well, it began before what they said.
+/// The header that the unit's waiting marks begin a run with, and how many marks it stands for; None
+/// when they begin none. A run begins with the commands before its program, and once those are over
+/// too, with the program alone.
 pub(crate) fn beginning(marks: &VecDeque<Mark>, unit: UnitId) -> Option<(&'static str, usize)> {
     let mut own = marks.iter().filter(|mark| mark.unit == unit).map(|mark| mark.to);
-    match (own.next()?, own.next()) {
-        (State::Starting { .. }, _) => Some(("starting", 1)),
-        (State::Preparing { .. }, Some(State::Starting { .. })) => Some(("starting", 2)),
-        (State::Preparing { .. }, _) => Some(("preparing", 1)),
-        _ => None,
+    match own.next()? {
+        State::Starting { .. } => Some(("starting", 1)),
+        State::Preparing { .. } if matches!(own.next(), Some(State::Starting { .. })) => {
+            Some(("starting", 2))
+        }
+        State::Preparing { .. } => Some(("preparing", 1)),
+        State::Down
+        | State::Seeking { .. }
+        | State::Awaiting { .. }
+        | State::Finishing { .. }
+        | State::Up { .. }
+        | State::Stopping { .. }
+        | State::Sweeping { .. }
+        | State::Cleaning { .. }
+        | State::Backoff { .. }
+        | State::Failed => None,
     }
 }
 

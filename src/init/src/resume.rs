@@ -79,7 +79,8 @@ impl Pid1 {
         self.supervisor.restored(self.now, catalog, whole.acting);
         self.answer_spawns();
         self.answer_preparations();
-        self.reap_all();
+        // What ended while nobody looked.
+        self.reap();
         self.miss_the_vanished();
         self.feed(Event::Tick);
         if self.tables.table().is_none() {

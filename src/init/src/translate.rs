@@ -153,11 +153,6 @@ impl Pid1 {
         self.feed(Event::Shutdown { power, haste });
     }
 
-    /// What ended while nobody looked.
-    pub(crate) fn reap_all(&mut self) {
-        self.reap();
-    }
-
     pub(crate) fn reap(&mut self) {
         self.reap_more = true;
         for _ in 0..REAP_MAX {

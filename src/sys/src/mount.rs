@@ -180,15 +180,6 @@ pub fn remount_ro(target: &CStr) -> Result<()> {
     retry(|| rustix::mount::mount_remount(target, kept | MountFlags::RDONLY, c""))
 }
 
-/// Makes one writable again.
-///
-/// # Errors
-/// EROFS and EACCES on media that cannot be written.
-pub fn remount_rw(target: &CStr) -> Result<()> {
-    let kept = statvfs(target).map_or(MountFlags::empty(), |found| flags_of(found.f_flag));
-    retry(|| rustix::mount::mount_remount(target, kept, c""))
-}
-
 /// What is mounted or unmounted from now on shows in the mount namespaces that are made of this one
 /// too: what is unmounted here is then used nowhere.
 ///
@@ -197,17 +188,6 @@ pub fn remount_rw(target: &CStr) -> Result<()> {
 pub fn make_shared() -> Result<()> {
     use rustix::mount::MountPropagationFlags;
     let flags = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
-    rustix::mount::mount_change(c"/", flags)
-}
-
-/// Keeps what we mount from showing up elsewhere, and the other way round. For tests in a mount
-/// namespace of their own.
-///
-/// # Errors
-/// EPERM.
-pub fn make_private() -> Result<()> {
-    use rustix::mount::MountPropagationFlags;
-    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change(c"/", flags)
 }
 

@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::testing::{Place, c_path, limit};
+use rustix::mount::MountPropagationFlags;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+const FLAGS: MountPropagationFlags =
+    MountPropagationFlags::PRIVATE.union(MountPropagationFlags::REC);
 
 /// Runs `story` in a thread whose root is an empty tmpfs that nobody else sees.
 fn in_empty_root(story: impl FnOnce() + Send + 'static) {
@@ -11,7 +15,8 @@ fn in_empty_root(story: impl FnOnce() + Send + 'static) {
     let outcome = std::thread::spawn(move || {
         // SAFETY: the descriptor table stays shared; only this thread's view of files changes.
         unsafe { unshare_unsafe(UnshareFlags::FS | UnshareFlags::NEWNS) }.unwrap();
-        make_private().unwrap();
+        // What is mounted here shows nowhere else.
+        rustix::mount::mount_change(c"/", FLAGS).unwrap();
         rustix::mount::mount(c"tmpfs", &root, c"tmpfs", MountFlags::empty(), c"mode=0755").unwrap();
         rustix::process::chroot(&root).unwrap();
         rustix::process::chdir(c"/").unwrap();
@@ -77,7 +82,7 @@ fn a_file_system_can_be_closed() {
         assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
         let kept = statvfs(c"/data").unwrap().f_flag;
         assert!(kept.contains(StatVfsMountFlags::NOSUID | StatVfsMountFlags::NOEXEC));
-        remount_rw(c"/data").unwrap();
+        rustix::mount::mount_remount(c"/data", flags, c"").unwrap();
         let held = std::fs::File::create("/data/file").unwrap();
         unmount(c"/data", true).unwrap();
         assert!(!std::path::Path::new("/data/file").exists());

@@ -51,12 +51,6 @@ impl Stat {
     pub const fn is_zombie(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
-
-    /// Stopped by a signal or a debugger.
-    #[must_use]
-    pub const fn is_stopped(&self) -> bool {
-        matches!(self.state, b'T' | b't')
-    }
 }
 
 /// What is known of this process; none when there is no such process (or no /proc).

@@ -29,9 +29,7 @@ pub use request::{
     Reload, Request, Which,
 };
 pub use text::Text;
-pub use words::{
-    Severity, Signal, Span, error_name, error_text, severity, signal_name, signal_number,
-};
+pub use words::{Severity, Signal, Span, error_text, severity, signal_name, signal_number};
 
 /// The version of the protocol; a client that says another one is refused politely.
 pub const VERSION: u32 = 1;
@@ -43,5 +41,5 @@ pub const MAX_PACKET: usize = 4096;
 /// Where PID 1 listens.
 pub const SOCKET: &str = "/run/ettan/control.sock";
 
-/// Its group may start and stop units. Empty: what counts is whose it is.
+/// An empty file. Whoever runs with the group that owns it may start and stop units.
 pub const OPERATORS: &str = "/run/ettan/operators";

@@ -56,65 +56,55 @@ impl fmt::Display for Signal {
     }
 }
 
-/// What an errno of Linux means, in the words of strerror(3) but lower case; None for rare ones.
+/// What an errno of Linux means, in the words of strerror(3) but lower case; None for rare ones: those
+/// that no system call of PID 1 gives. Numbers of asm-generic, as on x86 and ARM.
 #[must_use]
-pub fn error_text(errno: i32) -> Option<&'static str> {
-    error(errno).map(|(_, text)| text)
-}
-
-/// The C name of an errno (`ENOENT`); None for rare ones.
-#[must_use]
-pub fn error_name(errno: i32) -> Option<&'static str> {
-    error(errno).map(|(name, _)| name)
-}
-
-/// The errors that system calls of PID 1 can give; numbers of asm-generic, as on x86 and ARM.
-const fn error(errno: i32) -> Option<(&'static str, &'static str)> {
+pub const fn error_text(errno: i32) -> Option<&'static str> {
     Some(match errno {
-        1 => ("EPERM", "operation not permitted"),
-        2 => ("ENOENT", "no such file or directory"),
-        3 => ("ESRCH", "no such process"),
-        4 => ("EINTR", "interrupted system call"),
-        5 => ("EIO", "input/output error"),
-        6 => ("ENXIO", "no such device or address"),
-        7 => ("E2BIG", "argument list too long"),
-        8 => ("ENOEXEC", "exec format error"),
-        9 => ("EBADF", "bad file descriptor"),
-        10 => ("ECHILD", "no child processes"),
-        11 => ("EAGAIN", "resource temporarily unavailable"),
-        12 => ("ENOMEM", "cannot allocate memory"),
-        13 => ("EACCES", "permission denied"),
-        14 => ("EFAULT", "bad address"),
-        15 => ("ENOTBLK", "block device required"),
-        16 => ("EBUSY", "device or resource busy"),
-        17 => ("EEXIST", "file exists"),
-        18 => ("EXDEV", "invalid cross-device link"),
-        19 => ("ENODEV", "no such device"),
-        20 => ("ENOTDIR", "not a directory"),
-        21 => ("EISDIR", "is a directory"),
-        22 => ("EINVAL", "invalid argument"),
-        23 => ("ENFILE", "too many open files in system"),
-        24 => ("EMFILE", "too many open files"),
-        25 => ("ENOTTY", "inappropriate ioctl for device"),
-        26 => ("ETXTBSY", "text file busy"),
-        27 => ("EFBIG", "file too large"),
-        28 => ("ENOSPC", "no space left on device"),
-        29 => ("ESPIPE", "illegal seek"),
-        30 => ("EROFS", "read-only file system"),
-        31 => ("EMLINK", "too many links"),
-        32 => ("EPIPE", "broken pipe"),
-        36 => ("ENAMETOOLONG", "file name too long"),
-        38 => ("ENOSYS", "function not implemented"),
-        39 => ("ENOTEMPTY", "directory not empty"),
-        40 => ("ELOOP", "too many levels of symbolic links"),
-        80 => ("ELIBBAD", "accessing a corrupted shared library"),
-        90 => ("EMSGSIZE", "message too long"),
-        95 => ("EOPNOTSUPP", "operation not supported"),
-        104 => ("ECONNRESET", "connection reset by peer"),
-        110 => ("ETIMEDOUT", "connection timed out"),
-        111 => ("ECONNREFUSED", "connection refused"),
-        116 => ("ESTALE", "stale file handle"),
-        122 => ("EDQUOT", "disk quota exceeded"),
+        1 => "operation not permitted",
+        2 => "no such file or directory",
+        3 => "no such process",
+        4 => "interrupted system call",
+        5 => "input/output error",
+        6 => "no such device or address",
+        7 => "argument list too long",
+        8 => "exec format error",
+        9 => "bad file descriptor",
+        10 => "no child processes",
+        11 => "resource temporarily unavailable",
+        12 => "cannot allocate memory",
+        13 => "permission denied",
+        14 => "bad address",
+        15 => "block device required",
+        16 => "device or resource busy",
+        17 => "file exists",
+        18 => "invalid cross-device link",
+        19 => "no such device",
+        20 => "not a directory",
+        21 => "is a directory",
+        22 => "invalid argument",
+        23 => "too many open files in system",
+        24 => "too many open files",
+        25 => "inappropriate ioctl for device",
+        26 => "text file busy",
+        27 => "file too large",
+        28 => "no space left on device",
+        29 => "illegal seek",
+        30 => "read-only file system",
+        31 => "too many links",
+        32 => "broken pipe",
+        36 => "file name too long",
+        38 => "function not implemented",
+        39 => "directory not empty",
+        40 => "too many levels of symbolic links",
+        80 => "accessing a corrupted shared library",
+        90 => "message too long",
+        95 => "operation not supported",
+        104 => "connection reset by peer",
+        110 => "connection timed out",
+        111 => "connection refused",
+        116 => "stale file handle",
+        122 => "disk quota exceeded",
         _ => return None,
     })
 }

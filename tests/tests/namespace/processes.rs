@@ -63,7 +63,6 @@ fn f1_2_stopped_service_is_not_dead_and_can_be_stopped() {
 #[test]
 fn f1_5_traced_service_can_be_stopped() {
     let mut machine = Namespace::usual();
-    machine.unit("d", &fake("--name d --ignore TERM"));
     machine.unit("d", &format!("{}timeout-stop-sec = \"100ms\"\n", fake("--name d --ignore TERM")));
     machine.boot();
     machine.expect(&["d up"]);

@@ -226,7 +226,7 @@ fn kill(wanted: &Kill, context: &Context<'_>) -> Answer {
             format_args!("there is no signal {}", wanted.signal),
         ));
     }
-    with_unit(&wanted.unit, context, |unit, policy, view| match main_pid(view.state) {
+    with_unit(&wanted.unit, context, |unit, policy, view| match view.state.pid() {
         Some(_) => {
             Answer::Command(Command::Ask { unit, ask: Ask::Signal(wanted.signal) }, Job::Idle)
         }
@@ -377,7 +377,7 @@ pub(crate) fn status(id: UnitId, unit: &Unit, view: View<'_>, context: &Context<
         now_ms: context.now.0,
         since_ms,
         deadline_ms,
-        main_pid: main_pid(view.state).map(Pid::raw),
+        main_pid: view.state.pid().map(Pid::raw),
         restarts: view.restarts,
         in_a_row: view.in_a_row,
         crash_looping: view.crash_looping,
@@ -442,11 +442,6 @@ fn times(state: State) -> (Option<u64>, Option<u64>) {
         State::Backoff { until } => (None, Some(until.0)),
         State::Down | State::Failed => (None, None),
     }
-}
-
-/// The main process or launcher, as far as the state knows it.
-pub(crate) fn main_pid(state: State) -> Option<Pid> {
-    state.pid()
 }
 
 /// One notice as a packet.

@@ -198,7 +198,7 @@ impl World {
                 }
                 Action::Signal { unit, whom: Whom::Main | Whom::All, signal } => {
                     let view = self.supervisor.view(unit).unwrap();
-                    if let (Some(pid), false) = (answer::main_pid(view.state), self.stubborn) {
+                    if let (Some(pid), false) = (view.state.pid(), self.stubborn) {
                         let status = ExitStatus::Signal { signal, core: false };
                         self.supervisor.handle(self.now, Event::Exited { pid, status });
                     }
@@ -249,7 +249,7 @@ impl World {
     }
 
     fn pid(&self, name: &str) -> Option<Pid> {
-        answer::main_pid(self.supervisor.view(self.id(name)).unwrap().state)
+        self.supervisor.view(self.id(name)).unwrap().state.pid()
     }
 
     fn crash(&mut self, name: &str, status: ExitStatus) {
