@@ -6,18 +6,15 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use ettan_sys::poll::{Interest, wait_one};
 use ettan_sys::stamp::set_written;
-use ettan_sys::{Errno, OwnedFd, clock, socket};
-use ettan_wire::{MAX_PACKET, Ran, Reply, Request, SOCKET, Text, decode_reply, encode_request};
+use ettan_sys::{Errno, clock};
+use ettan_watch::Line;
+use ettan_wire::{Ran, Reply, Request, SOCKET, Text};
 
 use crate::{Cause, floor};
 
 /// One empty file for each unit.
 const TIMERS: &str = "/var/lib/ettan/timers";
-
-/// How long PID 1 may take to answer, in milliseconds: many times its longest turn.
-const ANSWER_MS: u64 = 2_000;
 
 /// Tells PID 1 of all such units, again and again: before the clock is right there is nothing to write
 /// down, and what a stage wrote down is too early.
@@ -38,7 +35,8 @@ impl Stamps {
     }
 
     fn try_to(&mut self) -> Result<bool, Errno> {
-        let mut line = Line::new()?;
+        let path = CString::new(SOCKET).map_err(|_| Errno::INVAL)?;
+        let mut line = Line::new(&path)?;
         let units = persistent(&mut line)?;
         let waits = units.iter().any(|unit| !unit.clock_right);
         for status in units {
@@ -106,36 +104,6 @@ fn persistent(line: &mut Line) -> Result<Vec<Timed>, Errno> {
             Reply::Error(_) => return Err(Errno::BUSY),
             _ => {}
         }
-    }
-}
-
-/// One connection to PID 1.
-struct Line {
-    connection: OwnedFd,
-    packet: [u8; MAX_PACKET],
-}
-
-impl Line {
-    fn new() -> Result<Self, Errno> {
-        let path = CString::new(SOCKET).map_err(|_| Errno::INVAL)?;
-        Ok(Self { connection: socket::seqpacket_connect(&path)?, packet: [0; MAX_PACKET] })
-    }
-
-    fn say(&mut self, request: &Request) -> Result<(), Errno> {
-        let length = encode_request(request, &mut self.packet).map_err(|_| Errno::MSGSIZE)?;
-        socket::send_waiting(&self.connection, self.packet.get(..length).unwrap_or_default())
-    }
-
-    fn answer(&mut self) -> Result<Reply, Errno> {
-        if !wait_one(&self.connection, Interest::Read, Some(ANSWER_MS))? {
-            return Err(Errno::TIMEDOUT);
-        }
-        let answer = socket::recv(&self.connection, &mut self.packet)?.ok_or(Errno::AGAIN)?;
-        if answer.len == 0 {
-            return Err(Errno::CONNRESET);
-        }
-        let packet = self.packet.get_mut(..answer.len).unwrap_or_default();
-        decode_reply(packet).map_err(|_| Errno::BADMSG)
     }
 }
 

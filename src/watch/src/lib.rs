@@ -10,6 +10,7 @@ macro_rules! complain {
 mod devices;
 mod door;
 mod facts;
+mod line;
 mod pace;
 mod paths;
 mod publish;
@@ -25,6 +26,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::{Errno, clock, netlink};
+
+pub use line::Line;
 
 use door::Door;
 use pace::Pace;

@@ -2,17 +2,11 @@
 
 use std::ffi::CStr;
 
-use ettan_sys::poll::{Interest, wait_one};
-use ettan_sys::{AsFd, BorrowedFd, Errno, OwnedFd, socket};
-use ettan_wire::{
-    Condition as Fact, Conditions, ErrorCode, Known, MAX_PACKET, Reply, Request, Text,
-    decode_reply, encode_request,
-};
+use ettan_sys::Errno;
+use ettan_wire::{Condition as Fact, Conditions, ErrorCode, Known, Reply, Request, Text};
 
+use crate::line::Line;
 use crate::told::Condition;
-
-/// How long PID 1 may take to answer, in milliseconds: many times its longest turn.
-const ANSWER_MS: u64 = 2_000;
 
 /// What PID 1 knows, of whomever it has it, and which of it units wait for. Nothing when it does
 /// not know the question. The line says a word or ends when units may wait for others.
@@ -58,40 +52,4 @@ pub(crate) fn publish(path: &CStr, conditions: &[Condition]) -> Result<(), Errno
         }
     }
     Ok(())
-}
-
-/// One connection to PID 1.
-#[derive(Debug)]
-pub(crate) struct Line {
-    connection: OwnedFd,
-    packet: [u8; MAX_PACKET],
-}
-
-impl AsFd for Line {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.connection.as_fd()
-    }
-}
-
-impl Line {
-    fn new(path: &CStr) -> Result<Self, Errno> {
-        Ok(Line { connection: socket::seqpacket_connect(path)?, packet: [0; MAX_PACKET] })
-    }
-
-    fn say(&mut self, request: &Request) -> Result<(), Errno> {
-        let length = encode_request(request, &mut self.packet).map_err(|_| Errno::MSGSIZE)?;
-        socket::send_waiting(&self.connection, self.packet.get(..length).unwrap_or_default())
-    }
-
-    fn answer(&mut self) -> Result<Reply, Errno> {
-        if !wait_one(&self.connection, Interest::Read, Some(ANSWER_MS))? {
-            return Err(Errno::TIMEDOUT);
-        }
-        let answer = socket::recv(&self.connection, &mut self.packet)?.ok_or(Errno::AGAIN)?;
-        if answer.len == 0 {
-            return Err(Errno::CONNRESET);
-        }
-        let packet = self.packet.get_mut(..answer.len).unwrap_or_default();
-        decode_reply(packet).map_err(|_| Errno::BADMSG)
-    }
 }

@@ -8,8 +8,9 @@ use ettan_sys::{Errno, clock, netlink, uevent};
 
 use crate::devices::{self, Devices};
 use crate::facts::{Facts, MAX_LINKS};
+use crate::line::Line;
 use crate::paths::Paths;
-use crate::publish::{self, Line};
+use crate::publish;
 use crate::time::{self, Time};
 use crate::told::{Condition, Conditions, Told};
 use crate::wishes::{self, Wish};
