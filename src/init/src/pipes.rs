@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use core::fmt::Arguments;
 use ettan_core::{MAX_UNITS, Name, Supervisor, UnitId};
 use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
-use ettan_table::Launch;
+use ettan_table::{HASH_OF_NOTHING, Launch, hash_on};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -39,13 +39,19 @@ pub(crate) struct LogPolicy {
 
 impl LogPolicy {
     /// What holds where a unit's table entry says nothing (docs/ettan-unit.5.md, `[log]`).
-    pub(crate) const DEFAULT: Self = Self { max_size_bytes: 256 * 1024, max_files: 4, words: 0 };
+    pub(crate) const DEFAULT: Self = {
+        let ettan_table::LogPolicy { max_size_bytes, max_files } = ettan_table::LogPolicy::DEFAULT;
+        assert!(max_size_bytes as u64 == ettan_log::DEFAULT_MAX_SIZE_BYTES);
+        assert!(max_files as u32 == ettan_log::DEFAULT_MAX_FILES);
+        Self { max_size_bytes, max_files, words: 0 }
+    };
 
     /// What a unit's table entry says.
     pub(crate) fn of(launch: &Launch<'_>) -> Self {
-        let words = launch.log_words.to_bytes().iter().fold(0_u64, |sum, byte| {
-            sum.wrapping_add(u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
-        });
+        let words = match launch.log_words.to_bytes() {
+            b"" => 0,
+            words => hash_on(HASH_OF_NOTHING, words),
+        };
         let ettan_table::LogPolicy { max_size_bytes, max_files } = launch.log;
         Self { max_size_bytes, max_files, words }
     }

@@ -11,7 +11,8 @@ use crate::state::{NONE, Part};
 use ettan_core::{
     Ask, Event, ExitStatus, Kind, Pid, Program, SpawnFault, State, Step, Supervisor, UnitId,
 };
-use ettan_sys::{Errno, clock, pipe, procfs, signals};
+use ettan_sys::procfs::{self, Stat};
+use ettan_sys::{Errno, clock, pipe, signals};
 
 /// How a process ended that nobody saw end: as the worst of ends.
 const UNSEEN: ExitStatus = ExitStatus::Signal { signal: signals::KILL, core: false };
@@ -194,18 +195,15 @@ impl Pid1 {
 
     /// Our oldest child that `is_its`.
     fn child_with(&self, is_its: impl Fn(&Groups, i32) -> bool) -> Option<Pid> {
-        let mut oldest: Option<(u64, Pid)> = None;
+        let mut oldest = Oldest::default();
         each_pid(|pid| {
-            let Some(stat) = procfs::stat(pid).filter(|stat| stat.ppid == 1) else { return };
-            if !stat.is_zombie()
+            if let Some(child) = child(pid).filter(|child| !child.is_zombie())
                 && is_its(&self.groups, pid)
-                && let Some(pid) = Pid::new(pid)
-                && oldest.is_none_or(|(born, _)| stat.start_time < born)
             {
-                oldest = Some((stat.start_time, pid));
+                oldest.meet(pid, &child);
             }
         });
-        oldest.map(|(_, pid)| pid)
+        oldest.pid()
     }
 
     /// Our oldest child in the unit's cgroup: what was executed for it.
@@ -213,16 +211,13 @@ impl Pid1 {
         if !self.groups.has_tree() || self.supervisor.unit(unit).is_none_or(|unit| unit.builtin) {
             return None;
         }
-        let mut oldest: Option<(u64, Pid)> = None;
+        let mut oldest = Oldest::default();
         self.groups.each_member(&self.supervisor, unit, |pid| {
-            let Some(stat) = procfs::stat(pid).filter(|stat| stat.ppid == 1) else { return };
-            if let Some(pid) = Pid::new(pid)
-                && oldest.is_none_or(|(born, _)| stat.start_time < born)
-            {
-                oldest = Some((stat.start_time, pid));
+            if let Some(child) = child(pid) {
+                oldest.meet(pid, &child);
             }
         });
-        oldest.map(|(_, pid)| pid)
+        oldest.pid()
     }
 
     /// Ends that were reaped and not written down any more: the process is gone, and nobody
@@ -409,6 +404,29 @@ fn await_executions() {
             return;
         }
         clock::pause(1);
+    }
+}
+
+/// What is known of the process, if it is a child of ours.
+fn child(pid: i32) -> Option<Stat> {
+    procfs::stat(pid).filter(|stat| stat.ppid == 1)
+}
+
+/// The oldest of the processes that it meets.
+#[derive(Default)]
+struct Oldest(Option<(u64, Pid)>);
+
+impl Oldest {
+    fn meet(&mut self, pid: i32, stat: &Stat) {
+        if let Some(pid) = Pid::new(pid)
+            && self.0.is_none_or(|(born, _)| stat.start_time < born)
+        {
+            self.0 = Some((stat.start_time, pid));
+        }
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.0.map(|(_, pid)| pid)
     }
 }
 

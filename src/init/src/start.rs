@@ -13,8 +13,9 @@ use ettan_sys::{Errno, cgroup, pipe};
 use ettan_table::{Extra, Launch, Stream, Strings, Table, report_fd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// As many as the table carries.
+/// As many as the table carries, and as `sys` takes.
 const GROUPS_MAX: usize = ettan_table::MAX_GROUPS;
+const _: () = assert!(GROUPS_MAX == spawn::MAX_GROUPS);
 
 /// Descriptor 0 is empty, 1 and 2 are the log.
 pub(crate) const USUAL: [Stream; 3] = [Stream::Null, Stream::Log, Stream::Log];

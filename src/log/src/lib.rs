@@ -39,6 +39,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ettan_sys::{AsFd as _, limits, pipe, signals};
 
+pub use packet::{DEFAULT_MAX_FILES, DEFAULT_MAX_SIZE_BYTES};
 pub use serve::{Buffers, End, serve};
 
 /// Where the logs of a running system are.

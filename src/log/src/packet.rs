@@ -117,11 +117,16 @@ pub(crate) struct Limits {
     pub(crate) owner: Option<(u32, u32)>,
 }
 
+/// A file is rotated at this size, unless PID 1 says another one.
+pub const DEFAULT_MAX_SIZE_BYTES: u64 = 256 * 1024;
+/// So many files are kept, the current one included, unless PID 1 says another number.
+pub const DEFAULT_MAX_FILES: u32 = 4;
+
 impl Limits {
     /// The defaults of the unit file's `[log]` table.
     pub(crate) const USUAL: Self = Limits {
-        max_size_bytes: 256 * 1024,
-        max_files: 4,
+        max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
+        max_files: DEFAULT_MAX_FILES,
         stamps: Stamps::Iso,
         max_age_sec: 0,
         lines_a_second: 0,

@@ -41,7 +41,9 @@ pub(crate) type PolicyRecord = [Word; POLICY_WORDS];
 pub(crate) const POLICY_WORDS: usize = 12;
 /// uid · gid · groups · working directory · umask · envp · log size · log files · log words ·
 /// extras · place · probe words
-pub(crate) type SettingsRecord = [Word; 12];
+pub(crate) type SettingsRecord = [Word; SETTINGS_WORDS];
+/// Words of a settings record.
+pub(crate) const SETTINGS_WORDS: usize = 12;
 
 /// The longest unit or condition name in bytes (`tests/FAULTS.md` 5.2).
 pub const MAX_NAME: usize = 64;

@@ -77,9 +77,15 @@ pub struct LogPolicy {
     pub max_files: u16,
 }
 
+impl LogPolicy {
+    /// What holds unless the unit's file says something else. The logger goes by the same for what it
+    /// is told nothing about (`ettan_log::DEFAULT_MAX_SIZE_BYTES`, `ettan_log::DEFAULT_MAX_FILES`).
+    pub const DEFAULT: Self = Self { max_size_bytes: 256 * 1024, max_files: 4 };
+}
+
 impl Default for LogPolicy {
     fn default() -> Self {
-        Self { max_size_bytes: 256 * 1024, max_files: 4 }
+        Self::DEFAULT
     }
 }
 

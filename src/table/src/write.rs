@@ -15,9 +15,10 @@ use crate::crc::crc32;
 use crate::extra::{Extra, MAX_EXTRAS};
 use crate::format::{
     HEADER_WORDS, MAGIC, MAX_ARGUMENTS, MAX_GROUPS, MAX_VARIABLES, NEED_KIND_BITS, NEED_VALUE,
-    NEED_VALUE_BITS, NONE, POLICY_WORDS, UNIT_WORDS, VERSION, flags_to_byte, is_name, kind_to_byte,
-    need_kind_to_bits, restart_to_byte, status_to_word,
+    NEED_VALUE_BITS, NONE, POLICY_WORDS, SETTINGS_WORDS, UNIT_WORDS, VERSION, flags_to_byte,
+    is_name, kind_to_byte, need_kind_to_bits, restart_to_byte, status_to_word,
 };
+use crate::hash::{HASH_OF_NOTHING, hash_on};
 use crate::table::executes;
 use crate::timer;
 
@@ -439,7 +440,7 @@ impl Writer {
         let mut body: Vec<u32> = alloc::vec![
             units,
             u32::try_from(self.policies.len().checked_div(POLICY_WORDS)?).ok()?,
-            u32::try_from(self.settings.len()).ok()?.checked_div(12)?,
+            u32::try_from(self.settings.len().checked_div(SETTINGS_WORDS)?).ok()?,
             u32::try_from(self.words.len()).ok()?,
             u32::try_from(self.strings.len()).ok()?,
         ];
@@ -485,7 +486,7 @@ fn bytes_of(words: &[u32]) -> Vec<u8> {
 /// the parts, each with its length in front so that no two sequences look the same.
 #[must_use]
 pub fn fingerprint(kind: Kind, launch: Option<&EntryLaunch>) -> u64 {
-    let mut hash = Hash(0xCBF2_9CE4_8422_2325);
+    let mut hash = Hash(HASH_OF_NOTHING);
     hash.part(&[kind_to_byte(kind)]);
     if let Some(launch) = launch {
         for list in [&launch.argv, &launch.envp] {
@@ -531,8 +532,6 @@ impl Hash {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
+        self.0 = hash_on(self.0, bytes);
     }
 }

@@ -1,6 +1,7 @@
 //! The last notices, numbered. Who follows them keeps a number of his own; nothing is kept for him.
 
 use ettan_core::{Millis, Notice, Supervisor, UnitId};
+use ettan_table::{HASH_OF_NOTHING, hash_on};
 
 /// How many notices are kept. 256: a boot of thirty units and a kill storm fit, in 30 KiB.
 pub(crate) const KEPT: usize = 256;
@@ -90,10 +91,8 @@ fn unit_of(notice: &Notice) -> Option<UnitId> {
     }
 }
 
-/// FNV-1a. Names are checked by the loader and few; this only tells a successor from its predecessor.
+/// Names are checked by the loader and few; this only tells a successor from its predecessor.
 fn hash_of(unit: UnitId, supervisor: &Supervisor) -> u64 {
     let name = supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    hash_on(HASH_OF_NOTHING, name.as_bytes())
 }
