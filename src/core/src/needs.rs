@@ -184,8 +184,7 @@ pub(crate) enum Block {
 
 /// The entries of `range`, of whichever list.
 pub(crate) fn entries(list: &[Edge], range: Range) -> &[Edge] {
-    let start = usize::from(range.start);
-    list.get(start..start.saturating_add(usize::from(range.len))).unwrap_or(&[])
+    list.get(range.indices()).unwrap_or(&[])
 }
 
 impl Supervisor {

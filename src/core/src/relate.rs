@@ -233,8 +233,7 @@ impl Supervisor {
         }
         for id in self.each() {
             let Some(range) = self.slot(id).map(|slot| slot.needs) else { continue };
-            for nth in 0..range.len {
-                let at = usize::from(range.start.saturating_add(nth));
+            for at in range.indices() {
                 let Some(edge) = self.needs.get(at).copied() else { break };
                 let Some(needed) = self.slots.get_mut(usize::from(edge.unit)) else { continue };
                 let to = needed.dependants.start.saturating_add(needed.dependants.len);
@@ -263,7 +262,7 @@ impl Names<'_> {
     fn edge_at(&self, node: u16, nth: u16) -> Option<usize> {
         let at = self.by_name.get(usize::from(node))?;
         let range = self.all.slots.get(usize::from(*at))?.needs;
-        (nth < range.len).then(|| usize::from(range.start.saturating_add(nth)))
+        range.indices().nth(usize::from(nth))
     }
 }
 

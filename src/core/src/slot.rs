@@ -50,6 +50,14 @@ pub(crate) struct Range {
     pub(crate) len: u16,
 }
 
+impl Range {
+    /// Where they stand in the list.
+    pub(crate) fn indices(self) -> core::ops::Range<usize> {
+        let start = usize::from(self.start);
+        start..start.saturating_add(usize::from(self.len))
+    }
+}
+
 /// The first start and the first time up since boot, for the chart of the boot. In 32 bits: what
 /// is first started after seven weeks is no part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -29,8 +29,7 @@ impl Supervisor {
         todo.put(first.0);
         while let Some(puller) = todo.take_first() {
             let Some(range) = self.slot(UnitId(puller)).map(|slot| slot.needs) else { continue };
-            for nth in 0..range.len {
-                let at = usize::from(range.start.saturating_add(nth));
+            for at in range.indices() {
                 let Some(edge) = self.needs.get(at).copied() else { break };
                 let id = UnitId(edge.unit);
                 if edge.pulls()
@@ -73,19 +72,29 @@ impl Supervisor {
 
     /// The goal of the unit is down from now on, and of all that is part of it but what is `kept`.
     pub(crate) fn lay_off(&mut self, first: UnitId, reason: Reason, kept: &Bits) {
-        let mut todo = Bits::EMPTY;
         self.lower(first, reason);
+        self.visit_parts(first, |all, part| {
+            let stops = !kept.has(part.0);
+            if stops {
+                all.lower(part, Reason::PartOf);
+            }
+            stops
+        });
+    }
+
+    /// Visits what is wanted and part of the unit, and what is part of that where `visit` says so.
+    fn visit_parts(&mut self, first: UnitId, mut visit: impl FnMut(&mut Self, UnitId) -> bool) {
+        let mut todo = Bits::EMPTY;
         todo.put(first.0);
         while let Some(whole) = todo.take_first() {
             let Some(range) = self.slot(UnitId(whole)).map(|slot| slot.dependants) else {
                 continue;
             };
-            for nth in 0..range.len {
-                let at = usize::from(range.start.saturating_add(nth));
+            for at in range.indices() {
                 let Some(edge) = self.dependants.get(at).copied() else { break };
-                if edge.is_part() && !kept.has(edge.unit) && self.is_wanted(UnitId(edge.unit)) {
-                    self.lower(UnitId(edge.unit), Reason::PartOf);
-                    todo.put(edge.unit);
+                let part = UnitId(edge.unit);
+                if edge.is_part() && self.is_wanted(part) && visit(self, part) {
+                    todo.put(part.0);
                 }
             }
         }
@@ -97,24 +106,17 @@ impl Supervisor {
 
     /// What is part of a unit that restarts, restarts with it.
     pub(crate) fn bounce_parts(&mut self, first: UnitId) {
-        let (mut todo, mut seen) = (Bits::EMPTY, Bits::EMPTY);
-        todo.put(first.0);
+        let mut seen = Bits::EMPTY;
         seen.put(first.0);
-        while let Some(whole) = todo.take_first() {
-            let Some(range) = self.slot(UnitId(whole)).map(|slot| slot.dependants) else {
-                continue;
-            };
-            for nth in 0..range.len {
-                let at = usize::from(range.start.saturating_add(nth));
-                let Some(edge) = self.dependants.get(at).copied() else { break };
-                if edge.is_part() && !seen.has(edge.unit) && self.is_wanted(UnitId(edge.unit)) {
-                    seen.put(edge.unit);
-                    todo.put(edge.unit);
-                    self.bounce(UnitId(edge.unit), Reason::PartOf);
-                    self.touch(UnitId(edge.unit));
-                }
+        self.visit_parts(first, |all, part| {
+            let is_new = !seen.has(part.0);
+            if is_new {
+                seen.put(part.0);
+                all.bounce(part, Reason::PartOf);
+                all.touch(part);
             }
-        }
+            is_new
+        });
     }
 
     /// Is to stop and start once, if it is live.
@@ -150,8 +152,7 @@ impl Supervisor {
         if self.phase != Phase::Running {
             return;
         }
-        for nth in 0..range.len {
-            let at = usize::from(range.start.saturating_add(nth));
+        for at in range.indices() {
             let Some(edge) = self.needs.get(at).copied() else { break };
             if edge.alarms() && edge.unit != id.0 {
                 self.pull(UnitId(edge.unit), Reason::OnFailure, Way::Clears);
