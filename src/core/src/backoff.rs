@@ -1,6 +1,6 @@
 //! How long to wait before starting again. Reads no state but the numbers it is given.
 
-use crate::{ExitStatus, Kind, Restart, SpawnFault, Step, Unit};
+use crate::{ExitStatus, Kind, Restart, SpawnFault, Step, Unit, signals};
 
 /// A run is never called long below this, whatever `min_uptime_ms` says: a program that ends at
 /// once would otherwise be started hundreds of times a second.
@@ -68,7 +68,10 @@ pub(crate) fn verdict(unit: &Unit, status: ExitStatus) -> Verdict {
         _ if unit.success.has(status) => Verdict::Success,
         ExitStatus::Code(0) => Verdict::Success,
         ExitStatus::Code(_) => Verdict::Failure,
-        ExitStatus::Signal { signal: 1 | 2 | 13 | 15, .. } if daemon => Verdict::Success,
+        ExitStatus::Signal {
+            signal: signals::HUP | signals::INT | signals::PIPE | signals::TERM,
+            ..
+        } if daemon => Verdict::Success,
         ExitStatus::Signal { .. } => Verdict::Abnormal,
     }
 }
@@ -87,11 +90,16 @@ pub(crate) fn again(restart: Restart, verdict: Verdict) -> bool {
     }
 }
 
+/// The same numbers on every architecture Linux has.
+const EAGAIN: i32 = 11;
+const ENOMEM: i32 = 12;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 /// The machine lacks something for the moment (tests/FAULTS.md 1.10): the start stays pending,
 /// whatever the restart policy says.
 pub(crate) fn is_temporary(fault: SpawnFault) -> bool {
-    // EAGAIN, ENOMEM, ENFILE, EMFILE: the same numbers on every architecture Linux has.
-    let scarce = matches!(fault.errno, 11 | 12 | 23 | 24);
+    let scarce = matches!(fault.errno, EAGAIN | ENOMEM | ENFILE | EMFILE);
     match fault.step {
         Step::Fork | Step::Pipe | Step::Cgroup => true,
         Step::Table

@@ -6,7 +6,7 @@ use crate::slot::{Next, Running};
 use crate::supervisor::NEVER;
 use crate::{
     Action, ExitStatus, HookEnd, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State,
-    Supervisor, UnitId, Whom,
+    Supervisor, UnitId, Whom, signals,
 };
 
 impl Supervisor {
@@ -193,7 +193,7 @@ impl Supervisor {
 
     pub(crate) fn kill_hook(&mut self, id: UnitId, hook: Option<Pid>) {
         if let Some(pid) = hook {
-            self.push(Action::Signal { unit: id, signal: 9, whom: Whom::Process(pid) });
+            self.push(Action::Signal { unit: id, signal: signals::KILL, whom: Whom::Process(pid) });
         }
     }
 

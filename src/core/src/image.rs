@@ -240,10 +240,7 @@ impl Supervisor {
         }
         match self.phase {
             Phase::Running | Phase::StoppingUnits | Phase::StoppingBuiltins => {}
-            Phase::KillingStrays => {
-                let signal = if self.strays_killed { 9 } else { 15 };
-                self.push(Action::KillStrays { signal });
-            }
+            Phase::KillingStrays => self.signal_strays(),
             Phase::ClosingFilesystems => self.push(Action::CloseFilesystems),
             Phase::Off => self.push(Action::Power(self.power)),
         }

@@ -37,6 +37,7 @@ mod relate;
 mod reload;
 mod settle;
 mod shutdown;
+pub mod signals;
 mod slot;
 mod state;
 mod statuses;

@@ -5,14 +5,11 @@ use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, Verdict};
 use crate::slot::Next;
 use crate::{
     Action, Goal, KillMode, Kind, Millis, Notice, Phase, Pid, Probes, Program, Reason, Restart,
-    Stage, State, Supervisor, UnitId, Whom,
+    Stage, State, Supervisor, UnitId, Whom, signals,
 };
 
 /// From the stop signal to KILL where no main process is known whose end could be awaited.
 const BLIND_STOP_MS: u64 = 1_000;
-
-/// What a unit gets that did not say in time that it lives: a core dump shows where it stands.
-const SIGABRT: u8 = 6;
 
 impl Supervisor {
     /// Starts a unit that is down. Its needs are met.
@@ -213,7 +210,7 @@ impl Supervisor {
     pub(crate) fn signal_stop(&mut self, id: UnitId) {
         if let Some(slot) = self.slot(id) {
             let hung = slot.reason == Reason::Watchdog;
-            let signal = if hung { SIGABRT } else { slot.unit.kill_signal };
+            let signal = if hung { signals::ABRT } else { slot.unit.kill_signal };
             let whom = match slot.unit.kill_mode {
                 KillMode::ControlGroup => Whom::All,
                 KillMode::Mixed | KillMode::Process => Whom::Main,

@@ -17,7 +17,7 @@ use crate::due::PATIENCE_MS;
 use crate::slot::Slot;
 use crate::{
     Action, Goal, Haste, Millis, Notice, Phase, Power, Reason, Stage, State, Supervisor, Unit,
-    UnitId,
+    UnitId, signals,
 };
 
 /// How long a shutdown takes at most, where nobody says otherwise.
@@ -85,9 +85,6 @@ fn stages_from(unit: &Unit, stage: Option<Stage>) -> u64 {
         Some(Stage::StopPost) => 1,
     }
 }
-
-const SIGKILL: u8 = 9;
-const SIGTERM: u8 = 15;
 
 impl Supervisor {
     /// How long a shutdown takes from when it is asked for, at most; never less than when the power
@@ -229,7 +226,7 @@ impl Supervisor {
             Phase::KillingStrays if late && !self.strays_killed => {
                 self.strays_killed = true;
                 self.phase_until = self.now.after(STRAYS_KILL_MS).0.min(self.step_until());
-                self.push(Action::KillStrays { signal: SIGKILL });
+                self.signal_strays();
             }
             Phase::KillingStrays if late => self.stop_builtins(),
             Phase::StoppingBuiltins if late || self.live_builtins == 0 => {
@@ -345,7 +342,13 @@ impl Supervisor {
 
     fn kill_strays(&mut self) {
         self.reach(Phase::KillingStrays, STRAYS_TERM_MS);
-        self.push(Action::KillStrays { signal: SIGTERM });
+        self.signal_strays();
+    }
+
+    /// What is left gets TERM first, and KILL later.
+    pub(crate) fn signal_strays(&mut self) {
+        let signal = if self.strays_killed { signals::KILL } else { signals::TERM };
+        self.push(Action::KillStrays { signal });
     }
 
     fn stop_builtins(&mut self) {

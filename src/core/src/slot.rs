@@ -3,7 +3,7 @@
 
 use crate::{
     ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Pid, Probes, Reason, Restart,
-    Stage, StartLimit, State, Statuses, Unit,
+    Stage, StartLimit, State, Statuses, Unit, signals,
 };
 
 /// What follows once no process of the unit is left. Decided when the end begins.
@@ -282,7 +282,7 @@ impl Slot {
             min_uptime_ms: 0,
             start_timeout_ms: 0,
             stop_timeout_ms: 0,
-            kill_signal: 15,
+            kill_signal: signals::TERM,
             kill_mode: KillMode::ControlGroup,
             reload_signal: None,
             reload_answers: false,

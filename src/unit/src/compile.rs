@@ -4,7 +4,9 @@ use std::ffi::CString;
 use std::path::{Component, Path};
 use std::rc::Rc;
 
-use ettan_core::{Hooks, Kind, LimitAction, Name, Probes, Restart, StartLimit, Timer, Unit};
+use ettan_core::{
+    Hooks, Kind, LimitAction, Name, Probes, Restart, StartLimit, Timer, Unit, signals,
+};
 use ettan_table::write::EntryLaunch;
 use ettan_table::{Extra, MAX_ARGUMENTS, MAX_VARIABLES};
 
@@ -261,9 +263,6 @@ fn finish(
     })
 }
 
-/// What a unit reloads by that says when it has.
-const SIGHUP: u8 = 1;
-
 fn policy(
     name: &str,
     autostart: bool,
@@ -301,13 +300,13 @@ fn policy(
         min_uptime_ms: draft.min_uptime_sec.unwrap_or(1_000),
         start_timeout_ms: draft.timeout_start_sec.unwrap_or(start_timeout_ms),
         stop_timeout_ms: draft.timeout_stop_sec.unwrap_or(10_000),
-        kill_signal: draft.kill_signal.unwrap_or(15),
+        kill_signal: draft.kill_signal.unwrap_or(signals::TERM),
         kill_mode: draft.kill_mode.unwrap_or_default(),
         reload_signal: draft
             .reload_signal
             .as_ref()
             .map(|at| at.value)
-            .or(reload_answers.then_some(SIGHUP)),
+            .or(reload_answers.then_some(signals::HUP)),
         reload_answers,
         success: draft.success.clone(),
         no_restart: draft.no_restart.clone(),
