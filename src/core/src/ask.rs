@@ -2,7 +2,7 @@
 
 use crate::bits::Bits;
 use crate::ties::Way;
-use crate::{Action, Ask, Phase, Reason, State, Supervisor, UnitId, Whom};
+use crate::{Action, Ask, Class, Phase, Reason, State, Supervisor, UnitId, Whom};
 
 impl Supervisor {
     pub(crate) fn ask(&mut self, id: UnitId, ask: Ask) {
@@ -59,22 +59,14 @@ impl Supervisor {
         self.forget_counts(id);
         let Some(slot) = self.slot_mut(id) else { return };
         slot.failing = false;
-        match slot.state {
-            State::Backoff { .. } => {
+        match slot.state.class() {
+            Class::AtRest if matches!(slot.state, State::Backoff { .. }) => {
                 slot.retry = true;
                 self.touch(id);
             }
-            State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => {
-                self.follow_goal(id);
-            }
-            State::Up { .. } => self.set_deadline(id),
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Failed => {}
+            Class::Ending => self.follow_goal(id),
+            Class::Up => self.set_deadline(id),
+            Class::AtRest | Class::Rising => {}
         }
     }
 }

@@ -47,20 +47,7 @@ fn hook_until(slot: &Slot) -> u64 {
 
 /// When a start under way has failed; None where it may take for ever, or none is under way.
 pub(crate) fn ready_by(slot: &Slot) -> Option<Millis> {
-    let since = match slot.state {
-        State::Preparing { since, .. }
-        | State::Starting { since, .. }
-        | State::Seeking { since }
-        | State::Awaiting { since, .. }
-        | State::Finishing { since, .. } => since,
-        State::Down
-        | State::Up { .. }
-        | State::Stopping { .. }
-        | State::Sweeping { .. }
-        | State::Cleaning { .. }
-        | State::Backoff { .. }
-        | State::Failed => return None,
-    };
+    let since = slot.state.start_since()?;
     match slot.unit.start_timeout_ms {
         span @ 1.. if !slot.moving => Some(since.after(u64::from(span)).max(slot.extended_to)),
         _ => None,

@@ -3,7 +3,7 @@
 
 use crate::backoff::Verdict;
 use crate::slot::Next;
-use crate::{Goal, Haste, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
+use crate::{Class, Goal, Haste, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
 
 impl Supervisor {
     pub(crate) fn announced(&mut self, id: UnitId) {
@@ -32,45 +32,19 @@ impl Supervisor {
 
     pub(crate) fn ready(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return self.unexpected(None, "Ready") };
-        let reason = slot.reason;
-        match slot.state {
-            State::Awaiting { pid, .. } => self.finish_start(id, Some(pid), reason),
-            // Said twice, or too late.
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
+        // Else it is said twice, or too late.
+        if let State::Awaiting { pid, .. } = slot.state {
+            self.finish_start(id, Some(pid), slot.reason);
         }
     }
 
     pub(crate) fn extend(&mut self, id: UnitId, span_ms: u64) {
         let until = self.now.after(span_ms);
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Extend") };
-        match slot.state {
-            State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. } => {
-                slot.extended_to = slot.extended_to.max(until);
-            }
-            State::Stopping { pid, kill_at: Some(at) } => {
-                slot.state = State::Stopping { pid, kill_at: Some(at.max(until)) };
-            }
-            State::Down
-            | State::Up { .. }
-            | State::Stopping { kill_at: None, .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
+        if slot.state.class() == Class::Rising {
+            slot.extended_to = slot.extended_to.max(until);
+        } else if let State::Stopping { pid, kill_at: Some(at) } = slot.state {
+            slot.state = State::Stopping { pid, kill_at: Some(at.max(until)) };
         }
         self.set_deadline(id);
     }

@@ -141,22 +141,8 @@ impl Supervisor {
 
     /// The program is there, and all that the start waited for: the hooks after it.
     pub(crate) fn finish_start(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
-        let now = self.now;
         let Some(slot) = self.slot(id) else { return };
-        let since = match slot.state {
-            State::Starting { since, .. }
-            | State::Seeking { since }
-            | State::Awaiting { since, .. } => since,
-            State::Down
-            | State::Preparing { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => now,
-        };
+        let since = slot.state.start_since().unwrap_or(self.now);
         if self.run_hook(id, Stage::Post, 0) {
             self.enter(id, State::Finishing { pid, since }, reason);
         } else {
@@ -275,25 +261,12 @@ impl Supervisor {
     pub(crate) fn runs(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Runs") };
         let asked = slot.spawning && slot.hook.is_some();
-        match slot.state {
-            State::Preparing { since, .. } if asked => {
-                slot.hook = None;
-                let reason = slot.reason;
-                self.execute(id, since, reason);
-            }
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => self.unexpected(Some(id), "Runs"),
-        }
+        let (State::Preparing { since, .. }, true) = (slot.state, asked) else {
+            return self.unexpected(Some(id), "Runs");
+        };
+        slot.hook = None;
+        let reason = slot.reason;
+        self.execute(id, since, reason);
     }
 
     /// A hook could not be executed.

@@ -56,7 +56,7 @@ pub use image::{Damage, IMAGE_VERSION, RECORD_MAX, can_read};
 pub use needs::{MAX_CONDITIONS, MAX_NEEDS, Tie};
 pub use notice::Notice;
 pub use shutdown::{POWER_FAIL_MS, SHUTDOWN_MS};
-pub use state::{Goal, HookEnd, Phase, Reason, State};
+pub use state::{Class, Goal, HookEnd, Phase, Reason, State};
 pub use statuses::{MAX_STATUSES, Statuses};
 pub use supervisor::Supervisor;
 pub use timer::{MAX_TIMERS, Timer, TimerView};

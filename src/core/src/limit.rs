@@ -57,25 +57,13 @@ impl Supervisor {
         self.forget_counts(id);
         let Some(slot) = self.slot_mut(id) else { return };
         slot.restarts = 0;
-        match slot.state {
-            State::Failed => {
-                slot.goal = Goal::Down;
-                slot.retry = false;
-                slot.once = false;
-                self.enter(id, State::Down, Reason::Asked);
-            }
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. } => self.set_deadline(id),
+        if slot.state != State::Failed {
+            return self.set_deadline(id);
         }
+        slot.goal = Goal::Down;
+        slot.retry = false;
+        slot.once = false;
+        self.enter(id, State::Down, Reason::Asked);
     }
 
     /// Short runs, delays and starts are counted from nothing.

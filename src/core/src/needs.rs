@@ -17,7 +17,7 @@
 //!   nothing of the other lives.
 
 use crate::slot::{Range, Slot};
-use crate::{Blocker, Goal, MAX_UNITS, NeedKind, State, Supervisor, UnitId};
+use crate::{Blocker, Class, Goal, MAX_UNITS, NeedKind, State, Supervisor, UnitId};
 
 /// The most needs of all units together: eight a unit. A Debian system states three to four a
 /// unit, and a target that wants everything adds one for each.
@@ -342,19 +342,10 @@ impl Supervisor {
 
 /// On its way up for the first time since it was asked for.
 fn is_coming(slot: &Slot) -> bool {
-    let under_way = match slot.state {
-        State::Down
-        | State::Preparing { .. }
-        | State::Starting { .. }
-        | State::Seeking { .. }
-        | State::Awaiting { .. }
-        | State::Finishing { .. }
-        | State::Stopping { .. }
-        | State::Sweeping { .. }
-        | State::Cleaning { .. }
-        | State::Backoff { .. } => true,
-        State::Up { .. } => slot.bounce,
-        State::Failed => false,
+    let under_way = match slot.state.class() {
+        Class::AtRest => slot.state != State::Failed,
+        Class::Up => slot.bounce,
+        Class::Rising | Class::Ending => true,
     };
     under_way && slot.goal == Goal::Up && !slot.tried && !slot.hopeless
 }

@@ -9,27 +9,18 @@
 
 use crate::slot::Running;
 use crate::supervisor::NEVER;
-use crate::{Action, Millis, Notice, Phase, Reason, Stage, State, Supervisor, UnitId, Whom};
+use crate::{Action, Class, Millis, Notice, Phase, Reason, Stage, Supervisor, UnitId, Whom};
 
 impl Supervisor {
     pub(crate) fn ask_reload(&mut self, id: UnitId) {
         let stays = self.may_reload(id);
         let Some(slot) = self.slot_mut(id) else { return };
-        match slot.state {
-            State::Up { .. } if stays && slot.hook.is_some() => slot.reload_again = true,
-            State::Up { .. } if stays => self.go_on_reloading(id, 0),
-            State::Up { .. }
-            | State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => slot.reload_end = or_asked(slot.reason),
+        if !stays || slot.state.class() != Class::Up {
+            slot.reload_end = or_asked(slot.reason);
+        } else if slot.hook.is_some() {
+            slot.reload_again = true;
+        } else {
+            self.go_on_reloading(id, 0);
         }
     }
 

@@ -7,40 +7,24 @@
 //! answered by on-failure units, and that happens once for each unit that fails.
 
 use crate::slot::{Next, Slot};
-use crate::{Goal, Phase, Reason, State, Supervisor, UnitId};
+use crate::{Class, Goal, Phase, Reason, State, Supervisor, UnitId};
 
 impl Supervisor {
     pub(crate) fn settle(&mut self, id: UnitId) {
         self.weigh_hope(id);
         self.answer_alarm(id);
         let Some(slot) = self.slot(id) else { return };
-        match slot.state {
-            State::Down | State::Backoff { .. } | State::Failed if slot.orphaned => {
-                self.release(id);
-            }
-            State::Down => self.settle_down(id),
-            State::Backoff { .. } | State::Failed if slot.goal == Goal::Down => {
-                let reason = slot.reason;
-                self.enter(id, State::Down, reason);
-            }
-            State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. } => {
-                self.settle_live(id);
-            }
-            State::Failed | State::Backoff { .. } if self.may_retry(slot) => self.try_again(id),
-            State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
+        match slot.state.class() {
+            Class::AtRest if slot.orphaned => self.release(id),
+            Class::AtRest if slot.state == State::Down => self.settle_down(id),
+            Class::AtRest if slot.goal == Goal::Down => self.enter(id, State::Down, slot.reason),
+            Class::AtRest if self.may_retry(slot) => self.try_again(id),
+            Class::Rising | Class::Up => self.settle_live(id),
+            Class::AtRest | Class::Ending => {}
         }
     }
 
-    /// Asked to, or what it failed for lack of has appeared.
+    /// Whether what failed or waits is to be tried now: asked to, or what it failed for lack of has appeared.
     fn may_retry(&self, slot: &Slot) -> bool {
         let found = slot.state == State::Failed && slot.reason == Reason::Requirement;
         slot.goal == Goal::Up
@@ -93,7 +77,7 @@ impl Supervisor {
 
     fn settle_live(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
-        let up = matches!(slot.state, State::Up { .. });
+        let up = slot.state.class() == Class::Up;
         let (carries, reason) = (slot.carries, slot.reason);
         let leaves = self.must_stop(slot);
         let reason = match (slot.goal, self.lost_bond(slot)) {

@@ -16,8 +16,8 @@ use crate::bits::Bits;
 use crate::due::PATIENCE_MS;
 use crate::slot::Slot;
 use crate::{
-    Action, Goal, Haste, Millis, Notice, Phase, Power, Reason, Stage, State, Supervisor, Unit,
-    UnitId, signals,
+    Action, Class, Goal, Haste, Millis, Notice, Phase, Power, Reason, Stage, State, Supervisor,
+    Unit, UnitId, signals,
 };
 
 /// How long a shutdown takes at most, where nobody says otherwise.
@@ -375,13 +375,7 @@ impl Supervisor {
             };
             slot.goal = Goal::Down;
             slot.bounce = false;
-            if let State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. } = slot.state
-            {
+            if let Class::Rising | Class::Up = slot.state.class() {
                 slot.reason = Reason::Shutdown;
             }
             self.end_sooner(id);

@@ -2,8 +2,8 @@
 //! events. Decides nothing.
 
 use crate::{
-    ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Pid, Probes, Reason, Restart,
-    Stage, StartLimit, State, Statuses, Unit, signals,
+    Class, ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Pid, Probes, Reason,
+    Restart, Stage, StartLimit, State, Statuses, Unit, signals,
 };
 
 /// What follows once no process of the unit is left. Decided when the end begins.
@@ -304,34 +304,12 @@ impl Slot {
 
     /// Has processes, or stands for some; it has to be stopped before it is down.
     pub(crate) const fn is_live(&self) -> bool {
-        match self.state {
-            State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. } => true,
-            State::Down | State::Backoff { .. } | State::Failed => false,
-        }
+        !matches!(self.state.class(), Class::AtRest)
     }
 
     /// Is on its way from live to not.
     pub(crate) const fn is_ending(&self) -> bool {
-        match self.state {
-            State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => true,
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Backoff { .. }
-            | State::Failed => false,
-        }
+        matches!(self.state.class(), Class::Ending)
     }
 
     /// Live, and worth waiting for.
@@ -341,21 +319,8 @@ impl Slot {
 
     /// A command of its reload runs, or was asked for.
     pub(crate) const fn reloads(&self) -> bool {
-        match self.state {
-            State::Up { .. } | State::Seeking { .. } => {
-                matches!(self.hook, Some(Running { stage: Stage::Reload, .. }))
-            }
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => false,
-        }
+        matches!(self.state, State::Up { .. } | State::Seeking { .. })
+            && matches!(self.hook, Some(Running { stage: Stage::Reload, .. }))
     }
 
     /// Its commands have run and it has its signal: it is to say that it has reloaded.

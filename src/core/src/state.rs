@@ -85,7 +85,54 @@ pub enum State {
     Failed,
 }
 
+/// What states are asked for most: where on its way a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// No process, and nothing to stop.
+    AtRest,
+    /// A start is under way, or the main process is looked for again.
+    Rising,
+    /// Up.
+    Up,
+    /// On its way from there to rest.
+    Ending,
+}
+
 impl State {
+    /// Where on its way the unit is.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Down | Self::Backoff { .. } | Self::Failed => Class::AtRest,
+            Self::Preparing { .. }
+            | Self::Starting { .. }
+            | Self::Seeking { .. }
+            | Self::Awaiting { .. }
+            | Self::Finishing { .. } => Class::Rising,
+            Self::Up { .. } => Class::Up,
+            Self::Stopping { .. } | Self::Sweeping { .. } | Self::Cleaning { .. } => Class::Ending,
+        }
+    }
+
+    /// When the start under way began, or the search for the main process.
+    #[must_use]
+    pub const fn start_since(&self) -> Option<Millis> {
+        match *self {
+            Self::Preparing { since, .. }
+            | Self::Starting { since, .. }
+            | Self::Seeking { since }
+            | Self::Awaiting { since, .. }
+            | Self::Finishing { since, .. } => Some(since),
+            Self::Down
+            | Self::Up { .. }
+            | Self::Stopping { .. }
+            | Self::Sweeping { .. }
+            | Self::Cleaning { .. }
+            | Self::Backoff { .. }
+            | Self::Failed => None,
+        }
+    }
+
     /// The process that stands for the unit: the main one, a oneshot's, or the launcher.
     #[must_use]
     pub const fn pid(&self) -> Option<Pid> {

@@ -248,20 +248,7 @@ impl Supervisor {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         slot.seeking = true;
-        let since = match slot.state {
-            State::Starting { since, .. } => since,
-            State::Down
-            | State::Preparing { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => now,
-        };
+        let since = slot.state.start_since().unwrap_or(now);
         self.push(Action::SeekMain { unit: id });
         self.enter(id, State::Seeking { since }, reason);
     }

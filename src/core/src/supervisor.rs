@@ -8,8 +8,9 @@ use crate::shutdown::Pressure;
 use crate::slot::Slot;
 use crate::timer::{Bell, MAX_TIMERS};
 use crate::{
-    Action, Event, MAX_UNITS, Millis, Name, Notice, Phase, Pid, Power, Reason, State, UnitId,
+    Action, Class, Event, MAX_UNITS, Millis, Name, Notice, Phase, Pid, Power, Reason, State, UnitId,
 };
+use core::mem::discriminant;
 use heapless::{Deque, Vec, index_map::FnvIndexMap};
 
 /// Actions waiting to be taken. One event changes one unit, which asks for at most four things
@@ -327,7 +328,7 @@ impl Supervisor {
         let was_awaited = slot.is_awaited();
         let from = core::mem::replace(&mut slot.state, to);
         slot.reason = reason;
-        if is_news(from, to) && at_rest(to) {
+        if is_news(from, to) && to.class() == Class::AtRest {
             slot.since = now;
         }
         if !matches!(to, State::Sweeping { .. }) {
@@ -364,51 +365,8 @@ impl Supervisor {
     }
 }
 
-/// The state carries no time of its own since when.
-pub(crate) const fn at_rest(state: State) -> bool {
-    match state {
-        State::Down | State::Backoff { .. } | State::Failed => true,
-        State::Preparing { .. }
-        | State::Starting { .. }
-        | State::Seeking { .. }
-        | State::Awaiting { .. }
-        | State::Finishing { .. }
-        | State::Up { .. }
-        | State::Stopping { .. }
-        | State::Sweeping { .. }
-        | State::Cleaning { .. } => false,
-    }
-}
-
-/// Learning the pid of what was just spawned, or that it was reaped, is no news.
+/// Learning the pid of what was just spawned, or that it was reaped, is no news; another main process is.
 fn is_news(from: State, to: State) -> bool {
-    match (from, to) {
-        (State::Up { pid: old, .. }, State::Up { pid: new, .. }) => old != new,
-        (State::Awaiting { pid: old, .. }, State::Awaiting { pid: new, .. }) => old != new,
-        (State::Down, State::Down)
-        | (State::Preparing { .. }, State::Preparing { .. })
-        | (State::Finishing { .. }, State::Finishing { .. })
-        | (State::Cleaning { .. }, State::Cleaning { .. })
-        | (State::Failed, State::Failed)
-        | (State::Starting { .. }, State::Starting { .. })
-        | (State::Seeking { .. }, State::Seeking { .. })
-        | (State::Stopping { .. }, State::Stopping { .. })
-        | (State::Sweeping { .. }, State::Sweeping { .. })
-        | (State::Backoff { .. }, State::Backoff { .. }) => false,
-        (
-            State::Down
-            | State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. }
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed,
-            _,
-        ) => true,
-    }
+    let has_main = matches!(to, State::Up { .. } | State::Awaiting { .. });
+    discriminant(&from) != discriminant(&to) || has_main && from.pid() != to.pid()
 }

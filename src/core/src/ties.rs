@@ -6,7 +6,7 @@
 //! `pull`, and a load that brings a new conflict decides it at once.
 
 use crate::bits::Bits;
-use crate::{Goal, Phase, Reason, State, Supervisor, UnitId};
+use crate::{Class, Goal, Phase, Reason, State, Supervisor, UnitId};
 
 /// What happens when a unit is to start and another, that it conflicts with, is to be up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,23 +122,13 @@ impl Supervisor {
     /// Is to stop and start once, if it is live.
     pub(crate) fn bounce(&mut self, id: UnitId, reason: Reason) {
         let Some(slot) = self.slot_mut(id) else { return };
-        match slot.state {
-            State::Preparing { .. }
-            | State::Starting { .. }
-            | State::Seeking { .. }
-            | State::Awaiting { .. }
-            | State::Finishing { .. }
-            | State::Up { .. } => {
+        match slot.state.class() {
+            Class::Rising | Class::Up => {
                 slot.bounce = true;
                 slot.tried = false;
                 slot.reason = reason;
             }
-            State::Down
-            | State::Stopping { .. }
-            | State::Sweeping { .. }
-            | State::Cleaning { .. }
-            | State::Backoff { .. }
-            | State::Failed => {}
+            Class::AtRest | Class::Ending => {}
         }
     }
 

@@ -2,10 +2,9 @@
 
 use crate::backoff::CRASH_LOOP;
 use crate::needs::Block;
-use crate::supervisor::at_rest;
 use crate::{
-    Ask, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Power, Reason, Stage, State, Supervisor,
-    Unit, UnitId,
+    Ask, Class, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Power, Reason, Stage, State,
+    Supervisor, Unit, UnitId,
 };
 
 /// What there is to know of one unit at this moment.
@@ -148,20 +147,7 @@ impl Supervisor {
     pub fn view(&self, id: UnitId) -> Option<View<'_>> {
         let slot = self.slot(id)?;
         let waits = slot.goal == Goal::Up
-            && match slot.state {
-                State::Down => true,
-                State::Failed => slot.missing,
-                State::Preparing { .. }
-                | State::Starting { .. }
-                | State::Seeking { .. }
-                | State::Awaiting { .. }
-                | State::Finishing { .. }
-                | State::Up { .. }
-                | State::Stopping { .. }
-                | State::Sweeping { .. }
-                | State::Cleaning { .. }
-                | State::Backoff { .. } => false,
-            };
+            && (slot.state == State::Down || slot.state == State::Failed && slot.missing);
         Some(View {
             goal: slot.goal,
             state: slot.state,
@@ -181,7 +167,8 @@ impl Supervisor {
             crash_looping: slot.in_a_row >= CRASH_LOOP,
             gave_up: slot.gave_up,
             unkillable: slot.unkillable,
-            at_rest_since: Some(slot.since).filter(|at| at.0 > 0 && at_rest(slot.state)),
+            at_rest_since: Some(slot.since)
+                .filter(|at| at.0 > 0 && slot.state.class() == Class::AtRest),
             first: slot.first.times(),
             once: slot.once,
             unwell: slot.unwell,

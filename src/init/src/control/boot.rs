@@ -1,7 +1,7 @@
 //! When was the boot over? Looks at units until each one that should be up is up, waits for
 //! something else than a start, has failed, or takes too long to start to be waited for.
 
-use ettan_core::{Goal, MAX_UNITS, Millis, State, Supervisor, UnitId};
+use ettan_core::{Class, Goal, MAX_UNITS, Millis, State, Supervisor, UnitId};
 
 /// No start is waited for longer: a job that hangs on its server does not keep the machine in its boot, and with
 /// that its watchdog and its update unproven. Less than a trial lasts (docs/updates.md), by far.
@@ -62,18 +62,14 @@ fn is_pending(supervisor: &Supervisor, id: UnitId, now: Millis) -> bool {
         return false;
     }
     let Some(view) = supervisor.view(id) else { return false };
-    match view.state {
-        State::Preparing { since, .. }
-        | State::Starting { since, .. }
-        | State::Seeking { since }
-        | State::Awaiting { since, .. }
-        | State::Finishing { since, .. } => now.since(since) < START_MS,
+    match view.state.class() {
+        Class::Rising => view.state.start_since().is_some_and(|since| now.since(since) < START_MS),
         // One that waits for another is not pending itself: the other is, or will never be up.
-        State::Down => view.goal == Goal::Up && view.blocked_by.is_none(),
-        State::Stopping { .. } | State::Sweeping { .. } | State::Cleaning { .. } => {
-            view.goal == Goal::Up && !view.unkillable
+        Class::AtRest => {
+            view.state == State::Down && view.goal == Goal::Up && view.blocked_by.is_none()
         }
-        State::Up { .. } | State::Backoff { .. } | State::Failed => false,
+        Class::Ending => view.goal == Goal::Up && !view.unkillable,
+        Class::Up => false,
     }
 }
 

@@ -7,8 +7,8 @@ use super::words::state_word;
 use crate::hook::{Called, Ended};
 use core::fmt::{self, Display, Formatter, Write};
 use ettan_core::{
-    Blocker, ExitStatus, Goal, HookEnd, Hooking, MAX_CONDITIONS, MAX_NEEDS, MAX_UNITS, Millis,
-    Notice, Phase, Reason, Restart, SpawnFault, Stage, StartLimit, State, Statuses, Step,
+    Blocker, Class, ExitStatus, Goal, HookEnd, Hooking, MAX_CONDITIONS, MAX_NEEDS, MAX_UNITS,
+    Millis, Notice, Phase, Reason, Restart, SpawnFault, Stage, StartLimit, State, Statuses, Step,
     Supervisor, Unit, UnitId, View,
 };
 use ettan_wire::{Signal, Span, Text, error_text, signal_name};
@@ -546,13 +546,7 @@ pub(crate) fn reloaded(succeeded: bool, facts: &dyn Facts) -> Text<256> {
 /// Whether the reason says more than the state does. Why it was down before says nothing of a
 /// unit that is up again.
 fn reason_matters(state: State, reason: Reason) -> bool {
-    if let State::Preparing { .. }
-    | State::Starting { .. }
-    | State::Seeking { .. }
-    | State::Awaiting { .. }
-    | State::Finishing { .. }
-    | State::Up { .. } = state
-    {
+    if let Class::Rising | Class::Up = state.class() {
         return false;
     }
     match reason {
