@@ -126,11 +126,7 @@ impl Supervisor {
             | State::Failed => return,
         };
         let run = ended.min(self.now).since(began);
-        let next = self.after_end(id, verdict, Some(run));
-        self.break_reload(id, reason);
-        self.forget_hook(id);
-        self.sweep(id, None, reason);
-        self.set_next(id, next);
+        self.end_run(id, verdict, Some(run), reason);
     }
 
     fn complain(&mut self, id: UnitId, since: Millis) {

@@ -175,24 +175,12 @@ impl Supervisor {
         match slot.state {
             State::Starting { .. } => self.starter_exited(id, status),
             State::Awaiting { .. } => self.start_ended(id, status),
-            State::Up { since, .. } => match kind {
-                Kind::Forking => {
-                    slot.moving = true;
-                    self.seek(id, reason);
-                }
-                Kind::Simple | Kind::Notify | Kind::Oneshot { .. } | Kind::Target => {
-                    let next = self.after_end(id, verdict, Some(now.since(since)));
-                    self.set_next(id, next);
-                    self.break_reload(id, Reason::Exited(status));
-                    self.forget_hook(id);
-                    self.sweep(id, None, Reason::Exited(status));
-                }
-            },
-            State::Finishing { since, .. } => {
-                let next = self.after_end(id, verdict, Some(now.since(since)));
-                self.set_next(id, next);
-                self.forget_hook(id);
-                self.sweep(id, None, Reason::Exited(status));
+            State::Up { .. } if kind == Kind::Forking => {
+                slot.moving = true;
+                self.seek(id, reason);
+            }
+            State::Up { since, .. } | State::Finishing { since, .. } => {
+                self.end_run(id, verdict, Some(now.since(since)), Reason::Exited(status));
             }
             // The hooks before the end go on without it.
             State::Stopping { kill_at, .. } if slot.hook.is_some() => {
@@ -239,9 +227,7 @@ impl Supervisor {
             Verdict::Success => Verdict::Abnormal,
             verdict @ (Verdict::Failure | Verdict::Abnormal) => verdict,
         };
-        let next = self.after_end(id, verdict, None);
-        self.set_next(id, next);
-        self.sweep(id, None, Reason::Exited(status));
+        self.end_run(id, verdict, None, Reason::Exited(status));
     }
 
     fn seek(&mut self, id: UnitId, reason: Reason) {
@@ -290,23 +276,26 @@ impl Supervisor {
 
     fn main_found(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot(id) else { return self.unexpected(None, "MainFound") };
-        let (state, reason, moving) = (slot.state, slot.reason, slot.moving);
-        let hooking = slot.hook.is_some();
+        // A hook that says so of itself is the main process of nothing.
         if slot.hook.and_then(|hook| hook.pid) == Some(pid) {
-            // A hook that says so of itself is the main process of nothing.
             return;
         }
         let taken = self.pids.get(&pid).is_some_and(|owner| *owner != id.0);
         // A notifying unit may name another process of its own at any time.
         let may = slot.seeking || slot.unit.kind == Kind::Notify;
-        if taken || !may {
-            // Before `SeekMain` the launcher lives and the claim is provisional: not believed yet.
-            if taken || !matches!(state, State::Starting { .. }) {
-                self.unexpected(Some(id), "MainFound");
-            }
-            return;
+        if !taken && may {
+            self.take_main(id, pid);
+        } else if taken || !matches!(slot.state, State::Starting { .. }) {
+            self.unexpected(Some(id), "MainFound");
         }
-        match state {
+        // Before `SeekMain` the launcher lives and the claim is provisional: not believed yet.
+    }
+
+    /// The main process is this one.
+    fn take_main(&mut self, id: UnitId, pid: Pid) {
+        let Some(slot) = self.slot(id) else { return };
+        let (reason, moving, hooking) = (slot.reason, slot.moving, slot.hook.is_some());
+        match slot.state {
             State::Seeking { .. } => {
                 let _ = self.pids.insert(pid, id.0);
                 if moving {
@@ -315,36 +304,22 @@ impl Supervisor {
                     self.started(id, Some(pid), reason);
                 }
             }
-            State::Awaiting { pid: old, since } => {
-                if old != pid {
-                    self.unmap(id, Some(old));
-                    let _ = self.pids.insert(pid, id.0);
-                    self.enter(id, State::Awaiting { pid, since }, reason);
-                }
+            State::Awaiting { since, .. } => {
+                self.change_main(id, pid, State::Awaiting { pid, since });
             }
-            State::Finishing { pid: old, since } => {
-                if old != Some(pid) {
-                    self.unmap(id, old);
-                    let _ = self.pids.insert(pid, id.0);
-                    self.enter(id, State::Finishing { pid: Some(pid), since }, reason);
-                }
+            State::Finishing { since, .. } => {
+                self.change_main(id, pid, State::Finishing { pid: Some(pid), since });
             }
-            State::Up { pid: old, since } => {
-                if old != Some(pid) {
-                    self.unmap(id, old);
-                    let _ = self.pids.insert(pid, id.0);
-                    self.enter(id, State::Up { pid: Some(pid), since }, reason);
-                }
+            State::Up { since, .. } => {
+                self.change_main(id, pid, State::Up { pid: Some(pid), since });
             }
             State::Stopping { pid: None, kill_at } if hooking => {
-                let _ = self.pids.insert(pid, id.0);
-                self.enter(id, State::Stopping { pid: Some(pid), kill_at }, reason);
+                self.change_main(id, pid, State::Stopping { pid: Some(pid), kill_at });
             }
             State::Stopping { pid: None, .. } => {
                 let had_signal = slot.unit.kill_mode == KillMode::ControlGroup;
-                let _ = self.pids.insert(pid, id.0);
                 let kill_at = self.stop_span(id, None).map(|span| self.now.after(span));
-                self.enter(id, State::Stopping { pid: Some(pid), kill_at }, reason);
+                self.change_main(id, pid, State::Stopping { pid: Some(pid), kill_at });
                 // The stop signal was for it alone, and it was not known.
                 if !had_signal {
                     self.signal_stop(id);
@@ -360,41 +335,41 @@ impl Supervisor {
         }
     }
 
+    /// The state stays, and this process stands for the unit from now on.
+    fn change_main(&mut self, id: UnitId, pid: Pid, to: State) {
+        let Some(slot) = self.slot(id) else { return };
+        let (old, reason) = (slot.pid(), slot.reason);
+        if old != Some(pid) {
+            self.unmap(id, old);
+            let _ = self.pids.insert(pid, id.0);
+            self.enter(id, to, reason);
+        }
+    }
+
     fn main_lost(&mut self, id: UnitId, status: Option<ExitStatus>) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "MainLost") };
-        let reason = slot.reason;
         if status.is_some() {
             slot.last_exit = status;
             slot.ended = true;
         }
-        let pid = slot.pid();
+        let (pid, reason) = (slot.pid(), slot.reason);
         match slot.state {
             State::Seeking { .. } if slot.moving => self.main_is_gone(id),
-            State::Seeking { .. } | State::Awaiting { .. } if slot.seeking => {
-                self.unmap(id, pid);
+            State::Seeking { .. } | State::Awaiting { .. } | State::Finishing { .. }
+                if slot.seeking =>
+            {
+                // What ends before it is up has not ended well.
                 let verdict = match status {
                     Some(ExitStatus::Code(_)) => Verdict::Failure,
                     Some(ExitStatus::Signal { .. }) | None => Verdict::Abnormal,
                 };
-                let next = self.after_end(id, verdict, None);
-                self.set_next(id, next);
-                self.sweep(id, None, Reason::MainLost(status));
+                self.unmap(id, pid);
+                self.end_run(id, verdict, None, Reason::MainLost(status));
             }
             State::Up { pid: Some(_), .. } if slot.seeking => {
                 slot.last_exit = status;
                 self.unmap(id, pid);
                 self.main_is_gone(id);
-            }
-            State::Finishing { .. } if slot.seeking => {
-                let verdict = match status {
-                    Some(ExitStatus::Code(_)) => Verdict::Failure,
-                    Some(ExitStatus::Signal { .. }) | None => Verdict::Abnormal,
-                };
-                let next = self.after_end(id, verdict, None);
-                self.set_next(id, next);
-                self.unmap(id, pid);
-                self.forget_hook(id);
-                self.sweep(id, None, Reason::MainLost(status));
             }
             State::Stopping { kill_at, .. } if slot.seeking && slot.hook.is_some() => {
                 self.unmap(id, pid);
@@ -423,6 +398,22 @@ impl Supervisor {
                 self.unexpected(Some(id), "MainLost");
             }
         }
+    }
+
+    /// The program has ended, or did not come to be: what follows is decided, its reload and its hook
+    /// are over, and what is left is swept.
+    pub(crate) fn end_run(
+        &mut self,
+        id: UnitId,
+        verdict: Verdict,
+        run: Option<u64>,
+        reason: Reason,
+    ) {
+        let next = self.after_end(id, verdict, run);
+        self.set_next(id, next);
+        self.break_reload(id, reason);
+        self.forget_hook(id);
+        self.sweep(id, None, reason);
     }
 
     fn condition(&mut self, name: &str, holds: bool) {
