@@ -48,6 +48,10 @@ impl<'a> Writer<'a> {
         self.bytes(&value.to_le_bytes());
     }
 
+    pub(crate) fn moment(&mut self, at: Millis) {
+        self.u64(at.0);
+    }
+
     pub(crate) fn flag(&mut self, value: bool) {
         self.u8(u8::from(value));
     }
@@ -73,49 +77,49 @@ impl<'a> Writer<'a> {
             State::Starting { pid, since } => {
                 self.u8(1);
                 self.pid(pid);
-                self.u64(since.0);
+                self.moment(since);
             }
             State::Seeking { since } => {
                 self.u8(2);
-                self.u64(since.0);
+                self.moment(since);
             }
             State::Up { pid, since } => {
                 self.u8(3);
                 self.pid(pid);
-                self.u64(since.0);
+                self.moment(since);
             }
             State::Stopping { pid, kill_at } => {
                 self.u8(4);
                 self.pid(pid);
-                self.u64(kill_at.map_or(u64::MAX, |at| at.0));
+                self.moment(kill_at.unwrap_or(Millis::NEVER));
             }
             State::Sweeping { pid, since } => {
                 self.u8(5);
                 self.pid(pid);
-                self.u64(since.0);
+                self.moment(since);
             }
             State::Backoff { until } => {
                 self.u8(6);
-                self.u64(until.0);
+                self.moment(until);
             }
             State::Failed => self.u8(7),
             State::Preparing { next, since } => {
                 self.bytes(&[8, next]);
-                self.u64(since.0);
+                self.moment(since);
             }
             State::Finishing { pid, since } => {
                 self.u8(9);
                 self.pid(pid);
-                self.u64(since.0);
+                self.moment(since);
             }
             State::Cleaning { kill_at } => {
                 self.u8(10);
-                self.u64(kill_at.map_or(u64::MAX, |at| at.0));
+                self.moment(kill_at.unwrap_or(Millis::NEVER));
             }
             State::Awaiting { pid, since } => {
                 self.u8(11);
                 self.pid(Some(pid));
-                self.u64(since.0);
+                self.moment(since);
             }
         }
     }
@@ -133,7 +137,7 @@ impl<'a> Writer<'a> {
         if let Some(Running { stage, nth, pid, until }) = hook {
             self.bytes(&[stage as u8, nth]);
             self.pid(pid);
-            self.u64(until);
+            self.moment(until);
         }
     }
 
@@ -320,6 +324,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    pub(crate) fn moment(&mut self) -> Read<Millis> {
+        self.u64().map(Millis)
+    }
+
     pub(crate) fn flag(&mut self) -> Read<bool> {
         match self.u8()? {
             0 => Ok(false),
@@ -354,25 +362,19 @@ impl<'a> Reader<'a> {
     pub(crate) fn state(&mut self) -> Read<State> {
         Ok(match self.u8()? {
             0 => State::Down,
-            1 => State::Starting { pid: self.pid()?, since: Millis(self.u64()?) },
-            2 => State::Seeking { since: Millis(self.u64()?) },
-            3 => State::Up { pid: self.pid()?, since: Millis(self.u64()?) },
-            4 => {
-                let (pid, at) = (self.pid()?, self.u64()?);
-                State::Stopping { pid, kill_at: (at != u64::MAX).then_some(Millis(at)) }
-            }
-            5 => State::Sweeping { pid: self.pid()?, since: Millis(self.u64()?) },
-            6 => State::Backoff { until: Millis(self.u64()?) },
+            1 => State::Starting { pid: self.pid()?, since: self.moment()? },
+            2 => State::Seeking { since: self.moment()? },
+            3 => State::Up { pid: self.pid()?, since: self.moment()? },
+            4 => State::Stopping { pid: self.pid()?, kill_at: self.moment()?.unless_never() },
+            5 => State::Sweeping { pid: self.pid()?, since: self.moment()? },
+            6 => State::Backoff { until: self.moment()? },
             7 => State::Failed,
-            8 => State::Preparing { next: self.u8()?, since: Millis(self.u64()?) },
-            9 => State::Finishing { pid: self.pid()?, since: Millis(self.u64()?) },
-            10 => {
-                let at = self.u64()?;
-                State::Cleaning { kill_at: (at != u64::MAX).then_some(Millis(at)) }
-            }
+            8 => State::Preparing { next: self.u8()?, since: self.moment()? },
+            9 => State::Finishing { pid: self.pid()?, since: self.moment()? },
+            10 => State::Cleaning { kill_at: self.moment()?.unless_never() },
             11 => {
                 let pid = self.pid()?.ok_or(Damage::Value)?;
-                State::Awaiting { pid, since: Millis(self.u64()?) }
+                State::Awaiting { pid, since: self.moment()? }
             }
             _ => return Err(Damage::Value),
         })
@@ -383,7 +385,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let (stage, nth) = (self.one_of(&STAGES)?, self.u8()?);
-        Ok(Some(Running { stage, nth, pid: self.pid()?, until: self.u64()? }))
+        Ok(Some(Running { stage, nth, pid: self.pid()?, until: self.moment()? }))
     }
 
     pub(crate) fn last_hook(&mut self) -> Read<Option<(Stage, u8, HookEnd)>> {

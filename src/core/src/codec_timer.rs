@@ -16,12 +16,12 @@ impl Writer<'_> {
         if let Some(at) = bell.timer.at {
             self.calendar(&at);
         }
-        self.u64(bell.span_at);
-        self.u64(bell.moment_at);
+        self.moment(bell.span_at);
+        self.moment(bell.moment_at);
         for number in [bell.moment, bell.past, bell.ran] {
             self.number(number);
         }
-        self.u64(bell.started.map_or(u64::MAX, |at| at.0));
+        self.moment(bell.started.unwrap_or(Millis::NEVER));
         self.flag(bell.booted);
     }
 
@@ -52,9 +52,9 @@ impl Reader<'_> {
         let (every_ms, persistent) = (self.u32()?, self.flag()?);
         let at = if self.flag()? { Some(self.calendar()?) } else { None };
         let timer = Timer { on_boot_ms, every_ms, at, persistent };
-        let (span_at, moment_at) = (self.u64()?, self.u64()?);
+        let (span_at, moment_at) = (self.moment()?, self.moment()?);
         let (moment, past, ran) = (self.number()?, self.number()?, self.number()?);
-        let started = Some(self.u64()?).filter(|at| *at != u64::MAX).map(Millis);
+        let started = self.moment()?.unless_never();
         let booted = self.flag()?;
         let new = Bell::new(unit.0, timer);
         Ok(Some(Bell { span_at, moment, moment_at, past, started, ran, booted, ..new }))

@@ -2,7 +2,6 @@
 
 use crate::backoff::Verdict;
 use crate::slot::{Next, Slot};
-use crate::supervisor::NEVER;
 use crate::{Kind, Millis, Notice, Reason, State, Supervisor, UnitId};
 
 /// How long a forking unit's main process is looked for after it ended while up: a daemon that
@@ -16,53 +15,50 @@ pub(crate) const PATIENCE_MS: u64 = 10_000;
 const COMPLAIN_MAX_MS: u64 = 3_600_000;
 
 /// When something must happen in this state, whatever else does.
-pub(crate) fn deadline(slot: &Slot) -> u64 {
+pub(crate) fn deadline(slot: &Slot) -> Millis {
     match slot.state {
-        State::Down | State::Failed => NEVER,
-        State::Seeking { since } if slot.moving => since.after(MOVE_MS).0.min(hook_until(slot)),
+        State::Down | State::Failed => Millis::NEVER,
+        State::Seeking { since } if slot.moving => since.after(MOVE_MS).min(hook_until(slot)),
         State::Preparing { .. }
         | State::Starting { .. }
         | State::Seeking { .. }
         | State::Awaiting { .. }
-        | State::Finishing { .. } => ready_by(slot).map_or(NEVER, |at| at.0),
+        | State::Finishing { .. } => ready_by(slot).unwrap_or(Millis::NEVER),
         State::Up { since, .. } => {
             let counts = slot.in_a_row > 0 || slot.delays > 0;
-            let reset =
-                if counts { since.after(u64::from(slot.unit.restart_reset_ms)).0 } else { NEVER };
-            reset.min(hook_until(slot))
+            let reset = since.after(u64::from(slot.unit.restart_reset_ms));
+            if counts { reset.min(hook_until(slot)) } else { hook_until(slot) }
         }
         State::Stopping { kill_at, .. } | State::Cleaning { kill_at } => {
-            kill_at.map_or(NEVER, |at| at.0)
+            kill_at.unwrap_or(Millis::NEVER)
         }
-        State::Sweeping { .. } => slot.complain_at.0,
-        State::Backoff { until } => until.0,
+        State::Sweeping { .. } => slot.complain_at,
+        State::Backoff { until } => until,
     }
 }
 
 /// When the hook of a unit that is up has taken too long. One whose answer is still due comes to
 /// that once it is there.
-fn hook_until(slot: &Slot) -> u64 {
-    slot.hook.filter(|_| !slot.spawning).map_or(NEVER, |hook| hook.until)
+fn hook_until(slot: &Slot) -> Millis {
+    slot.hook.filter(|_| !slot.spawning).map_or(Millis::NEVER, |hook| hook.until)
 }
 
 /// When a start under way has failed; None where it may take for ever, or none is under way.
 pub(crate) fn ready_by(slot: &Slot) -> Option<Millis> {
     let since = slot.state.start_since()?;
-    match slot.unit.start_timeout_ms {
-        span @ 1.. if !slot.moving => Some(since.after(u64::from(span)).max(slot.extended_to)),
-        _ => None,
-    }
+    let span = slot.unit.start_timeout().filter(|_| !slot.moving)?;
+    Some(since.after(span).max(slot.extended_to))
 }
 
 impl Supervisor {
     /// The unit's deadline has passed, unless it moved in the meantime.
     pub(crate) fn expire(&mut self, id: UnitId) {
         let now = self.now;
-        if self.bell_at(id) <= now.0 {
+        if self.bell_at(id) <= now {
             self.ring(id);
         }
         let Some(slot) = self.slot_mut(id) else { return };
-        if deadline(slot) > now.0 {
+        if deadline(slot) > now {
             return self.set_deadline(id);
         }
         match slot.state {
@@ -73,7 +69,7 @@ impl Supervisor {
             | State::Finishing { .. } => {
                 self.start_timed_out(id);
             }
-            State::Seeking { .. } | State::Up { .. } if hook_until(slot) <= now.0 => {
+            State::Seeking { .. } | State::Up { .. } if hook_until(slot) <= now => {
                 self.hook_timed_out(id);
             }
             State::Seeking { .. } if slot.moving => self.main_is_gone(id),
@@ -113,7 +109,7 @@ impl Supervisor {
         // The run ended when the search began.
         let (ended, began) = match slot.state {
             State::Seeking { since } => (since, slot.since),
-            State::Up { since, .. } => (Millis(NEVER), since),
+            State::Up { since, .. } => (Millis::NEVER, since),
             State::Down
             | State::Preparing { .. }
             | State::Starting { .. }

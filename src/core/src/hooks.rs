@@ -3,10 +3,9 @@
 
 use crate::backoff::{self, Verdict};
 use crate::slot::{Next, Running};
-use crate::supervisor::NEVER;
 use crate::{
-    Action, ExitStatus, HookEnd, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State,
-    Supervisor, UnitId, Whom, signals,
+    Action, ExitStatus, HookEnd, Millis, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage,
+    State, Supervisor, UnitId, Whom, signals,
 };
 
 impl Supervisor {
@@ -23,12 +22,10 @@ impl Supervisor {
         if !may || nth >= slot.unit.hooks.of(stage).count {
             return false;
         }
-        let until = match (stage, slot.unit.start_timeout_ms) {
-            (Stage::Reload, 1..) => now.after(u64::from(slot.unit.start_timeout_ms)).0,
+        let until = match stage {
+            Stage::Reload => slot.reload_until(now),
             // Bounded by the state that the unit is in.
-            (Stage::Pre | Stage::Post | Stage::Stop | Stage::StopPost, _) | (Stage::Reload, 0) => {
-                NEVER
-            }
+            Stage::Pre | Stage::Post | Stage::Stop | Stage::StopPost => Millis::NEVER,
         };
         slot.hook = Some(Running { stage, nth, pid: None, until });
         slot.spawning = true;
@@ -231,7 +228,7 @@ impl Supervisor {
         if pid.is_none() && !spawning {
             return self.sweep(id, None, reason);
         }
-        let kill_at = self.stop_span(id, None).map(|span| self.now.after(span));
+        let kill_at = self.kill_at(id, None);
         match (main, pid) {
             // Nobody but the hook is known to whom a sweep could be.
             (None, Some(_)) if self.spares(id) => self.kill_hook(id, pid),
@@ -243,7 +240,7 @@ impl Supervisor {
 
     /// Nothing is left of the run: the hooks after it, before anything else follows.
     pub(crate) fn clean(&mut self, id: UnitId, reason: Reason) {
-        let kill_at = self.stop_span(id, Some(Stage::StopPost)).map(|span| self.now.after(span));
+        let kill_at = self.kill_at(id, Some(Stage::StopPost));
         let Some(slot) = self.slot_mut(id) else { return };
         slot.cleaned = true;
         let pid = slot.pid();

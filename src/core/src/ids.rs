@@ -5,10 +5,25 @@
 pub struct Millis(pub u64);
 
 impl Millis {
+    /// Later than anything that happens.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// This moment; None where it never comes.
+    #[must_use]
+    pub const fn unless_never(self) -> Option<Self> {
+        if self.0 == Self::NEVER.0 { None } else { Some(self) }
+    }
+
     /// The moment `span_ms` milliseconds later; saturates at the end of time.
     #[must_use]
     pub const fn after(self, span_ms: u64) -> Self {
         Self(self.0.saturating_add(span_ms))
+    }
+
+    /// The moment `span_ms` milliseconds earlier, or the boot.
+    #[must_use]
+    pub const fn before(self, span_ms: u64) -> Self {
+        Self(self.0.saturating_sub(span_ms))
     }
 
     /// Milliseconds passed since `earlier`; zero when `earlier` is later.

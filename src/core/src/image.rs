@@ -6,7 +6,6 @@
 
 use crate::codec::{Reader, Writer};
 use crate::slot::{Firsts, Slot};
-use crate::supervisor::NEVER;
 use crate::timer::Bell;
 use crate::{
     Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, Program, State, Supervisor, Unit, UnitId,
@@ -78,9 +77,9 @@ impl Supervisor {
         out.u16(IMAGE_VERSION);
         out.phase(self.phase);
         out.power(self.power);
-        out.u64(self.phase_until);
-        out.u64(self.asked_at);
-        out.u64(self.ends_at);
+        out.moment(self.phase_until);
+        out.moment(self.asked_at);
+        out.moment(self.ends_at);
         out.pressure(self.pressure);
         out.flag(self.strays_killed);
         out.u64(self.dice.state());
@@ -113,17 +112,17 @@ impl Supervisor {
         out.hook(slot.hook);
         out.last_hook(slot.last_hook);
         out.reason(slot.reload_end);
-        out.u64(slot.reload_from.0);
-        out.u64(slot.since.0);
-        out.u64(slot.complain_at.0);
-        out.u64(slot.extended_to.0);
+        out.moment(slot.reload_from);
+        out.moment(slot.since);
+        out.moment(slot.complain_at);
+        out.moment(slot.extended_to);
         for at in slot.first.to_numbers() {
             out.u32(at);
         }
         out.u32(slot.restarts);
         out.u32(slot.in_a_row);
         out.u32(slot.delays);
-        out.u64(slot.counted_from.0);
+        out.moment(slot.counted_from);
         out.u16(slot.counted);
         let set = flags(&mut slot.clone()).map(|flag| u32::from(*flag));
         out.u32((0..).zip(set).fold(0, |bits, (nth, flag)| bits | flag.wrapping_shl(nth)));
@@ -142,7 +141,7 @@ impl Supervisor {
         let mut from = Reader::new(bytes);
         version(&mut from)?;
         let (phase, power) = (from.phase()?, from.power()?);
-        let (phase_until, asked_at, ends_at) = (from.u64()?, from.u64()?, from.u64()?);
+        let (phase_until, asked_at, ends_at) = (from.moment()?, from.moment()?, from.moment()?);
         let (pressure, strays_killed) = (from.pressure()?, from.flag()?);
         let dice = from.u64()?;
         let (ahead_ms, clock_right) = (from.number()?, from.flag()?);
@@ -195,7 +194,7 @@ impl Supervisor {
             let mut free = slot.clone();
             free.free();
             let _ = self.slots.push(free);
-            let _ = self.deadlines.push(NEVER);
+            let _ = self.deadlines.push(Millis::NEVER);
         }
         if let Some(bell) = bell {
             self.bells.push(bell).map_err(|_| Damage::Length)?;
@@ -338,13 +337,13 @@ fn read_slot(bytes: &[u8], id: UnitId) -> Result<(Slot, Option<Bell>), Damage> {
     slot.hook = from.hook()?;
     slot.last_hook = from.last_hook()?;
     slot.reload_end = from.reason()?;
-    slot.reload_from = Millis(from.u64()?);
-    slot.since = Millis(from.u64()?);
-    slot.complain_at = Millis(from.u64()?);
-    slot.extended_to = Millis(from.u64()?);
+    slot.reload_from = from.moment()?;
+    slot.since = from.moment()?;
+    slot.complain_at = from.moment()?;
+    slot.extended_to = from.moment()?;
     slot.first = Firsts::of_numbers([from.u32()?, from.u32()?]);
     (slot.restarts, slot.in_a_row, slot.delays) = (from.u32()?, from.u32()?, from.u32()?);
-    (slot.counted_from, slot.counted) = (Millis(from.u64()?), from.u16()?);
+    (slot.counted_from, slot.counted) = (from.moment()?, from.u16()?);
     let mut bits = from.u32()?;
     for flag in flags(&mut slot) {
         *flag = bits & 1 == 1;

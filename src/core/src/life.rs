@@ -169,7 +169,7 @@ impl Supervisor {
         // What hangs would not do what they ask.
         let asks = up && reason != Reason::Watchdog;
         if asks && (slot.hook.is_some() || self.run_hook(id, Stage::Stop, 0)) {
-            let kill_at = self.stop_span(id, Some(Stage::Stop)).map(|span| now.after(span));
+            let kill_at = self.kill_at(id, Some(Stage::Stop));
             self.enter(id, State::Stopping { pid: known, kill_at }, reason);
             return;
         }
@@ -197,13 +197,17 @@ impl Supervisor {
 
     /// How long a stage of the unit's end may take: its hooks, or without a name its program, from the
     /// stop signal to KILL. None is for ever.
-    pub(crate) fn stop_span(&self, id: UnitId, stage: Option<Stage>) -> Option<u64> {
+    fn stop_span(&self, id: UnitId, stage: Option<Stage>) -> Option<u64> {
         let slot = self.slot(id)?;
-        match (self.phase, slot.unit.stop_timeout_ms) {
-            (Phase::Running, 0) => None,
-            (Phase::Running, span) => Some(u64::from(span)),
-            (_, _) => Some(self.shutdown_span(slot, stage)),
+        if self.phase == Phase::Running {
+            return slot.unit.stop_timeout();
         }
+        Some(self.shutdown_span(slot, stage))
+    }
+
+    /// When KILL comes if the stage begins now.
+    pub(crate) fn kill_at(&self, id: UnitId, stage: Option<Stage>) -> Option<Millis> {
+        self.stop_span(id, stage).map(|span| self.now.after(span))
     }
 
     /// Sends the unit's stop signal.

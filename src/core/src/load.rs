@@ -7,7 +7,6 @@
 
 use crate::bits::Bits;
 use crate::slot::Slot;
-use crate::supervisor::NEVER;
 use crate::ties::Way;
 use crate::{
     Catalog, Goal, MAX_UNITS, Millis, Notice, Phase, Probes, Reason, State, Supervisor, Unit,
@@ -183,7 +182,7 @@ impl Supervisor {
             Some(slot) => *slot = Slot::new(unit),
             None => {
                 let _ = self.slots.push(Slot::new(unit));
-                let _ = self.deadlines.push(NEVER);
+                let _ = self.deadlines.push(Millis::NEVER);
             }
         }
         Some(id)
@@ -259,7 +258,7 @@ impl Supervisor {
         (slot.position, slot.dependants) = kept;
         self.bells.retain(|bell| bell.unit != id.0);
         if let Some(entry) = self.deadlines.get_mut(usize::from(id.0)) {
-            *entry = NEVER;
+            *entry = Millis::NEVER;
         }
     }
 }

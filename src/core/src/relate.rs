@@ -5,7 +5,7 @@ use crate::needs::{Edge, MAX_CONDITIONS};
 use crate::order::{Graph, Link, sort, sort_from};
 use crate::slot::Range;
 use crate::supervisor::Condition;
-use crate::{Catalog, MAX_UNITS, Name, NeedKind, On, Supervisor, UnitId};
+use crate::{Catalog, MAX_UNITS, Millis, Name, NeedKind, On, Supervisor, UnitId};
 use heapless::Vec;
 
 impl Supervisor {
@@ -200,7 +200,7 @@ impl Supervisor {
                 self.dirty.put(position);
             }
         }
-        self.soonest = 0;
+        self.soonest = Millis(0);
     }
 
     /// Finds who has to look at more than its own needs before it starts.

@@ -8,7 +8,6 @@
 //!   no other follows, and no signal.
 
 use crate::slot::Running;
-use crate::supervisor::NEVER;
 use crate::{Action, Class, Millis, Notice, Phase, Reason, Stage, Supervisor, UnitId, Whom};
 
 impl Supervisor {
@@ -61,9 +60,7 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id).filter(|slot| slot.unit.reload_answers) else {
             return false;
         };
-        let span = u64::from(slot.unit.start_timeout_ms);
-        let until = if span == 0 { NEVER } else { now.after(span).0 };
-        slot.hook = Some(Running::word(until));
+        slot.hook = Some(Running::word(slot.reload_until(now)));
         slot.reload_from = now;
         true
     }

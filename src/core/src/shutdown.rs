@@ -96,13 +96,13 @@ impl Supervisor {
     /// When the machine is off at the latest; None while no shutdown was asked for.
     #[must_use]
     pub fn shutdown_ends(&self) -> Option<Millis> {
-        (self.phase != Phase::Running).then_some(Millis(self.ends_at))
+        (self.phase != Phase::Running).then_some(self.ends_at)
     }
 
     /// When the phase ends at the latest.
     #[must_use]
     pub const fn phase_ends(&self) -> Millis {
-        Millis(self.phase_until)
+        self.phase_until
     }
 
     pub(crate) fn shut_down(&mut self, power: Power, haste: Haste) {
@@ -139,11 +139,11 @@ impl Supervisor {
 
     /// So much is left from now on, if it is not less already. True when it was more.
     fn shorten(&mut self, within_ms: u64, begins: bool) -> bool {
-        let ends_at = self.now.after(within_ms).0;
+        let ends_at = self.now.after(within_ms);
         if !begins && ends_at >= self.ends_at {
             return false;
         }
-        (self.asked_at, self.ends_at) = (self.now.0, ends_at);
+        (self.asked_at, self.ends_at) = (self.now, ends_at);
         self.phase_until = self.phase_until.min(self.step_until());
         if !begins {
             for id in self.each() {
@@ -154,16 +154,16 @@ impl Supervisor {
     }
 
     fn shares(&self) -> Shares {
-        Shares::of(self.ends_at.saturating_sub(self.asked_at))
+        Shares::of(self.ends_at.since(self.asked_at))
     }
 
     /// When the step of the phase ends that all of it has come to, at the latest.
-    fn step_until(&self) -> u64 {
+    fn step_until(&self) -> Millis {
         let Shares { units, strays, builtins, closing } = self.shares();
-        let before = |spans: &[u64]| spans.iter().fold(self.ends_at, |at, s| at.saturating_sub(*s));
-        let within = |per| self.asked_at.saturating_add(part(units, per));
+        let before = |spans: &[u64]| spans.iter().fold(self.ends_at, |at, span| at.before(*span));
+        let within = |per| self.asked_at.after(part(units, per));
         match (self.phase, self.pressure, self.strays_killed) {
-            (Phase::Running | Phase::Off, _, _) => 0,
+            (Phase::Running | Phase::Off, _, _) => Millis(0),
             (Phase::StoppingUnits, Pressure::None, _) => within(250),
             (Phase::StoppingUnits, Pressure::Rest, _) => within(750),
             (Phase::StoppingUnits, Pressure::All, _) => within(1_000),
@@ -175,46 +175,41 @@ impl Supervisor {
     }
 
     /// When KILL comes for a unit that is stopped while the machine goes down; never now, but soon.
-    fn kill_by(&self, slot: &Slot) -> u64 {
+    fn kill_by(&self, slot: &Slot) -> Millis {
         let Shares { units, closing, .. } = self.shares();
         let at = match (slot.unit.builtin, slot.pressed, self.pressure) {
-            (true, _, _) => self.ends_at.saturating_sub(closing),
-            (false, true, Pressure::None | Pressure::Rest) => {
-                self.asked_at.saturating_add(part(units, 333))
-            }
+            (true, _, _) => self.ends_at.before(closing),
+            (false, true, Pressure::None | Pressure::Rest) => self.asked_at.after(part(units, 333)),
             (false, true, Pressure::All) | (false, false, Pressure::None | Pressure::Rest) => {
-                self.asked_at.saturating_add(part(units, 900))
+                self.asked_at.after(part(units, 900))
             }
-            (false, false, Pressure::All) => self.asked_at.saturating_add(units),
+            (false, false, Pressure::All) => self.asked_at.after(units),
         };
-        at.max(self.now.after(1).0)
+        at.max(self.now.after(1))
     }
 
     /// How long the stage of the unit's end may take that begins now, in a shutdown: its own time-out,
     /// but no more than its share of what is left for it.
     pub(crate) fn shutdown_span(&self, slot: &Slot, stage: Option<Stage>) -> u64 {
         let most = self.share_of(slot, stage);
-        match slot.unit.stop_timeout_ms {
-            0 => most,
-            span => u64::from(span).min(most),
-        }
+        slot.unit.stop_timeout().map_or(most, |span| span.min(most))
     }
 
     /// What this stage of the unit's end may take of the time that is left for it; never nothing.
     fn share_of(&self, slot: &Slot, stage: Option<Stage>) -> u64 {
-        let left = self.kill_by(slot).saturating_sub(self.now.0);
+        let left = self.kill_by(slot).since(self.now);
         left.checked_div(stages_from(&slot.unit, stage)).unwrap_or(left).max(1)
     }
 
     fn reach(&mut self, phase: Phase, most_ms: u64) {
         self.phase = phase;
-        self.phase_until = self.now.after(most_ms).0.min(self.step_until());
+        self.phase_until = self.now.after(most_ms).min(self.step_until());
         self.publish(Notice::Shutdown { phase });
     }
 
     /// Nothing is left to do for this event: on to the next step, if this one is over. False: not.
     pub(crate) fn advance_shutdown(&mut self) -> bool {
-        let late = self.phase_until <= self.now.0;
+        let late = self.phase_until <= self.now;
         match self.phase {
             Phase::Running | Phase::Off => return false,
             Phase::StoppingUnits if self.live == 0 => self.kill_strays(),
@@ -225,7 +220,7 @@ impl Supervisor {
             },
             Phase::KillingStrays if late && !self.strays_killed => {
                 self.strays_killed = true;
-                self.phase_until = self.now.after(STRAYS_KILL_MS).0.min(self.step_until());
+                self.phase_until = self.now.after(STRAYS_KILL_MS).min(self.step_until());
                 self.signal_strays();
             }
             Phase::KillingStrays if late => self.stop_builtins(),
@@ -358,7 +353,7 @@ impl Supervisor {
 
     fn close_filesystems(&mut self) {
         self.reach(Phase::ClosingFilesystems, CLOSE_MS);
-        self.phase_until = self.phase_until.max(self.now.after(CLOSE_LEAST_MS).0);
+        self.phase_until = self.phase_until.max(self.now.after(CLOSE_LEAST_MS));
         self.push(Action::CloseFilesystems);
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Running {
     /// None: `Spawn` is not answered yet, or it is the unit's word that is waited for.
     pub(crate) pid: Option<Pid>,
     /// When it has taken too long, where its state does not say so.
-    pub(crate) until: u64,
+    pub(crate) until: Millis,
 }
 
 impl Running {
@@ -38,7 +38,7 @@ impl Running {
     const WORD: u8 = u8::MAX;
 
     /// In place of a command of a reload, after the last one: what the unit says.
-    pub(crate) const fn word(until: u64) -> Self {
+    pub(crate) const fn word(until: Millis) -> Self {
         Self { stage: Stage::Reload, nth: Self::WORD, pid: None, until }
     }
 }
@@ -326,6 +326,11 @@ impl Slot {
     /// Its commands have run and it has its signal: it is to say that it has reloaded.
     pub(crate) const fn awaits_word(&self) -> bool {
         matches!(self.hook, Some(Running { stage: Stage::Reload, nth: Running::WORD, .. }))
+    }
+
+    /// When a part of its reload that begins now has taken too long.
+    pub(crate) fn reload_until(&self, now: Millis) -> Millis {
+        self.unit.start_timeout().map_or(Millis::NEVER, |span| now.after(span))
     }
 
     /// What requires it may start now.

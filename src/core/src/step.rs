@@ -318,7 +318,7 @@ impl Supervisor {
             }
             State::Stopping { pid: None, .. } => {
                 let had_signal = slot.unit.kill_mode == KillMode::ControlGroup;
-                let kill_at = self.stop_span(id, None).map(|span| self.now.after(span));
+                let kill_at = self.kill_at(id, None);
                 self.change_main(id, pid, State::Stopping { pid: Some(pid), kill_at });
                 // The stop signal was for it alone, and it was not known.
                 if !had_signal {

@@ -30,9 +30,6 @@ const MAX_MISSING: usize = 16;
 /// usual. More is a bug that turns in circles: it is published, and PID 1 goes on to the next event.
 const MAX_WORK: u32 = 65_536;
 
-/// No deadline.
-pub(crate) const NEVER: u64 = u64::MAX;
-
 /// A condition somebody waits for or somebody published.
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
@@ -47,10 +44,10 @@ pub(crate) struct Condition {
 pub struct Supervisor {
     pub(crate) now: Millis,
     pub(crate) slots: Vec<Slot, MAX_UNITS>,
-    /// One per slot; `NEVER` where there is none.
-    pub(crate) deadlines: Vec<u64, MAX_UNITS>,
+    /// One per slot.
+    pub(crate) deadlines: Vec<Millis, MAX_UNITS>,
     /// No deadline is earlier than this.
-    pub(crate) soonest: u64,
+    pub(crate) soonest: Millis,
     pub(crate) by_name: Vec<u16, MAX_UNITS>,
     /// Slot numbers in dependency order: what is needed comes first.
     pub(crate) order: Vec<u16, MAX_UNITS>,
@@ -100,11 +97,11 @@ pub struct Supervisor {
     /// How long a shutdown takes at most; 0 is the usual time.
     pub(crate) shutdown_ms: u32,
     /// When the shutdown's time began.
-    pub(crate) asked_at: u64,
+    pub(crate) asked_at: Millis,
     /// When it is over in any case.
-    pub(crate) ends_at: u64,
+    pub(crate) ends_at: Millis,
     /// When the phase, or its step, ends in any case; 0 while running.
-    pub(crate) phase_until: u64,
+    pub(crate) phase_until: Millis,
     /// How far the time of units has come.
     pub(crate) pressure: Pressure,
     /// Strays were sent KILL.
@@ -131,7 +128,7 @@ impl Supervisor {
             now: Millis(0),
             slots: Vec::new(),
             deadlines: Vec::new(),
-            soonest: 0,
+            soonest: Millis(0),
             by_name: Vec::new(),
             order: Vec::new(),
             needs: Vec::new(),
@@ -160,9 +157,9 @@ impl Supervisor {
             phase: Phase::Running,
             power: Power::Reboot,
             shutdown_ms: 0,
-            asked_at: 0,
-            ends_at: 0,
-            phase_until: 0,
+            asked_at: Millis(0),
+            ends_at: Millis(0),
+            phase_until: Millis(0),
             pressure: Pressure::None,
             strays_killed: false,
             actions: Deque::new(),
@@ -213,10 +210,8 @@ impl Supervisor {
         if self.has_work() {
             return Some(self.now);
         }
-        let units = self.deadlines.iter().copied().min().unwrap_or(NEVER);
-        let phase = if self.phase_until == 0 { NEVER } else { self.phase_until };
-        let first = units.min(phase);
-        (first != NEVER).then_some(Millis(first))
+        let phase = Some(self.phase_until).filter(|_| self.phase != Phase::Running);
+        self.deadlines.iter().copied().chain(phase).min().and_then(Millis::unless_never)
     }
 
     /// Does a small part of the work that is left; false: none is.
@@ -255,12 +250,12 @@ impl Supervisor {
     /// Time never runs backwards here, whatever the caller says.
     pub(crate) fn advance_clock(&mut self, now: Millis) {
         self.now = self.now.max(now);
-        if self.now.0 < self.soonest {
+        if self.now < self.soonest {
             return;
         }
-        self.soonest = NEVER;
+        self.soonest = Millis::NEVER;
         for (slot, deadline) in (0_u16..).zip(&self.deadlines) {
-            if *deadline <= self.now.0 {
+            if *deadline <= self.now {
                 self.due.put(slot);
             } else {
                 self.soonest = self.soonest.min(*deadline);
@@ -356,7 +351,7 @@ impl Supervisor {
     }
 
     pub(crate) fn set_deadline(&mut self, id: UnitId) {
-        let state = self.slot(id).map_or(NEVER, crate::due::deadline);
+        let state = self.slot(id).map_or(Millis::NEVER, crate::due::deadline);
         let deadline = state.min(self.bell_at(id));
         if let Some(entry) = self.deadlines.get_mut(usize::from(id.0)) {
             *entry = deadline;

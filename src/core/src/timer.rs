@@ -9,7 +9,6 @@
 //!   moment while the rescue shell is wanted: whoever mends the machine there has stopped everything.
 
 use crate::load::{NONE, Places};
-use crate::supervisor::NEVER;
 use crate::ties::Way;
 use crate::{Calendar, Catalog, Goal, Millis, Notice, Phase, Reason, State, Supervisor, UnitId};
 
@@ -56,11 +55,11 @@ pub struct TimerView {
 pub(crate) struct Bell {
     pub(crate) unit: u16,
     pub(crate) timer: Timer,
-    /// When a span is over; `NEVER`: none is awaited.
-    pub(crate) span_at: u64,
-    /// The moment that comes next, and when that is; `NEVER`: none is known.
+    /// When a span is over; never: none is awaited.
+    pub(crate) span_at: Millis,
+    /// The moment that comes next, and when that is; never: none is known.
     pub(crate) moment: Option<i64>,
-    pub(crate) moment_at: u64,
+    pub(crate) moment_at: Millis,
     /// Every moment up to this second is dealt with.
     pub(crate) past: Option<i64>,
     pub(crate) started: Option<Millis>,
@@ -74,9 +73,9 @@ impl Bell {
         Self {
             unit,
             timer,
-            span_at: NEVER,
+            span_at: Millis::NEVER,
             moment: None,
-            moment_at: NEVER,
+            moment_at: Millis::NEVER,
             past: None,
             started: None,
             ran: None,
@@ -84,7 +83,7 @@ impl Bell {
         }
     }
 
-    pub(crate) fn due(&self) -> u64 {
+    pub(crate) fn due(&self) -> Millis {
         self.span_at.min(self.moment_at)
     }
 
@@ -92,9 +91,9 @@ impl Bell {
     fn wind(&mut self, now: Millis) {
         let every = u64::from(self.timer.every_ms);
         self.span_at = match self.timer.on_boot_ms.filter(|_| !self.booted) {
-            Some(span) => u64::from(span),
-            None if every > 0 => self.started.unwrap_or(now).after(every).0,
-            None => NEVER,
+            Some(span) => Millis(u64::from(span)),
+            None if every > 0 => self.started.unwrap_or(now).after(every),
+            None => Millis::NEVER,
         };
     }
 
@@ -102,11 +101,11 @@ impl Bell {
     fn wind_again(&mut self, now: Millis) {
         self.booted = true;
         let every = u64::from(self.timer.every_ms);
-        let next = Millis(self.span_at).after(every);
+        let next = self.span_at.after(every);
         self.span_at = match every {
-            0 => NEVER,
-            _ if next > now => next.0,
-            _ => now.after(every).0,
+            0 => Millis::NEVER,
+            _ if next > now => next,
+            _ => now.after(every),
         };
     }
 
@@ -125,9 +124,9 @@ impl Bell {
         };
         let comes = || next(second.max(self.past.unwrap_or(second)));
         self.moment = jumped_over.or_else(missed).or_else(comes);
-        self.moment_at = self.moment.map_or(NEVER, |moment| {
+        self.moment_at = self.moment.map_or(Millis::NEVER, |moment| {
             let at = moment.saturating_mul(1000).saturating_sub(ahead_ms);
-            u64::try_from(at).unwrap_or(0)
+            Millis(u64::try_from(at).unwrap_or(0))
         });
     }
 }
@@ -143,9 +142,8 @@ impl Supervisor {
     #[must_use]
     pub fn timer(&self, id: UnitId) -> Option<TimerView> {
         let bell = self.bell(id)?;
-        let due = bell.due();
         Some(TimerView {
-            due: (due != NEVER).then_some(Millis(due)),
+            due: bell.due().unless_never(),
             awaits_clock: bell.timer.at.is_some()
                 && bell.moment.is_none()
                 && self.ahead().is_none(),
@@ -172,8 +170,8 @@ impl Supervisor {
     }
 
     /// When the unit's timer goes off.
-    pub(crate) fn bell_at(&self, id: UnitId) -> u64 {
-        self.bell(id).map_or(NEVER, Bell::due)
+    pub(crate) fn bell_at(&self, id: UnitId) -> Millis {
+        self.bell(id).map_or(Millis::NEVER, Bell::due)
     }
 
     /// How far the wall clock is ahead of the time since boot, once it can be gone by.
@@ -223,7 +221,7 @@ impl Supervisor {
         let (now, ahead) = (self.now, self.ahead());
         let running = self.phase == Phase::Running;
         for bell in self.bells.iter_mut().filter(|_| running) {
-            if bell.span_at == NEVER {
+            if bell.span_at == Millis::NEVER {
                 bell.wind(now);
             }
             if let Some(ahead) = ahead.filter(|_| bell.moment.is_none()) {
@@ -287,19 +285,19 @@ impl Supervisor {
     /// The unit's timer goes off, unless it was set to another time meanwhile.
     pub(crate) fn ring(&mut self, id: UnitId) {
         let (now, ahead, phase) = (self.now, self.ahead(), self.phase);
-        let Some(bell) = self.bell_mut(id).filter(|bell| bell.due() <= now.0) else { return };
-        if bell.span_at <= now.0 {
+        let Some(bell) = self.bell_mut(id).filter(|bell| bell.due() <= now) else { return };
+        if bell.span_at <= now {
             bell.wind_again(now);
         }
-        if bell.moment_at <= now.0 {
+        if bell.moment_at <= now {
             bell.past = ahead.map(|ahead| wall_second(now, ahead)).max(bell.moment);
-            (bell.moment, bell.moment_at) = (None, NEVER);
+            (bell.moment, bell.moment_at) = (None, Millis::NEVER);
             if let Some(ahead) = ahead {
                 bell.aim(now, ahead);
             }
         }
         if phase != Phase::Running {
-            (bell.span_at, bell.moment_at) = (NEVER, NEVER);
+            (bell.span_at, bell.moment_at) = (Millis::NEVER, Millis::NEVER);
         }
         self.set_deadline(id);
         if phase == Phase::Running {

@@ -213,6 +213,18 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// After how many milliseconds a start has failed; None: never.
+    #[must_use]
+    pub fn start_timeout(&self) -> Option<u64> {
+        (self.start_timeout_ms > 0).then_some(u64::from(self.start_timeout_ms))
+    }
+
+    /// After how many milliseconds KILL follows the stop signal; None: never.
+    #[must_use]
+    pub fn stop_timeout(&self) -> Option<u64> {
+        (self.stop_timeout_ms > 0).then_some(u64::from(self.stop_timeout_ms))
+    }
+
     /// Whether anything is done on reload.
     #[must_use]
     pub const fn is_reloadable(&self) -> bool {
