@@ -211,6 +211,15 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// As a reason: that of nothing is that it went well.
+    pub(crate) fn reload_end(&mut self, end: Result<(), Reason>) {
+        self.reason(match end {
+            Ok(()) => Reason::None,
+            Err(Reason::None) => Reason::Asked,
+            Err(reason) => reason,
+        });
+    }
+
     pub(crate) fn next(&mut self, next: Next) {
         match next {
             Next::Goal => self.u8(0),
@@ -445,6 +454,11 @@ impl<'a> Reader<'a> {
             20 => Reason::Unfound,
             _ => return Err(Damage::Value),
         })
+    }
+
+    pub(crate) fn reload_end(&mut self) -> Read<Result<(), Reason>> {
+        let reason = self.reason()?;
+        Ok(if reason == Reason::None { Ok(()) } else { Err(reason) })
     }
 
     pub(crate) fn next(&mut self) -> Read<Next> {

@@ -79,7 +79,7 @@ impl Supervisor {
             }
             State::Up { .. } | State::Seeking { .. } if reloads => match goes_on {
                 true => self.go_on_reloading(id, next),
-                false => self.end_reload(id, Reason::Hook(stage, nth, end)),
+                false => self.end_reload(id, Err(Reason::Hook(stage, nth, end))),
             },
             State::Stopping { .. } => {
                 let first = if stage == Stage::Reload { 0 } else { next };
@@ -186,7 +186,7 @@ impl Supervisor {
         let Some(Running { stage, nth, pid, .. }) = slot.hook else { return };
         if slot.awaits_word() {
             slot.hook = None;
-            return self.end_reload(id, Reason::StartTimeout);
+            return self.end_reload(id, Err(Reason::StartTimeout));
         }
         let end = HookEnd::TimedOut;
         slot.last_hook = Some((stage, nth, end));
@@ -198,7 +198,7 @@ impl Supervisor {
             State::Up { .. } | State::Seeking { .. } => {
                 self.kill_hook(id, pid);
                 self.forget_hook(id);
-                self.end_reload(id, Reason::Hook(stage, nth, end));
+                self.end_reload(id, Err(Reason::Hook(stage, nth, end)));
             }
             State::Stopping { .. } => self.end_program(id),
             State::Cleaning { .. } => {

@@ -111,7 +111,7 @@ impl Supervisor {
         out.next(slot.next);
         out.hook(slot.hook);
         out.last_hook(slot.last_hook);
-        out.reason(slot.reload_end);
+        out.reload_end(slot.reload_end);
         out.moment(slot.reload_from);
         out.moment(slot.since);
         out.moment(slot.complain_at);
@@ -336,7 +336,7 @@ fn read_slot(bytes: &[u8], id: UnitId) -> Result<(Slot, Option<Bell>), Damage> {
     slot.next = from.next()?;
     slot.hook = from.hook()?;
     slot.last_hook = from.last_hook()?;
-    slot.reload_end = from.reason()?;
+    slot.reload_end = from.reload_end()?;
     slot.reload_from = from.moment()?;
     slot.since = from.moment()?;
     slot.complain_at = from.moment()?;

@@ -33,8 +33,8 @@ pub enum Notice {
     Reload {
         /// The unit.
         unit: UnitId,
-        /// Why it did not come to its end; `Reason::None`: it did.
-        end: Reason,
+        /// It came to its end, or why it did not.
+        end: Result<(), Reason>,
     },
     /// A unit ended `in_a_row` times quickly; the next start is `delay_ms` away.
     CrashLooping {

@@ -15,7 +15,7 @@ impl Supervisor {
         let stays = self.may_reload(id);
         let Some(slot) = self.slot_mut(id) else { return };
         if !stays || slot.state.class() != Class::Up {
-            slot.reload_end = or_asked(slot.reason);
+            slot.reload_end = Err(slot.reason);
         } else if slot.hook.is_some() {
             slot.reload_again = true;
         } else {
@@ -33,8 +33,8 @@ impl Supervisor {
         let stays = self.may_reload(id);
         let Some(slot) = self.slot(id) else { return };
         if !stays {
-            let reason = or_asked(slot.reason);
-            return self.end_reload(id, reason);
+            let reason = slot.reason;
+            return self.end_reload(id, Err(reason));
         }
         let (signal, main) = (slot.unit.reload_signal, slot.pid());
         if self.run_hook(id, Stage::Reload, next) {
@@ -46,10 +46,10 @@ impl Supervisor {
                 if self.await_word(id) {
                     return self.set_deadline(id);
                 }
-                Reason::None
+                Ok(())
             }
-            (Some(_), None) => Reason::MainLost(None),
-            (None, _) => Reason::None,
+            (Some(_), None) => Err(Reason::MainLost(None)),
+            (None, _) => Ok(()),
         };
         self.end_reload(id, end);
     }
@@ -70,12 +70,12 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Reloaded") };
         if slot.awaits_word() && since >= slot.reload_from {
             slot.hook = None;
-            self.end_reload(id, Reason::None);
+            self.end_reload(id, Ok(()));
         }
     }
 
     /// It is over; once more, if that was asked for meanwhile.
-    pub(crate) fn end_reload(&mut self, id: UnitId, end: Reason) {
+    pub(crate) fn end_reload(&mut self, id: UnitId, end: Result<(), Reason>) {
         let Some(slot) = self.slot_mut(id) else { return };
         slot.reload_end = end;
         let again = core::mem::replace(&mut slot.reload_again, false);
@@ -89,7 +89,7 @@ impl Supervisor {
     /// The run is to end, or has ended: so has a reload under way.
     pub(crate) fn break_reload(&mut self, id: UnitId, reason: Reason) {
         let Some(slot) = self.slot_mut(id).filter(|slot| slot.reloads()) else { return };
-        let end = or_asked(reason);
+        let end = Err(reason);
         slot.reload_end = end;
         slot.reload_again = false;
         if slot.awaits_word() {
@@ -97,9 +97,4 @@ impl Supervisor {
         }
         self.publish(Notice::Reload { unit: id, end });
     }
-}
-
-/// A reason that is one: `None` would mean that all went well.
-fn or_asked(reason: Reason) -> Reason {
-    if reason == Reason::None { Reason::Asked } else { reason }
 }

@@ -107,8 +107,8 @@ pub(crate) struct Slot {
     pub(crate) hook: Option<Running>,
     /// How the last hook ended.
     pub(crate) last_hook: Option<(Stage, u8, HookEnd)>,
-    /// How the last reload ended; `None`: well.
-    pub(crate) reload_end: Reason,
+    /// How the last reload ended: well, or why not.
+    pub(crate) reload_end: Result<(), Reason>,
     /// When it was last sent its reload signal and its word was awaited.
     pub(crate) reload_from: Millis,
     /// When to say (again) that it cannot be killed.
@@ -218,7 +218,7 @@ impl Slot {
             first: Firsts::default(),
             hook: None,
             last_hook: None,
-            reload_end: Reason::None,
+            reload_end: Ok(()),
             reload_from: Millis(0),
             complain_at: Millis(0),
             extended_to: Millis(0),

@@ -269,8 +269,7 @@ impl Supervisor {
                 (false, Goal::Up | Goal::Down) => Some(Outcome::Done),
             },
             Ask::Reload if slot.reloads() => None,
-            Ask::Reload if slot.reload_end == Reason::None => Some(Outcome::Done),
-            Ask::Reload => Some(Outcome::Failed(slot.reload_end)),
+            Ask::Reload => Some(slot.reload_end.map_or_else(Outcome::Failed, |()| Outcome::Done)),
             Ask::Reset => Some(Outcome::Done),
             Ask::Signal(_) => Some(match slot.pid() {
                 Some(_) => Outcome::Done,

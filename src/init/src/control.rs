@@ -259,8 +259,8 @@ impl Control {
             | Notice::Health { well: false, .. }
             | Notice::CycleBroken { .. }
             | Notice::LeftOut { .. } => log::warn!("{line}"),
-            Notice::Reload { end: ettan_core::Reason::None, .. } => log::info!("{line}"),
-            Notice::Reload { .. } => log::warn!("{line}"),
+            Notice::Reload { end: Ok(()), .. } => log::info!("{line}"),
+            Notice::Reload { end: Err(_), .. } => log::warn!("{line}"),
             Notice::GaveUp { .. } | Notice::Unkillable { .. } | Notice::Unexpected { .. } => {
                 log::error!("{line}");
             }

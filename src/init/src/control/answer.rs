@@ -7,8 +7,7 @@ use super::ring::{Entry, Ring};
 use super::words::{goal_word, kind_word, phase_word, state_word};
 use super::{Command, Context};
 use ettan_core::{
-    Ask, Blocker, Goal, MAX_UNITS, Name, Outcome, Phase, Pid, Power, Reason, State, Tie, Unit,
-    UnitId, View,
+    Ask, Blocker, Goal, MAX_UNITS, Name, Outcome, Phase, Pid, Power, State, Tie, Unit, UnitId, View,
 };
 use ettan_wire::{
     Active, Blocked, Change, Condition, Diagnostic, ErrorCode, EventLine, Finished, Kill, Need,
@@ -290,8 +289,10 @@ pub(crate) fn outcome(unit: UnitId, name: &Name, ask: Ask, context: &Context<'_>
     let outcome = supervisor.outcome(unit, ask)?;
     if ask == Ask::Reload {
         return Some(match outcome {
-            Outcome::Done => Reply::Done(Finished { text: sources.reload(unit, Reason::None) }),
-            Outcome::Failed(end) => Reply::Failed(Finished { text: sources.reload(unit, end) }),
+            Outcome::Done => Reply::Done(Finished { text: sources.reload(unit, Ok(())) }),
+            Outcome::Failed(why) => {
+                Reply::Failed(Finished { text: sources.reload(unit, Err(why)) })
+            }
         });
     }
     match outcome {

@@ -209,16 +209,15 @@ impl Display for Why<'_> {
 /// What became of a reload: `web: reloaded`, or why not and what follows.
 struct Reload<'a> {
     name: &'a str,
-    /// `Reason::None`: well.
-    end: Reason,
+    end: Result<(), Reason>,
     why: Why<'a>,
 }
 
 impl Display for Reload<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, end, why } = self;
+        let Err(end) = end else { return write!(f, "{name}: reloaded") };
         match end {
-            Reason::None => write!(f, "{name}: reloaded"),
             Reason::Hook(..) => write!(
                 f,
                 "{name}: reload failed: {why}; it runs on with what it had (ettan logs {name})"
@@ -235,7 +234,8 @@ impl Display for Reload<'_> {
             Reason::Exited(_) | Reason::MainLost(_) => {
                 write!(f, "{name}: reload failed: its main process was lost meanwhile, {why}")
             }
-            Reason::Asked
+            Reason::None
+            | Reason::Asked
             | Reason::Needed
             | Reason::Spawn(_)
             | Reason::Unforked
@@ -381,12 +381,13 @@ impl<'a> Sources<'a> {
     }
 
     /// How a reload of this unit ended, in words.
-    pub(crate) fn reload(self, id: UnitId, end: Reason) -> Text<512> {
+    pub(crate) fn reload(self, id: UnitId, end: Result<(), Reason>) -> Text<512> {
         Text::format(format_args!("{}", self.reloading(id, end)))
     }
 
-    fn reloading(self, id: UnitId, end: Reason) -> Reload<'a> {
-        Reload { name: self.name(id), end, why: self.why(id, end) }
+    fn reloading(self, id: UnitId, end: Result<(), Reason>) -> Reload<'a> {
+        let why = self.why(id, end.err().unwrap_or(Reason::None));
+        Reload { name: self.name(id), end, why }
     }
 
     /// `exec-stop (pid 212)`.

@@ -4,7 +4,7 @@ use super::checks::Checks;
 use super::fleet::Fleet;
 use super::script::{Rng, Script};
 use ettan_core::{
-    Action, Event, ExitStatus, Millis, Notice, Phase, Power, Reason, State, Supervisor, UnitId,
+    Action, Event, ExitStatus, Millis, Notice, Phase, Power, State, Supervisor, UnitId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
@@ -329,7 +329,7 @@ impl World {
             Notice::Hook { unit, stage, nth, .. } => {
                 format!("{} hook {stage:?} {nth}", self.name(unit))
             }
-            Notice::Reload { unit, end: Reason::None } => format!("{} reloaded", self.name(unit)),
+            Notice::Reload { unit, end: Ok(()) } => format!("{} reloaded", self.name(unit)),
             Notice::Reload { unit, .. } => format!("{} not-reloaded", self.name(unit)),
             Notice::GaveUp { unit } => format!("{} gave-up", self.name(unit)),
             Notice::CrashLooping { unit, .. } => format!("{} crash-looping", self.name(unit)),
