@@ -135,10 +135,7 @@ fn what_cannot_be_is_refused_with_a_hint() {
     refused("standard-output = \"journal\"", &["log, null, inherit, tty"]);
     refused("standard-output = \"file:relative\"", &["`relative` is not an absolute path"]);
     refused("standard-output = \"log:err\"", &["unknown value `log:err`"]);
-    refused(
-        "standard-error = \"log:warn\"",
-        &["unknown value `log:warn`", "valid: log, log:err"],
-    );
+    refused("standard-error = \"log:warn\"", &["unknown value `log:warn`", "valid: log, log:err"]);
     refused("standard-output = \"null:\"", &["unknown value `null:`", "did you mean `null`?"]);
     refused("protect-system = \"ful\"", &["did you mean `full`?"]);
     refused("read-write-paths = \"data\"", &["`data` is not an absolute path"]);
