@@ -32,7 +32,9 @@ mod saying;
 
 use std::path::{Path, PathBuf};
 
-use ettan_unit::{Command, Compiled, fold, survey};
+use ettan_unit::{
+    Command, Compiled, Diagnostic, Severity, fold, is_unit_directory, survey, template_of, unit_of,
+};
 
 pub use binary::Binary;
 pub use cpu::Cpu;
@@ -47,7 +49,7 @@ use program::{Programs, Surroundings};
 pub struct Wish {
     /// The root file system that the units are for.
     pub root: PathBuf,
-    /// Files to be taken in place of the root's units of their names; only those are spoken of.
+    /// Files to be taken in place of the root's units and drop-ins of their names; only of their units is spoken.
     pub files: Vec<PathBuf>,
     /// The CPU that the root is for; None: as most of its programs.
     pub cpu: Option<Cpu>,
@@ -93,12 +95,35 @@ pub fn check(wish: &Wish) -> Vec<Finding> {
     findings.append(&mut said);
     fold(&mut findings, &found.groups, |finding| &mut finding.diagnostic);
     if !wish.files.is_empty() {
-        let shown: Vec<String> = wish.files.iter().map(|file| file.display().to_string()).collect();
-        findings.retain(|finding| shown.contains(&finding.diagnostic.file));
+        let about = About::files(&wish.files);
+        findings.retain(|finding| about.is(&finding.diagnostic));
     }
     let place = |f: &Finding| f.diagnostic.place.as_ref().map(|place| (place.line, place.column));
     findings.sort_by(|a, b| (&a.diagnostic.file, place(a)).cmp(&(&b.diagnostic.file, place(b))));
     findings
+}
+
+/// What is spoken of where files are given.
+struct About {
+    files: Vec<String>,
+    units: Vec<String>,
+}
+
+impl About {
+    fn files(files: &[PathBuf]) -> Self {
+        let units = files.iter().filter_map(|file| Some(unit_of(file)?.0)).collect();
+        Self { files: files.iter().map(|file| file.display().to_string()).collect(), units }
+    }
+
+    /// Of the files, of the units that they are of, and of a directory that keeps them from being used.
+    fn is(&self, said: &Diagnostic) -> bool {
+        let is_meant = |unit: &str| self.units.iter().any(|meant| meant == unit);
+        let of_unit = said.unit.as_deref().is_some_and(|unit| {
+            is_meant(unit) || template_of(unit).is_some_and(|template| is_meant(&template))
+        });
+        let of_directory = said.severity == Severity::Error && is_unit_directory(&said.file);
+        of_unit || of_directory || self.files.contains(&said.file)
+    }
 }
 
 struct Inspection<'a> {

@@ -174,6 +174,51 @@ fn check_of_a_file_speaks_of_that_file_only() {
     assert!(common::said(&missing).iter().any(|text| text.contains(": error: ")));
 }
 
+#[test]
+fn a_file_is_checked_with_its_drop_ins_and_its_directory() {
+    let root = Root::new();
+    program(&root, "/bin/true", elf(ARM).bytes());
+    root.unit("good", service("user = 0"));
+    let files = vec![root.at("/etc/units/good.toml")];
+    let of_file = Wish { files, ..wish(&root) };
+    common::assert_said(&of_file, &[]);
+    root.write("/etc/units/good.toml.d/10.toml", "[service]\nexec-strat = 1\n");
+    root.write("/etc/units/other.toml", "nonsense");
+    common::assert_said(&of_file, &["/etc/units/good.toml.d/10.toml:2:1: error: unknown key"]);
+    root.write("/etc/units/good.toml.d/10.toml", "[service]\numask = \"0027\"\n");
+    common::assert_said(&of_file, &[]);
+    root.mode("/etc/units/good.toml", 0o664);
+    common::assert_said(&of_file, &["the file can be written by its group"]);
+    root.mode("/etc/units/good.toml", 0o644);
+    root.mode("/etc/units/good.toml.d/10.toml", 0o666);
+    common::assert_said(&of_file, &["10.toml: error: the file can be written by everybody"]);
+    root.mode("/etc/units/good.toml.d/10.toml", 0o644);
+    root.mode("/etc/units", 0o775);
+    common::assert_said(
+        &of_file,
+        &["/etc/units: error: the directory can be written by its group"],
+    );
+}
+
+#[test]
+fn a_drop_in_is_checked_with_its_unit() {
+    let root = Root::new();
+    program(&root, "/bin/true", elf(ARM).bytes());
+    root.unit("good", service("user = 0"));
+    root.write("/usr/lib/units/tty@.toml", service("user = 0"));
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        root.write(path, text);
+        common::assert_said(&Wish { files: vec![root.at(path)], ..wish(&root) }, expected);
+    };
+    let drop_in = "/etc/units/good.toml.d/10.toml";
+    check(drop_in, "[service]\numask = \"0027\"\n", &[]);
+    check(drop_in, "[service]\numask = 1\n", &["10.toml:2:9: error"]);
+    // A draft elsewhere comes in place of the one that is there.
+    check("/home/good.toml.d/10.toml", "[service]\numask = \"0027\"\n", &[]);
+    check("/home/tty@.toml.d/a.toml", "[service]\nuser = \"x\"\n", &["unknown user"]);
+    check("/home/ghost.toml.d/a.toml", "[service]\n", &["there is no unit `ghost` that this"]);
+}
+
 /// A root whose loader and C library are there.
 fn glibc(machine: u16, loader: &str, libraries: &str) -> Root {
     let root = Root::new();

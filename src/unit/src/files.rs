@@ -1,8 +1,8 @@
 //! Finds unit files: which names there are, which file each comes from, what was skipped.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ettan_core::MAX_UNITS;
 use ettan_table::is_name;
@@ -28,6 +28,12 @@ pub(crate) const DIRECTORIES: [&str; 3] = [ADMIN, "/run/units", SHIPPED];
 pub(crate) const ADMIN: &str = "/etc/units";
 /// Where packages put units; they start when needed or enabled.
 pub(crate) const SHIPPED: &str = "/usr/lib/units";
+
+/// Whether units live in `directory` itself.
+#[must_use]
+pub fn is_unit_directory(directory: &str) -> bool {
+    DIRECTORIES.contains(&directory)
+}
 
 /// A unit file that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,16 +82,18 @@ pub(crate) struct Search {
     drop_ins: Names<Names<Option<Content>>>,
 }
 
-/// Looks through the directories of `root`. What is asked to be on is masked by nothing. A directory that cannot be read refuses all units of
-/// the former table but those that an earlier directory has decided about.
-pub(crate) fn search(root: &Path, former: &Former<'_>, asked: &Asked) -> Search {
+/// Looks through the directories of `root`, with `files` in place of those of the same name. What is asked to be on is
+/// masked by nothing. A directory that cannot be read refuses all units of the former table but those that an earlier
+/// directory has decided about.
+pub(crate) fn search(root: &Path, files: &[PathBuf], former: &Former<'_>, asked: &Asked) -> Search {
     let mut search = Search { unmasked: asked.on(), ..Search::default() };
     let owners = Owners::of(root);
     for directory in DIRECTORIES {
         search.directory(root, directory, &owners, former);
     }
+    let given: Vec<String> = files.iter().filter_map(|file| search.overlay(file, root)).collect();
     search.attach_drop_ins();
-    search.part_templates();
+    search.part_templates(&given);
     if let Some((first, count)) = search.beyond.take() {
         let message = format!("{count} files from here on are not used: at most {MAX_FOUND} units");
         search.say(Severity::Error, None, &first, (message, None));
@@ -94,29 +102,14 @@ pub(crate) fn search(root: &Path, former: &Former<'_>, asked: &Asked) -> Search 
     search
 }
 
-/// Takes the file at `path`, as given on a command line, in place of the unit of its name.
-pub(crate) fn overlay(search: &mut Search, path: &Path) {
-    let file = path.display().to_string();
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-    let Some(unit) = name.strip_suffix(".toml") else {
-        let hint = Some("a unit file is called NAME.toml".to_string());
-        return search.say(Severity::Error, None, &file, ("not a unit file".into(), hint));
-    };
-    search.found.remove(unit);
-    search.absent.remove(unit);
-    let looked = odd_name(unit).map_or_else(|| read_unit(path, false, None), Err);
-    match looked {
-        Ok(Look::Unit(bytes)) => {
-            let found =
-                Found { name: unit.into(), file, autostart: true, bytes, drop_ins: Vec::new() };
-            search.found.insert(unit, found);
-        }
-        Ok(Look::Masked) => {}
-        Err(words) => {
-            search.say(Severity::Error, Some(unit), &file, words);
-            search.absent.insert(unit, Absent::Refused);
-        }
-    }
+/// The unit that a file is of, and whether it is a drop-in: by its name, and by the directory that it is in.
+#[must_use]
+pub fn unit_of(file: &Path) -> Option<(String, bool)> {
+    let whole = std::path::absolute(file).ok()?;
+    let directory = whole.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+    let own = whole.file_name()?.to_str()?.strip_suffix(".toml")?;
+    let changed = directory.and_then(|directory| directory.strip_suffix(".toml.d"));
+    Some((changed.unwrap_or(own).to_string(), changed.is_some()))
 }
 
 /// Message and hint.
@@ -156,6 +149,58 @@ impl Search {
             } else if let Some(unit) = name.strip_suffix(".toml.d") {
                 self.drop_ins(root, directory, unit, owners);
             }
+        }
+    }
+
+    /// Takes the file at `path`, as given on a command line, in place of what the root has of its name: a unit, or one
+    /// of the drop-ins of a unit. The name of the unit.
+    fn overlay(&mut self, path: &Path, root: &Path) -> Option<String> {
+        let file = path.display().to_string();
+        let Some((unit, is_drop_in)) = unit_of(path) else {
+            let hint = Some("a unit file is called NAME.toml".to_string());
+            self.say(Severity::Error, None, &file, ("not a unit file".into(), hint));
+            return None;
+        };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        // What was said of the file whose place it takes.
+        let inside = if is_drop_in { format!("{unit}.toml.d/{name}") } else { name.clone() };
+        let places = DIRECTORIES.map(|directory| format!("{directory}/{inside}"));
+        self.diagnostics.retain(|said| said.unit.is_none() || !places.contains(&said.file));
+        let looked = odd_name(&unit).map_or_else(|| look_at(path, root, &places), Err);
+        let content = match looked {
+            Ok(Look::Unit(bytes)) => Some(Content { name: file, bytes }),
+            Ok(Look::Masked) => None,
+            Err(words) => {
+                self.refuse(&unit, &file, words);
+                return Some(unit);
+            }
+        };
+        match (is_drop_in, content) {
+            (true, content) => self.drop_in(&unit, &name, content),
+            (false, Some(Content { name: file, bytes })) => {
+                let found = Found {
+                    name: unit.clone(),
+                    file,
+                    autostart: true,
+                    bytes,
+                    drop_ins: Vec::new(),
+                };
+                self.absent.remove(&unit);
+                self.found.insert(&unit, found);
+            }
+            (false, None) => {
+                self.found.remove(&unit);
+                self.absent.insert(&unit, Absent::Masked);
+            }
+        }
+        Some(unit)
+    }
+
+    fn drop_in(&mut self, unit: &str, name: &str, content: Option<Content>) {
+        self.drop_ins.insert_new(unit, Names::default());
+        if let Some(known) = self.drop_ins.get_mut(unit) {
+            known.insert(name, content);
         }
     }
 
@@ -244,10 +289,7 @@ impl Search {
                     continue;
                 }
             };
-            self.drop_ins.insert_new(unit, Names::default());
-            if let Some(known) = self.drop_ins.get_mut(unit) {
-                known.insert(&name, content);
-            }
+            self.drop_in(unit, &name, content);
         }
     }
 
@@ -291,11 +333,14 @@ impl Search {
         }
     }
 
-    /// A template is no unit.
-    fn part_templates(&mut self) {
+    /// A template is no unit, but one that is `given` is read like one: somebody wants to know what is wrong with it.
+    fn part_templates(&mut self, given: &[String]) {
         let all = core::mem::take(&mut self.found);
         for found in all.into_values() {
             let name = found.name.clone();
+            if name.ends_with('@') && given.contains(&name) {
+                self.found.insert(&name, found.clone());
+            }
             let place = if name.ends_with('@') { &mut self.templates } else { &mut self.found };
             place.insert(&name, found);
         }
@@ -426,6 +471,20 @@ fn look(root: &Path, file: &str, is_regular: bool, owners: &Owners) -> Result<Lo
     read_unit(&path, false, Some(owners))
 }
 
+/// A file that was given: what PID 1 would find at one of the `places` is looked at as it does; anything else is
+/// somebody's draft, and believed.
+fn look_at(path: &Path, root: &Path, places: &[String]) -> Result<Look, Words> {
+    let real = |path: &Path| std::fs::canonicalize(path.parent()?).ok();
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let its = real(&whole);
+    let place =
+        places.iter().find(|place| its.is_some() && real(&below(root, Path::new(place))) == its);
+    match place {
+        Some(place) => look(root, place, false, &Owners::of(root)),
+        None => read_unit(path, false, None),
+    }
+}
+
 /// Without owners, anybody's file is believed.
 pub(crate) fn read_unit(
     path: &Path,
@@ -483,7 +542,8 @@ fn same_file(root: &Path, one: &str, other: &str) -> bool {
 }
 
 /// `getty@` for `getty@tty1`; None for what is no instance.
-pub(crate) fn template_of(name: &str) -> Option<String> {
+#[must_use]
+pub fn template_of(name: &str) -> Option<String> {
     let (prefix, _) = name.split_once('@')?;
     (!prefix.is_empty()).then(|| format!("{prefix}@"))
 }

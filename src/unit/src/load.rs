@@ -100,11 +100,8 @@ pub(crate) fn gather(
     former: Former<'_>,
     asked: &Asked,
 ) -> Gathered {
-    let mut search = files::search(root, &former, asked);
+    let mut search = files::search(root, files, &former, asked);
     search.obey(asked);
-    for file in files {
-        files::overlay(&mut search, file);
-    }
     let world = World::new(root, asked);
     let mut units: Units = Names::default();
     let mut diagnostics = core::mem::take(&mut search.diagnostics);
