@@ -43,6 +43,7 @@ pub use saying::Finding;
 
 use places::Mounts;
 use program::{Programs, Surroundings};
+use saying::Saying;
 
 /// What is to be inspected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,8 +77,14 @@ pub const LINTS: &[(&str, &str)] = &[
 #[must_use]
 pub fn check(wish: &Wish) -> Vec<Finding> {
     let root = wish.root.as_path();
+    if !root.is_dir() {
+        let saying =
+            Saying::new(Severity::Error, "no such root: there is no directory of this name");
+        return vec![saying.of(None, &root.display().to_string())];
+    }
     let found = survey(root, &wish.files);
-    let is_clean = found.diagnostics.is_empty();
+    // Where units are refused there are some.
+    let is_clean = found.diagnostics.iter().all(|said| said.severity != Severity::Error);
     let mut findings: Vec<Finding> = found.diagnostics.into_iter().map(Finding::from).collect();
     let inspection = Inspection::new(wish, &found.units);
     let mut said = Vec::new();

@@ -114,8 +114,20 @@ fn a_shipped_unit_that_nothing_starts_is_told() {
 fn no_unit_at_all_is_told() {
     let root = with(&[]);
     assert_said(&wish(&root), &["/etc/units: warning: there is no unit at all"]);
+    fs::remove_dir(root.at("/etc/units")).unwrap();
+    assert_eq!(lints(&wish(&root)), ["no-units"]);
     root.unit("a", "nonsense");
     assert_eq!(lints(&wish(&root)), [""; 0]);
+}
+
+#[test]
+fn a_root_that_is_none_is_an_error() {
+    let root = with(&[]);
+    root.write("/file", "");
+    for path in ["/typo", "/file"] {
+        let wish = Wish { root: root.at(path), ..Wish::default() };
+        assert_said(&wish, &[": error: no such root"]);
+    }
 }
 
 #[test]
