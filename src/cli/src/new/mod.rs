@@ -163,13 +163,16 @@ fn lines(seen: &Seen) -> Vec<String> {
     lines
 }
 
-/// A path as it is; a name by PATH.
+/// A path as it is; a name by PATH. Links stay: a program of many names goes by the one that it is called by, and the
+/// link to the newest release is what is meant, not the release.
 fn find(program: &str) -> Option<PathBuf> {
+    let is_there = |file: &PathBuf| file.is_file();
     if program.contains('/') {
-        return fs::canonicalize(program).ok();
+        return std::path::absolute(program).ok().filter(is_there);
     }
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(is_there)?;
+    std::path::absolute(found).ok()
 }
 
 /// The loader makes a unit of it.
@@ -241,6 +244,21 @@ mod tests {
             let is_its = |line: &str| line.trim_start_matches("# ").starts_with(&start);
             assert!(text.lines().any(is_its), "{}", key.name);
         }
+    }
+
+    #[test]
+    fn a_program_keeps_the_name_that_it_is_called_by() {
+        let folder = std::env::temp_dir().join(format!("ettan-find-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("busybox"), "").expect("a file");
+        let applet = folder.join("httpd");
+        std::os::unix::fs::symlink("busybox", &applet).expect("a link");
+        let find = |path: &Path| find(&path.display().to_string());
+        assert_eq!(find(&applet), Some(applet.clone()));
+        assert_eq!(find(&folder.join("./httpd")), Some(applet));
+        assert_eq!(find(&folder.join("none")), None);
+        assert_eq!(find(&folder), None);
+        fs::remove_dir_all(&folder).expect("a folder");
     }
 
     #[test]
