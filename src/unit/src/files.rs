@@ -13,6 +13,7 @@ use crate::document::Content;
 use crate::former::Former;
 use crate::names::{Names, sort_by};
 use crate::reference;
+use crate::strays;
 use crate::tree::{Owners, below, odd_kind, open, read_still, resolve, resolve_inside, words};
 
 /// The largest unit file in bytes (`tests/FAULTS.md` 5.2).
@@ -21,6 +22,8 @@ pub(crate) const MAX_FILE: usize = 64 * 1024;
 pub(crate) const MAX_FOUND: usize = MAX_UNITS - 8;
 /// The most entries of a directory that are looked at: sixteen times what can be loaded.
 const MAX_ENTRIES: usize = 16_384;
+/// The most files of one directory of which it is said that they are not read: after so many the reason is the same.
+const MAX_STRAYS: usize = 16;
 
 /// Where units live; the first wins.
 pub(crate) const DIRECTORIES: [&str; 3] = [ADMIN, "/run/units", SHIPPED];
@@ -117,12 +120,13 @@ pub(crate) type Words = (String, Option<String>);
 
 impl Search {
     fn directory(&mut self, root: &Path, directory: &str, owners: &Owners, former: &Former<'_>) {
-        let names = match list(root, directory, owners) {
-            Ok((names, unseen)) => {
+        let names = match list(root, directory, owners, strays::in_directory) {
+            Ok(Listing { names, unseen, strays }) => {
                 if unseen {
                     let message = format!("only the first {MAX_ENTRIES} files are looked at");
                     self.say(Severity::Error, None, directory, (message, None));
                 }
+                self.strays(None, directory, strays);
                 names
             }
             Err(ListFault::Missing) if directory != ADMIN => return,
@@ -265,9 +269,12 @@ impl Search {
     /// Those of one directory. The same name in an earlier directory comes first.
     fn drop_ins(&mut self, root: &Path, directory: &str, unit: &str, owners: &Owners) {
         let folder = format!("{directory}/{unit}.toml.d");
-        let names = match list(root, &folder, owners) {
-            Ok((names, false)) => names,
-            Ok((_, true)) => {
+        let names = match list(root, &folder, owners, strays::among_drop_ins) {
+            Ok(Listing { names, unseen: false, strays }) => {
+                self.strays(Some(unit), &folder, strays);
+                names
+            }
+            Ok(Listing { unseen: true, .. }) => {
                 let words = (format!("more than {MAX_ENTRIES} drop-ins"), None);
                 return self.refuse(unit, &folder, words);
             }
@@ -290,6 +297,14 @@ impl Search {
                 }
             };
             self.drop_in(unit, &name, content);
+        }
+    }
+
+    /// What looks as if it were to be read, and is not.
+    fn strays(&mut self, unit: Option<&str>, directory: &str, strays: Vec<(String, Words)>) {
+        for (name, words) in strays {
+            let file = format!("{directory}/{}", name.escape_debug());
+            self.say(Severity::Warning, unit, &file, words);
         }
     }
 
@@ -409,34 +424,61 @@ impl From<io::Error> for ListFault {
 /// A name, and whether the directory says that it is a regular file.
 type Listed = (OsString, bool);
 
-/// The names in a directory that can matter, sorted, and whether there were too many.
-fn list(root: &Path, directory: &str, owners: &Owners) -> Result<(Vec<Listed>, bool), ListFault> {
+/// What a directory has, in the order of names.
+struct Listing {
+    /// Names that can matter.
+    names: Vec<Listed>,
+    /// Whether there were too many of them.
+    unseen: bool,
+    /// The first of the others of which there is something to say.
+    strays: Vec<(String, Words)>,
+}
+
+/// The names in a directory; `odd` knows what is to be said of those that do not matter.
+fn list(
+    root: &Path,
+    directory: &str,
+    owners: &Owners,
+    odd: fn(&str, bool) -> Option<Words>,
+) -> Result<Listing, ListFault> {
     let path = resolve(root, Path::new(directory))?;
     let metadata = std::fs::metadata(&path)?;
     if let Some((message, hint)) = owners.distrust("the directory", &metadata) {
         return Err(ListFault::Bad((format!("{message}: no unit in it is used"), Some(hint))));
     }
-    let mut names = Vec::new();
+    let (mut names, mut strays) = (Vec::new(), Vec::new());
     let mut unseen = false;
     for entry in std::fs::read_dir(&path)? {
         let entry = entry?;
         let name = entry.file_name();
         let bytes = name.as_encoded_bytes();
-        if bytes.starts_with(b".") || !(bytes.ends_with(b".toml") || bytes.ends_with(b".toml.d")) {
+        if bytes.starts_with(b".") {
             continue;
         }
-        names.push((name, entry.file_type().is_ok_and(|kind| kind.is_file())));
-        // Bounded memory, and the same choice every time.
-        if names.len() > 2 * MAX_ENTRIES {
-            sort_by(&mut names, |a, b| a.0.cmp(&b.0));
-            names.truncate(MAX_ENTRIES);
-            unseen = true;
+        let kind = entry.file_type().ok();
+        if bytes.ends_with(b".toml") || bytes.ends_with(b".toml.d") {
+            names.push((name, kind.is_some_and(|kind| kind.is_file())));
+            unseen |= names.len() > 2 * MAX_ENTRIES && first(&mut names, MAX_ENTRIES);
+            continue;
+        }
+        let name = name.to_string_lossy().into_owned();
+        let words = odd(&name, kind.is_some_and(|kind| kind.is_dir()));
+        strays.extend(words.map(|words| (name, words)));
+        if strays.len() > 2 * MAX_STRAYS {
+            first(&mut strays, MAX_STRAYS);
         }
     }
-    sort_by(&mut names, |a, b| a.0.cmp(&b.0));
-    unseen |= names.len() > MAX_ENTRIES;
-    names.truncate(MAX_ENTRIES);
-    Ok((names, unseen))
+    unseen |= first(&mut names, MAX_ENTRIES);
+    first(&mut strays, MAX_STRAYS);
+    Ok(Listing { names, unseen, strays })
+}
+
+/// Bounded memory, and the same choice every time: the first stay, in order. Whether others went.
+fn first<T: Ord, U>(list: &mut Vec<(T, U)>, most: usize) -> bool {
+    sort_by(list, |a, b| a.0.cmp(&b.0));
+    let unseen = list.len() > most;
+    list.truncate(most);
+    unseen
 }
 
 /// What is behind a name.

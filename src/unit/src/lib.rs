@@ -36,6 +36,7 @@ mod rescue;
 mod route;
 mod size;
 mod specifier;
+mod strays;
 mod survey;
 mod timer;
 pub mod tree;

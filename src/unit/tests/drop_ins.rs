@@ -84,6 +84,25 @@ fn a_drop_in_for_nothing_is_warned_of() {
     world.assert_says("warning: there is no unit `ghost` that this could change");
 }
 
+#[test]
+fn names_that_are_nearly_right_are_warned_of() {
+    let root = Root::new();
+    root.unit("good", PLAIN);
+    root.write("/etc/units/api.service", "[Service]\n");
+    root.write("/etc/units/good.toml.bak", "");
+    root.write("/etc/units/good.toml.d/override.conf", "[service]\n");
+    root.write("/etc/units/good.toml.d/10.toml~", "");
+    root.write("/etc/units/good.service.d/10.toml", "[service]\n");
+    let world = root.load();
+    assert_eq!(world.names(), ["good"]);
+    world.assert_says("/etc/units/api.service: warning: not read: the name of a unit file ends");
+    world.assert_says("good.toml.d/override.conf: warning: not read: the name of a drop-in ends");
+    world.assert_says("/etc/units/good.service.d: warning: not read: drop-ins are in a directory");
+    assert_eq!(world.0.diagnostics.len(), 3, "{world}");
+    (0..100).for_each(|number| root.write(&format!("/run/units/junk{number:03}"), ""));
+    assert_eq!(root.load().0.diagnostics.len(), 3 + 16, "{world}");
+}
+
 const GETTY: &str = "[service]\nexec-start = [\"/sbin/getty\", \"%i\"]\ntty-path = \"/dev/%i\"\n";
 
 #[test]
