@@ -356,6 +356,8 @@ fn f5_14_what_others_can_write_is_refused() {
     );
     world.assert_says("/usr/lib/units: error: the directory can be written by everybody");
     world.assert_says("evil.toml: error: /tmp, where this link leads, can be written by everybody");
+    let moved = "move the file to a folder of root's";
+    assert!(world.errors().iter().any(|error| error.hint.as_deref() == Some(moved)), "{world}");
     let stranger = root.at("/etc/units/good.toml");
     if std::os::unix::fs::chown(stranger, Some(12_345), None).is_ok() {
         let world = root.load();
