@@ -70,7 +70,7 @@ pub const LINTS: &[(&str, &str)] = &[
     ("runs-as-root", "a service that says nothing of its user"),
     ("stays-in-foreground", "a `forking` service whose program is known not to"),
     ("unknown-cpu", "a program that does not say for which ARM it is, with `--cpu armv6`"),
-    ("unused-unit", "a unit in /usr/lib/units that nothing starts"),
+    (lints::UNUSED, "units in /usr/lib/units that nothing starts"),
 ];
 
 /// Everything there is to say, in the order of files and lines.
@@ -88,17 +88,22 @@ pub fn check(wish: &Wish) -> Vec<Finding> {
     let mut findings: Vec<Finding> = found.diagnostics.into_iter().map(Finding::from).collect();
     let inspection = Inspection::new(wish, &found.units);
     let mut said = Vec::new();
-    found.units.iter().for_each(|unit| inspection.unit(unit, &mut said));
     lints::of_all(&found.units, is_clean, &mut said);
+    let started = lints::started(&found.units);
+    let mut unused = Vec::new();
     for unit in &found.units {
-        let name = Some(unit.unit.name.as_str());
+        let name = unit.unit.name.as_str();
         let allowed = allow::allowed(unit, &mut findings);
-        let is_allowed = |finding: &Finding| {
-            let is_own = finding.diagnostic.unit.as_deref() == name;
-            is_own && finding.lint.is_some_and(|lint| allowed.contains(&lint))
-        };
-        said.retain(|finding| !is_allowed(finding));
+        let mut own = Vec::new();
+        inspection.unit(unit, &mut own);
+        own.retain(|finding| !finding.lint.is_some_and(|lint| allowed.contains(&lint)));
+        if !started.contains(name) {
+            own.iter_mut().for_each(Finding::of_unused);
+            unused.extend(Some(name).filter(|_| !allowed.contains(&lints::UNUSED)));
+        }
+        said.append(&mut own);
     }
+    said.extend(lints::unused(&unused));
     findings.append(&mut said);
     fold(&mut findings, &found.groups, |finding| &mut finding.diagnostic);
     if !wish.files.is_empty() {

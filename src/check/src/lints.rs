@@ -12,6 +12,9 @@ use crate::policy;
 use crate::program::file_name;
 use crate::saying::{Finding, Saying};
 
+/// The lint of units that nothing starts.
+pub(crate) const UNUSED: &str = "unused-unit";
+
 /// What one unit says by itself.
 pub(crate) fn of_unit(root: &Path, unit: &Compiled, out: &mut Vec<Finding>) {
     let Some(command) = exec_start(unit) else { return };
@@ -36,14 +39,18 @@ pub(crate) fn of_all(units: &[Compiled], is_clean: bool, out: &mut Vec<Finding>)
         let saying = Saying::new(Severity::Warning, message).lint("no-units");
         out.push(saying.hint(Some(hint.into())).of(None, "/etc/units"));
     }
-    let started = started(units);
-    for unit in units.iter().filter(|unit| !started.contains(unit.unit.name.as_str())) {
-        let name = unit.unit.name.as_str();
-        let message = format!("nothing starts `{name}`: it is not enabled, and nobody needs it");
-        let saying = Saying::new(Severity::Note, message).lint("unused-unit");
-        let hint = format!("`ettan enable {name}`, or name it in the `wants` of another unit");
-        out.push(saying.hint(Some(hint)).of(Some(name), &unit.source.file));
-    }
+}
+
+/// What nothing starts, in one line: vendor units are many, and there to be chosen from.
+pub(crate) fn unused(names: &[&str]) -> Option<Finding> {
+    let (first, rest) = names.split_first()?;
+    let (what, it) = match rest {
+        [] => (format!("`{first}`: it is not enabled, and nobody needs it"), *first),
+        _ => (format!("{} units: {}", names.len(), names.join(", ")), "NAME"),
+    };
+    let hint = format!("`ettan enable {it}`, or name it in the `wants` of another unit");
+    let saying = Saying::new(Severity::Note, format!("nothing starts {what}")).lint(UNUSED);
+    Some(saying.hint(Some(hint)).of(None, "/usr/lib/units"))
 }
 
 /// What starting a unit starts too. A key that does so joins here.
@@ -57,7 +64,7 @@ fn pulls(unit: &Compiled) -> impl Iterator<Item = &str> {
 }
 
 /// Everything that is started at boot, or by something that is.
-fn started(units: &[Compiled]) -> BTreeSet<&str> {
+pub(crate) fn started(units: &[Compiled]) -> BTreeSet<&str> {
     let by_name = |name: &str| units.iter().find(|unit| unit.unit.name.as_str() == name);
     let mut found = BTreeSet::new();
     let mut rest: Vec<&Compiled> = units.iter().filter(|unit| unit.unit.autostart).collect();

@@ -16,6 +16,14 @@ pub struct Finding {
     pub notes: Vec<String>,
 }
 
+impl Finding {
+    /// Of a unit that nothing starts: worth knowing for whoever wants it.
+    pub(crate) fn of_unused(&mut self) {
+        self.diagnostic.severity = Severity::Note;
+        self.notes.push("nothing starts this unit".into());
+    }
+}
+
 impl From<Diagnostic> for Finding {
     fn from(diagnostic: Diagnostic) -> Self {
         Self { diagnostic, lint: None, notes: Vec::new() }

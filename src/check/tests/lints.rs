@@ -104,10 +104,49 @@ fn a_shipped_unit_that_nothing_starts_is_told() {
     let needs = "wants = [\"near\"]\nbinds-to = [\"bound\"]\non-failure = [\"standin\"]";
     root.unit("a", format!("[unit]\n{needs}\n{tool}"));
     root.link("/etc/units/enabled.toml", "/usr/lib/units/enabled.toml");
-    assert_said(
-        &wish(&root),
-        &["idle.toml: note: nothing starts `idle`", "nothing starts `lonely`"],
-    );
+    assert_said(&wish(&root), &["/usr/lib/units: note: nothing starts 2 units: idle, lonely"]);
+    let quiet = format!("{tool}[x-check]\nallow = [\"unused-unit\"]\n");
+    root.write("/usr/lib/units/lonely.toml", quiet);
+    assert_said(&wish(&root), &["note: nothing starts `idle`: it is not enabled"]);
+}
+
+#[test]
+fn what_only_a_unit_lacks_that_nothing_starts_is_a_note() {
+    let root = with(&["/usr/sbin/tool"]);
+    unit(&root, "/usr/sbin/tool", "");
+    root.write("/usr/lib/units/gone.toml", "[service]\nexec-start = \"/usr/sbin/gone\"\n");
+    let said =
+        ["gone.toml:2:14: note: the program `/usr/sbin/gone`", "note: nothing starts `gone`"];
+    assert_said(&wish(&root), &said);
+    root.link("/etc/units/gone.toml", "/usr/lib/units/gone.toml");
+    assert_said(&wish(&root), &["gone.toml:2:14: error: the program `/usr/sbin/gone`"]);
+}
+
+#[test]
+fn vendor_units_leave_the_word_to_others() {
+    let root = with(&["/usr/bin/ettan", "/bin/sh", "/sbin/modprobe"]);
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../units/lib");
+    for entry in fs::read_dir(scripts).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        program(&root, &format!("/usr/lib/ettan/{name}"), elf(ARM).bytes());
+    }
+    let units = concat!(env!("CARGO_MANIFEST_DIR"), "/../../units/system");
+    for entry in fs::read_dir(units).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let file = format!("/usr/lib/units/{name}");
+        root.write(&file, fs::read(&path).unwrap());
+        // Those of an interface are for whoever has its program.
+        if name != "ifup.toml" {
+            let instance = name.replace('@', "@tty1");
+            root.link(&format!("/etc/units/{instance}"), &file);
+        }
+    }
+    assert_said(&wish(&root), &["note: the program `/sbin/ifup`", "nothing starts `ifup`"]);
+    unit(&root, "/usr/sbin/gone", "");
+    let errors = check(&wish(&root)).into_iter();
+    let errors = errors.filter(|f| f.diagnostic.severity == ettan_unit::Severity::Error).count();
+    assert_eq!(errors, 1);
 }
 
 #[test]
