@@ -266,8 +266,13 @@ impl Notes {
     }
 
     /// The file is not TOML at `span`. To be told before everything else.
-    pub(crate) fn syntax_error(&mut self, span: &Range<usize>, message: &str) {
-        self.error(span, message);
+    pub(crate) fn syntax_error(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.add(Severity::Error, span, message.into(), hint);
         self.syntax = self.list.len();
     }
 

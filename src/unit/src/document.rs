@@ -10,6 +10,7 @@ use crate::draft::{At, Draft, Item, kind_word};
 use crate::keys::{self, Lookup};
 use crate::nearest;
 use crate::reference::shown;
+use crate::unclosed;
 
 /// The most syntax errors of one file that are shown: one mistake makes many.
 const MAX_SYNTAX: usize = 3;
@@ -40,14 +41,11 @@ pub(crate) fn open(unit: &str, file: Content, drop_ins: Vec<Content>) -> Notes {
     let mut notes = Notes::new(Rc::new(source));
     let source = Rc::clone(&notes.source);
     if let Some(at) = bad {
-        let message = "the file is not UTF-8 from here on";
-        if source.text.starts_with("\u{fffd}\u{fffd}") {
-            notes.error_with(&(at..at), message, "is it UTF-16? save it as UTF-8");
-        } else {
-            notes.error(&(at..at), message);
-        }
+        let is_utf_16 = source.text.starts_with("\u{fffd}\u{fffd}");
+        let hint = if is_utf_16 { "is it UTF-16? save it as UTF-8" } else { "save it as UTF-8" };
+        notes.syntax_error(&(at..at), "the file is not UTF-8 from here on", Some(hint.into()));
     } else if let Some(at) = source.text.find('\0') {
-        notes.error(&(at..at), "the file holds a NUL character");
+        notes.syntax_error(&(at..at), "the file holds a NUL character", None);
     }
     notes
 }
@@ -87,12 +85,25 @@ fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
 
 fn parse(text: &str, notes: &mut Notes, take: &mut dyn FnMut(&DeTable<'_>, &mut Notes)) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    for error in errors.iter().take(MAX_SYNTAX) {
-        notes.syntax_error(&error.span().unwrap_or(text.len()..text.len()), error.message());
+    let unclosed = if errors.is_empty() { None } else { unclosed::list(text) };
+    let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+    // What comes after the beginning of a list that does not end is said of nothing that is there.
+    let is_true = |error: &&toml::de::Error| unclosed.is_none_or(|at| place(error).start < at);
+    for error in errors.iter().filter(is_true).take(MAX_SYNTAX) {
+        notes.syntax_error(&place(error), error.message(), None);
+    }
+    if let Some(at) = unclosed {
+        let span = at..at.saturating_add(1);
+        let line = notes.source.place(&span).line;
+        let message = format!("the list that begins in line {line} is not closed");
+        notes.syntax_error(&span, message, Some("a `]` is missing".into()));
+        let whole = text.get(..at).and_then(|before| before.rfind('\n'));
+        let before = text.get(..whole.unwrap_or(0)).unwrap_or("");
+        return take(DeTable::parse_recoverable(before).0.get_ref(), notes);
     }
     if errors.is_empty() {
         for span in wrong_integers(table.get_ref()).iter().take(MAX_SYNTAX) {
-            notes.syntax_error(span, "this is no integer of at most 64 bits");
+            notes.syntax_error(span, "this is no integer of at most 64 bits", None);
         }
     }
     take(table.get_ref(), notes);

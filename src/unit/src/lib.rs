@@ -40,6 +40,7 @@ mod strays;
 mod survey;
 mod timer;
 pub mod tree;
+mod unclosed;
 mod users;
 mod variables;
 mod zone;

@@ -653,6 +653,29 @@ fn f5_1_whatever_toml_allows_is_read_to_its_end() {
 }
 
 #[test]
+fn what_is_no_text_is_said_and_nothing_else() {
+    let unit = "[unit]\ndescription = \"K?ket\"\n[service]\nexec-start = \"/bin/a\"\n";
+    let utf_16: Vec<u8> = unit.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin_1 = unit.bytes().map(|byte| if byte == b'?' { 0xf6 } else { byte }).collect();
+    let nul = unit.replace('?', "\0").into_bytes();
+    for document in [latin_1, nul, utf_16.clone(), [b"\xff\xfe".to_vec(), utf_16].concat()] {
+        let said = said(&document);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said.iter().all(|said| said.message.starts_with("the file ")), "{said:?}");
+    }
+}
+
+#[test]
+fn a_list_that_is_not_closed_is_one_mistake() {
+    let list =
+        "[unit]\nafter = [\n  \"network\",\n\n[service]\nexec-start = \"/bin/a\"\nnice = 1\n";
+    let said = said(list.as_bytes());
+    let expected =
+        "/etc/units/a.toml:2:9: error: the list that begins in line 2 is not closed (a `]` is";
+    assert!(said.len() == 1 && said[0].to_string().starts_with(expected), "{said:?}");
+}
+
+#[test]
 fn f5_1_tables_of_other_tools_may_say_anything_that_is_toml() {
     let unit = |text: &str| {
         let whole = format!("[service]\nexec-start = \"/bin/a\"\n[x-test]\n{text}\n");
