@@ -54,6 +54,8 @@ pub struct Place {
     source: Rc<Source>,
     /// The bytes of the source.
     span: Range<usize>,
+    /// The key whose value cannot be used.
+    key: Option<&'static str>,
 }
 
 /// The most lines of a stretch that are shown.
@@ -84,7 +86,13 @@ impl fmt::Display for Diagnostic {
         if let Some(Place { line, column, .. }) = &self.place {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}: {}", self.severity.word(), self.message)?;
+        write!(f, ": {}: ", self.severity.word())?;
+        // Without the line beside it nobody sees which key is meant.
+        let key = self.place.as_ref().and_then(|place| place.key);
+        if let Some(key) = key.filter(|key| !self.message.contains(&format!("`{key}`"))) {
+            write!(f, "`{key}`: ")?;
+        }
+        f.write_str(&self.message)?;
         match &self.hint {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
@@ -155,6 +163,7 @@ impl Source {
             column: number(column.saturating_add(1)),
             source: Rc::clone(self),
             span: span.clone(),
+            key: None,
         }
     }
 
@@ -188,6 +197,10 @@ fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
+/// What a value is, in the words of TOML: how a complaint begins that it is of the wrong kind.
+pub(crate) const KINDS: [&str; 7] =
+    ["a text", "an integer", "a fraction", "a boolean", "a date", "a list", "a table"];
+
 /// The most diagnostics of one file: after so many the reason is one and the same.
 const MAX_PER_FILE: usize = 20;
 
@@ -198,11 +211,25 @@ pub(crate) struct Notes {
     unsaid: usize,
     /// How many of the list are syntax errors; they come first.
     syntax: usize,
+    /// The key whose value is being read, and what it takes.
+    key: Option<(&'static str, &'static str)>,
 }
 
 impl Notes {
     pub(crate) fn new(source: Rc<Source>) -> Self {
-        Self { source, list: Vec::new(), unsaid: 0, syntax: 0 }
+        Self { source, list: Vec::new(), unsaid: 0, syntax: 0, key: None }
+    }
+
+    /// Reads the value of a key with `read`: what is wrong with it is said with the key's name, and with what it takes.
+    pub(crate) fn of_key(
+        &mut self,
+        name: &'static str,
+        takes: &'static str,
+        read: impl FnOnce(&mut Self),
+    ) {
+        self.key = Some((name, takes));
+        read(self);
+        self.key = None;
     }
 
     /// The unit cannot be used.
@@ -243,8 +270,15 @@ impl Notes {
     ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(complaint) => {
-                self.add(Severity::Error, span, complaint.message, complaint.hint);
+            Err(Complaint { message, hint }) => {
+                // Of a value of the right kind the complaint itself says what is wrong.
+                let is_of_kind = !KINDS.iter().any(|kind| {
+                    message.strip_prefix(kind).is_some_and(|rest| rest.starts_with(" is "))
+                });
+                let takes = self.key.and_then(|(_, takes)| takes.split(';').next());
+                let takes = takes.filter(|_| !is_of_kind).map(|takes| format!("it takes {takes}"));
+                let hint = hint.or(takes);
+                self.add(Severity::Error, span, message, hint);
                 None
             }
         }
@@ -321,7 +355,13 @@ impl Notes {
             self.unsaid = self.unsaid.saturating_add(1);
             return;
         }
-        self.list.push(self.source.diagnostic(severity, span, message, hint));
+        let mut said = self.source.diagnostic(severity, span, message, hint);
+        if let (Some(place), Some((name, _)), Severity::Error) =
+            (&mut said.place, self.key, severity)
+        {
+            place.key = Some(name);
+        }
+        self.list.push(said);
     }
 }
 

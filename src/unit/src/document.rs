@@ -90,7 +90,9 @@ fn parse(text: &str, notes: &mut Notes, take: &mut dyn FnMut(&DeTable<'_>, &mut 
     // What comes after the beginning of a list that does not end is said of nothing that is there.
     let is_true = |error: &&toml::de::Error| unclosed.is_none_or(|at| place(error).start < at);
     for error in errors.iter().filter(is_true).take(MAX_SYNTAX) {
-        notes.syntax_error(&place(error), error.message(), None);
+        let span = place(error);
+        let (message, hint) = in_our_words(error.message(), text, &span);
+        notes.syntax_error(&span, message, hint);
     }
     if let Some(at) = unclosed {
         let span = at..at.saturating_add(1);
@@ -107,6 +109,24 @@ fn parse(text: &str, notes: &mut Notes, take: &mut dyn FnMut(&DeTable<'_>, &mut 
         }
     }
     take(table.get_ref(), notes);
+}
+
+/// What the parser says, as far as it is not meant for those who wrote it; and what to do.
+fn in_our_words(said: &str, text: &str, span: &Range<usize>) -> (String, Option<String>) {
+    if said == "duplicate key" {
+        let key = text.get(span.clone()).unwrap_or("");
+        return (format!("{said} `{}`", shown(key)), Some("it is there once already".into()));
+    }
+    if said.starts_with("unexpected leading zero") {
+        let is_digit = |c: char| c.is_ascii_digit();
+        let before = text.get(..span.start).unwrap_or("");
+        let from = before.trim_end_matches(is_digit).len();
+        let number = text.get(from..).unwrap_or("");
+        let number = number.split(|c| !is_digit(c)).next().unwrap_or("");
+        let hint = format!("octal numbers are text: \"{}\"", shown(number));
+        return ("a number does not begin with 0".into(), Some(hint));
+    }
+    (said.to_string(), None)
 }
 
 fn walk(table: &DeTable<'_>, draft: &mut Draft, notes: &mut Notes) {
@@ -196,7 +216,7 @@ fn entry(section: &str, key: &str, item: &Item<'_>, draft: &mut Draft, notes: &m
     match lookup {
         // What a syntax error left behind is no second mistake.
         _ if notes.is_garbled(&item.key) => {}
-        Lookup::Key(parse) => parse(draft, item, notes),
+        Lookup::Key(key) => key.read(draft, item, notes),
         Lookup::Unknown(hint) => {
             let message = format!("unknown key `{}` in [{section}]", shown(key));
             match hint {

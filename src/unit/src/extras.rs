@@ -211,11 +211,11 @@ pub(crate) fn cpu_weight(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) 
 const MICROSECONDS_OF_A_PERCENT: u64 = 1_000;
 
 pub(crate) fn cpu_quota(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
-    let checked = text(item.value).and_then(|text| {
+    let hint = "\"50%\" is half of one, \"200%\" are two";
+    let checked = text(item.value).map_err(|complaint| complaint.hint(hint)).and_then(|text| {
         let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<u64>().ok());
         percent.filter(|percent| (1..=6_400).contains(percent)).ok_or_else(|| {
-            Complaint::new(format!("`{}` is no share of processors", shown(&text)))
-                .hint("\"50%\" is half of one, \"200%\" are two")
+            Complaint::new(format!("`{}` is no share of processors", shown(&text))).hint(hint)
         })
     });
     let quota = notes.take(&item.span, checked).map(|percent| Extra::Share {

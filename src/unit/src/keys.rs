@@ -26,6 +26,13 @@ pub struct Key {
 /// Reads a value into the draft, or notes what is wrong with it.
 pub(crate) type Parse = fn(&mut Draft, &Item<'_>, &mut Notes);
 
+impl Key {
+    /// Reads its value into the draft.
+    pub(crate) fn read(&self, draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
+        notes.of_key(self.name, self.takes, |notes| (self.parse)(draft, item, notes));
+    }
+}
+
 const fn unit(name: &'static str, takes: &'static str, parse: Parse) -> Key {
     Key { section: "unit", name, takes, parse }
 }
@@ -246,7 +253,7 @@ pub const KEYS: &[Key] = &[
 
 /// Where a key stands.
 pub(crate) enum Lookup {
-    Key(Parse),
+    Key(&'static Key),
     /// Not a key; what was probably meant.
     Unknown(Option<String>),
 }
@@ -254,7 +261,7 @@ pub(crate) enum Lookup {
 /// The key `name` of table `section`.
 pub(crate) fn look_up(section: &str, name: &str) -> Lookup {
     match find(section, name) {
-        Some(key) => Lookup::Key(key.parse),
+        Some(key) => Lookup::Key(key),
         None => Lookup::Unknown(guess(section, name)),
     }
 }

@@ -206,10 +206,10 @@ fn bytes(value: &DeValue<'_>) -> Result<u64, Complaint> {
 }
 
 fn number(value: &DeValue<'_>) -> Result<u32, Complaint> {
-    let odd = || Complaint::new(format!("{} is not a number of them", kind_word(value)));
+    let odd = || Complaint::new(format!("{} is not a whole number", kind_word(value)));
     match value {
         DeValue::Integer(number) if number.radix() == 10 => {
-            number.as_str().parse().map_err(|_| odd().hint("a whole number that is not negative"))
+            number.as_str().parse().map_err(|_| Complaint::new("must be between 0 and 4294967295"))
         }
         DeValue::String(_)
         | DeValue::Integer(_)

@@ -121,7 +121,10 @@ fn routes_become_words_for_the_logger() {
 fn description_is_one_short_line() {
     let described = unit("description = \"Telldus Duo – ä\"\ndocumentation = [\"man:a(8)\"]");
     with(&described, |world| assert_eq!(world.launch("a").description, "Telldus Duo – ä"));
-    refused(unit("description = 5"), &["a.toml:2:15: error: an integer is not a text"]);
+    refused(
+        unit("description = 5"),
+        &["a.toml:2:15: error: `description`: an integer is not a text (it takes text)"],
+    );
     refused(unit("description = \"a\\nb\""), &["one line"]);
     refused(unit(&format!("description = \"{}\"", "x".repeat(257))), &["longer than 256 bytes"]);
     refused(unit("description = \"a\\u0000b\""), &["cannot hold a NUL"]);
@@ -195,7 +198,10 @@ fn what_a_conflict_makes_impossible_is_said() {
 #[test]
 fn names_must_be_names() {
     refused(unit("after = [\"b c\"]"), &["`b c` cannot be a unit's name", "in quotes one by one"]);
-    refused(unit("after = [1]"), &["a.toml:2:10: error: an integer is not a text"]);
+    refused(
+        unit("after = [1]"),
+        &["a.toml:2:10: error: `after`: an integer is not a text (it takes a list of units"],
+    );
     refused(unit("after = [\"network:eth0\"]"), &["unknown condition `network:eth0`"]);
     refused(unit("requires = [\"network:link\"]"), &["is the condition", "only stand in `after`"]);
     refused(unit("wants = [\"b.toml\"]"), &["the unit is `b`"]);
@@ -628,5 +634,25 @@ fn the_manual_names_every_key() {
         if let Some((_, default)) = key.takes.split_once("; ") {
             assert!(!default.is_empty());
         }
+    }
+}
+
+#[test]
+fn one_line_says_which_key_and_what_it_takes() {
+    let words = "no, always, on-success, on-failure or on-abnormal";
+    let cases = [
+        ("restart = true", format!("`restart`: a boolean is not a text (it takes {words})")),
+        ("umask = 022", "a number does not begin with 0 (octal numbers are text: \"022\")".into()),
+        ("cpu-quota = 50", "`cpu-quota`: an integer is not a text (\"50%\" is half".into()),
+        ("nice = 99", "error: `nice`: must be between -20 and 19".into()),
+        ("nice = 1\nnice = 2", "duplicate key `nice` (it is there once already)".into()),
+        (
+            "limit-core = true",
+            "`limit-core`: a boolean is neither a number nor a text (it ta".into(),
+        ),
+        ("[log]\nrate-limit = \"10/s\"", "`rate-limit`: a text is not a whole number (".into()),
+    ];
+    for (keys, text) in cases {
+        refused(service(keys), &[text.as_str()]);
     }
 }
