@@ -80,13 +80,34 @@ pub(crate) fn hinted(trouble: Trouble, unit: &str) -> Trouble {
     if trouble.code != Code::NotInstalled || trouble.text.contains(".toml") {
         return trouble;
     }
-    let files = edited::UNITS.iter().map(|units| format!("/{units}/{unit}.toml"));
-    let there = files.into_iter().find(|file| Path::new(file).is_file());
-    let next = match there {
-        Some(file) => format!("{file} is there and not read yet: ettan reload-units"),
-        None => format!("ettan list shows all, ettan new {unit} writes one"),
+    match hint(unit, Path::new("/")) {
+        Some(next) => Trouble { text: format!("{} ({next})", trouble.text), ..trouble },
+        None => trouble,
+    }
+}
+
+/// What to do next; nothing for a name that no unit can have.
+fn hint(unit: &str, root: &Path) -> Option<String> {
+    if !ettan_table::is_name(unit) {
+        return None;
+    }
+    let file = |name: &str| {
+        let files = edited::UNITS.iter().map(|units| format!("/{units}/{name}.toml"));
+        files.into_iter().find(|file| root.join(file.trim_start_matches('/')).is_file())
     };
-    Trouble { text: format!("{} ({next})", trouble.text), ..trouble }
+    let template = ettan_unit::template_of(unit);
+    if let Some(template) = template.as_deref().filter(|template| file(template).is_some()) {
+        let instance = if template == unit { format!("{unit}NAME") } else { unit.to_owned() };
+        // Its link is there, or a file of its own.
+        if template == unit || file(unit).is_none() {
+            return Some(format!("{template} is a template: ettan enable --now {instance}"));
+        }
+    }
+    Some(match file(unit) {
+        Some(file) => format!("{file} is there and not read yet: ettan reload-units"),
+        None if template.is_some() => "ettan list shows all".to_owned(),
+        None => format!("ettan list shows all, ettan new {unit} writes one"),
+    })
 }
 
 /// try-restart: those that are to be up, and have run or tried to.
@@ -315,6 +336,27 @@ fn follow(recent: bool, screen: &Screen) -> Result<Code, Trouble> {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_unit_that_is_not_there_yet_is_told_how_to_come() {
+        let root = std::env::temp_dir().join(format!("ettan-hint-{}", std::process::id()));
+        fs::create_dir_all(root.join("etc/units")).unwrap();
+        fs::write(root.join("etc/units/g@.toml"), "").unwrap();
+        fs::write(root.join("etc/units/new.toml"), "").unwrap();
+        let says = |unit: &str| hint(unit, &root).unwrap_or_default();
+        assert_eq!(
+            says("new"),
+            "/etc/units/new.toml is there and not read yet: ettan reload-units"
+        );
+        assert_eq!(says("g@"), "g@ is a template: ettan enable --now g@NAME");
+        assert_eq!(says("g@5"), "g@ is a template: ettan enable --now g@5");
+        assert_eq!(says("other@5"), "ettan list shows all");
+        assert_eq!(says("web"), "ettan list shows all, ettan new web writes one");
+        assert_eq!((says("./good"), says("")), (String::new(), String::new()));
+        std::os::unix::fs::symlink("g@.toml", root.join("etc/units/g@5.toml")).unwrap();
+        assert!(says("g@5").ends_with("ettan reload-units"));
+        fs::remove_dir_all(&root).unwrap();
+    }
 
     #[test]
     fn a_machine_that_may_not_know_tryboot_says_so() {

@@ -124,13 +124,26 @@ fn enable(place: &Place<'_>, here: &Entry, there: &Entry) -> Result<String, Refu
         (Entry::File, _) => Ok(format!("starts at boot: {} is its file", place.shown())),
         (Entry::Link, _) => Ok(format!("enabled already ({})", place.shown())),
         (Entry::Absent, _) => {
-            let target = shipped(place.root, unit).ok_or_else(|| Refusal {
-                text: format!("{unit}: no such file in /{SHIPPED}, nothing to enable"),
+            let target = shipped(place.root, unit).filter(|_| !unit.ends_with('@'));
+            let target = target.ok_or_else(|| Refusal {
+                text: nothing_to_enable(unit),
                 code: Code::NotInstalled,
             })?;
             place.point_to(&target)?;
             Ok(format!("enabled: {} -> {}", place.shown(), target.display()))
         }
+    }
+}
+
+fn nothing_to_enable(unit: &str) -> String {
+    match ettan_unit::template_of(unit) {
+        Some(template) if template == unit => {
+            format!("{unit} is a template: ettan enable {unit}NAME makes a unit of it")
+        }
+        Some(template) => format!(
+            "{unit}: no such file in /{SHIPPED}, and no template {template}.toml, nothing to enable"
+        ),
+        None => format!("{unit}: no such file in /{SHIPPED}, nothing to enable"),
     }
 }
 
@@ -291,11 +304,14 @@ fn entry(root: &Path, directory: &str, unit: &str) -> Entry {
     }
 }
 
-/// The file of a package that defines the unit, or the template of an instance.
+/// The file of a package that defines the unit, or the template of an instance, whoever brought that.
 fn shipped(root: &Path, unit: &str) -> Option<PathBuf> {
-    let template = unit.split_once('@').map(|(stem, _)| format!("{stem}@"));
-    let names = [Some(unit.to_owned()), template];
-    let mut files = names.into_iter().flatten().map(|name| format!("{SHIPPED}/{name}.toml"));
+    let template = ettan_unit::template_of(unit).filter(|template| template != unit);
+    let templates = template.iter().flat_map(|template| {
+        [ADMIN, RUNTIME, SHIPPED].map(|directory| format!("{directory}/{template}.toml"))
+    });
+    let own = format!("{SHIPPED}/{unit}.toml");
+    let mut files = core::iter::once(own).chain(templates);
     files.find(|file| root.join(file).exists()).map(|file| Path::new("/").join(file))
 }
 
@@ -391,6 +407,22 @@ mod tests {
         assert_eq!(root.does(Standing::Disable, false, "tty@1"), Err(Code::Failed));
         assert_eq!(root.does(Standing::Enable, false, "nosuch"), Err(Code::NotInstalled));
         assert_eq!(root.does(Standing::Enable, false, "../web"), Err(Code::NotInstalled));
+    }
+
+    #[test]
+    fn an_instance_is_enabled_by_the_template_of_the_administrator() {
+        let root = Root::new("template");
+        std::fs::write(root.0.join("etc/units/g@.toml"), "").expect("a file");
+        assert!(root.does(Standing::Enable, false, "g@5").is_ok());
+        let link = std::fs::read_link(root.0.join(ADMIN).join("g@5.toml")).expect("a link");
+        assert_eq!(link, Path::new("/etc/units/g@.toml"));
+        assert!(root.does(Standing::Disable, false, "g@5").is_ok());
+        assert_eq!(root.word("g@5"), "disabled");
+        let refused = |unit: &str| {
+            super::link(&root.0, Standing::Enable, false, unit).expect_err("there is nothing").text
+        };
+        assert!(refused("gg@7").contains("no template gg@.toml"), "{}", refused("gg@7"));
+        assert!(refused("tty@").contains("tty@ is a template: ettan enable tty@NAME"));
     }
 
     #[test]
