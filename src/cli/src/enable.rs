@@ -189,9 +189,20 @@ fn mask(place: &Place<'_>, here: &Entry, there: &Entry) -> Result<String, Refusa
             ),
             Code::Failed,
         ),
+        (Entry::Absent, _) if ettan_unit::odd_name(unit).is_some() => {
+            let why = ettan_unit::odd_name(unit).map(|(why, _)| why).unwrap_or_default();
+            let why = why.strip_suffix(": skipped").unwrap_or(&why);
+            refuse(format!("{unit}: {why}; a mask would do nothing"), Code::Failed)
+        }
         (Entry::Absent | Entry::Link, _) => {
+            // It may be there one day, or be one of the instances of a file.
+            let is_known = is_known(place.root, unit);
             place.point_to(Path::new(NOTHING))?;
-            let was = if *here == Entry::Link { "; it was enabled before" } else { "" };
+            let was = match *here == Entry::Link {
+                true => "; it was enabled before",
+                false if is_known => "",
+                false => "; no file is called so: is that its name?",
+            };
             Ok(format!("masked: {file} -> {NOTHING}{was}"))
         }
     }
@@ -438,6 +449,9 @@ mod tests {
         assert!(root.does(Standing::Mask, true, "web").is_ok());
         assert!(root.0.join(RUNTIME).is_dir());
         assert_eq!(root.word("web"), "masked-runtime");
+        assert_eq!(root.does(Standing::Mask, false, "ettan-log"), Err(Code::Failed));
+        let typo = root.does(Standing::Mask, false, "wbe").expect("it may come one day");
+        assert!(typo.ends_with("; no file is called so: is that its name?"), "{typo}");
         for standing in [Standing::Mask, Standing::Disable] {
             assert_eq!(root.does(standing, false, "own"), Err(Code::Failed));
         }
