@@ -49,6 +49,9 @@ const NAMES: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// `CAP_` and three letters more: as many bytes say which capability is meant, or which few.
+const LEAST_BEGINNING: usize = 7;
+
 /// The number of the capability called `name`, in upper or lower case.
 pub(crate) fn number(name: &str) -> Result<u32, Complaint> {
     let upper = name.to_ascii_uppercase();
@@ -56,9 +59,17 @@ pub(crate) fn number(name: &str) -> Result<u32, Complaint> {
     found.map(|(number, _)| number).ok_or_else(|| {
         let complaint = Complaint::new(format!("no capability `{}`", shown(name)));
         let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-        match nearest::nearest(&full, NAMES) {
-            Some(near) => complaint.hint(format!("did you mean `{near}`?")),
-            None => complaint.hint("a name like `CAP_NET_BIND_SERVICE`, see capabilities(7)"),
+        // Who writes the beginning has made no typing error.
+        let begun = full.len() >= LEAST_BEGINNING;
+        let begun: Vec<_> = NAMES.iter().filter(|name| begun && name.starts_with(&full)).collect();
+        match (begun.as_slice(), nearest::nearest(&full, NAMES)) {
+            ([name], _) => complaint.hint(format!("did you mean `{name}`?")),
+            ([_, ..], _) => {
+                let names: Vec<String> = begun.iter().map(|name| format!("`{name}`")).collect();
+                complaint.hint(format!("one of {}?", names.join(", ")))
+            }
+            ([], Some(near)) => complaint.hint(format!("did you mean `{near}`?")),
+            ([], None) => complaint.hint("a name like `CAP_NET_BIND_SERVICE`, see capabilities(7)"),
         }
     })
 }
@@ -74,7 +85,10 @@ mod tests {
         assert_eq!(number("CAP_SYS_ADMIN").ok(), Some(21));
         assert_eq!(number("CAP_SETFCAP").ok(), Some(31));
         assert_eq!(number("CAP_CHECKPOINT_RESTORE").ok(), Some(40));
-        let complaint = number("NET_BIND_SERVICE").unwrap_err();
-        assert_eq!(complaint.hint.as_deref(), Some("did you mean `CAP_NET_BIND_SERVICE`?"));
+        let hint = |name: &str| number(name).unwrap_err().hint.unwrap_or_default();
+        assert_eq!(hint("NET_BIND_SERVICE"), "did you mean `CAP_NET_BIND_SERVICE`?");
+        assert_eq!(hint("CAP_NET_BIND"), "did you mean `CAP_NET_BIND_SERVICE`?");
+        assert_eq!(hint("CAP_IPC"), "one of `CAP_IPC_LOCK`, `CAP_IPC_OWNER`?");
+        assert_eq!(hint("CAP_SETGDI"), "did you mean `CAP_SETGID`?");
     }
 }

@@ -194,7 +194,21 @@ pub(crate) fn exec_start(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) 
 pub(crate) fn command(item: &Item<'_>, notes: &mut Notes) -> At<Vec<String>> {
     let arguments = match item.value {
         DeValue::Array(_) => {
-            Some(texts(item, notes).into_iter().map(|argument| argument.value).collect::<Vec<_>>())
+            let list = texts(item, notes);
+            if let Some(program) = list.first().filter(|program| is_a_whole_command(&program.value))
+            {
+                let message =
+                    format!("the program's name is `{}`, blanks included", shown(&program.value));
+                // Commands around the program may be several.
+                let hint = match item.name {
+                    "exec-start" | "command" => {
+                        "a list has its arguments one by one: [\"/bin/program\", \"argument\"]"
+                    }
+                    _ => "a list is one command's arguments; several are a list of lists",
+                };
+                notes.warning(&program.span, message, hint);
+            }
+            Some(list.into_iter().map(|argument| argument.value).collect::<Vec<_>>())
         }
         value => {
             let split = text(value).map_err(|complaint| match value {
@@ -214,6 +228,11 @@ pub(crate) fn command(item: &Item<'_>, notes: &mut Notes) -> At<Vec<String>> {
         }
     };
     At { span: item.span.clone(), value: arguments.unwrap_or_default() }
+}
+
+/// A path, and something behind it.
+fn is_a_whole_command(program: &str) -> bool {
+    program.trim_start_matches('-').starts_with('/') && program.contains(' ')
 }
 
 pub(crate) fn pid_file(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {

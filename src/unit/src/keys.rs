@@ -286,6 +286,9 @@ pub(crate) fn guess(section: &str, name: &str) -> Option<String> {
     if find(section, &plain).is_some() {
         return Some(format!("did you mean `{plain}`?"));
     }
+    if let Some(hint) = crate::foreign::hint(section, &plain) {
+        return Some(hint);
+    }
     if let Some(key) = KEYS.iter().find(|key| key.name == plain) {
         return Some(format!("`{plain}` belongs in [{}]", key.section));
     }
@@ -354,6 +357,11 @@ mod tests {
             ("unit", "restart", "`restart` belongs in [service]"),
             ("", "exec-start", "`exec-start` belongs in [service]"),
             ("unit", "Restrat", "did you mean `restart` in [service]?"),
+            ("service", "command", "did you mean `exec-start`?"),
+            ("service", "autorestart", "did you mean `restart`?"),
+            ("service", "startsecs", "did you mean `min-uptime-sec`?"),
+            ("timer", "OnCalendar", "did you mean `at`?"),
+            ("unit", "WantedBy", crate::foreign::hint("", "wanted-by").unwrap().leak()),
         ];
         for (section, name, hint) in cases {
             assert_eq!(guess(section, name).as_deref(), Some(hint), "{name}");

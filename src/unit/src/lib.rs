@@ -16,6 +16,7 @@ mod draft;
 mod duration;
 mod extras;
 mod files;
+mod foreign;
 mod former;
 mod graph;
 mod helper;

@@ -62,10 +62,7 @@ fn condition(name: &str) -> Option<Result<String, Complaint>> {
         _ => match name.split_once(':')? {
             ("network", rest) => {
                 let interface = rest.strip_suffix(":address");
-                interface.is_some_and(|interface| {
-                    // As the kernel has it: IFNAMSIZ with its NUL is 16.
-                    (1..16).contains(&interface.len()) && !interface.contains([':', '/'])
-                })
+                interface.is_some_and(is_interface)
             }
             ("device", rest) => is_device(rest),
             ("path", rest) => rest.starts_with('/'),
@@ -74,6 +71,11 @@ fn condition(name: &str) -> Option<Result<String, Complaint>> {
     };
     let whole = good && name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_graphic());
     Some(if whole { Ok(name.into()) } else { Err(unknown_condition(name)) })
+}
+
+/// As the kernel has it: IFNAMSIZ with its NUL is 16.
+fn is_interface(name: &str) -> bool {
+    (1..16).contains(&name.len()) && !name.contains([':', '/'])
 }
 
 /// `usb:1781:0c31`, `usb:1781:0c31:SERIAL`, `tty:ttyUSB0`. Other kinds are stated by somebody.
@@ -99,7 +101,14 @@ fn unknown_condition(name: &str) -> Complaint {
         "there are network, network:link, network:IFACE:address, clock, boot-ok, reset-ahead, \
          device:usb:VID:PID, device:tty:NAME, path:/…; at most 64 characters"
     };
-    Complaint::new(format!("unknown condition `{}`", shown(name))).hint(hint)
+    let complaint = Complaint::new(format!("unknown condition `{}`", shown(name)));
+    let interface = name.strip_prefix("network:").and_then(|rest| rest.split(':').next());
+    match interface.filter(|interface| is_interface(interface)) {
+        Some(interface) => {
+            complaint.hint(format!("did you mean `network:{}:address`?", shown(interface)))
+        }
+        None => complaint.hint(hint),
+    }
 }
 
 fn odd(name: &str) -> Complaint {
@@ -117,6 +126,14 @@ pub fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_has_an_address() {
+        let hint = |name: &str| parse(name).unwrap_err().hint.unwrap_or_default();
+        assert_eq!(hint("network:eth0"), "did you mean `network:eth0:address`?");
+        assert_eq!(hint("network:eth0:up"), "did you mean `network:eth0:address`?");
+        assert!(hint("network:").starts_with("there are network, "));
+    }
 
     #[test]
     fn tells_units_from_conditions() {

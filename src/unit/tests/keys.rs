@@ -76,7 +76,7 @@ fn log_keys_become_words_for_the_logger() {
     refused(log("max-age-sec = \"1ms\""), &["shorter than a second"]);
     refused(log("timestamps = \"roman\""), &["unknown value `roman`"]);
     refused(log("rate-limit = 0"), &["no line at all"]);
-    refused(log("rate-limit = \"many\""), &["not a number"]);
+    refused(log("rate-limit = \"many\""), &["not a whole number"]);
     refused(log("user = \"nobody-knows\""), &["nobody-knows"]);
 }
 
@@ -186,7 +186,7 @@ fn what_a_conflict_makes_impossible_is_said() {
         "unit `ghost` is not there: it is part of nothing",
         "unit `ghost` is not there: nothing answers a failure",
         "`c` depends on itself: ignored",
-        "d.toml:3:14: error: `network:link` is the condition `network:link`, not a unit",
+        "d.toml:3:14: error: `conflicts`: `network:link` is the condition `network:link`, not a unit",
         "conditions can only stand in `after` and `binds-to`",
     ] {
         world.assert_says(said);
@@ -267,7 +267,7 @@ fn exec_start_is_a_list_or_is_split_like_a_shell_would() {
     bad("[]", "the command is empty");
     bad("[\"\"]", "the program `` is not an absolute path");
     bad("5", "an integer is not a command");
-    bad("[\"/bin/a\", 5]", ":2:25: error: an integer is not a text");
+    bad("[\"/bin/a\", 5]", ":2:25: error: `exec-start`: an integer is not a text");
     bad("\"true\"", "the program `true` is not an absolute path");
     bad("\"-/bin/a\"", "prefixes as systemd has them");
     bad("\"/bin/a 'b\"", "is not closed");
@@ -655,4 +655,15 @@ fn one_line_says_which_key_and_what_it_takes() {
     for (keys, text) in cases {
         refused(service(keys), &[text.as_str()]);
     }
+}
+
+#[test]
+fn a_list_of_command_lines_is_asked_about() {
+    let root = Root::new();
+    root.unit("a", service("exec-start-pre = [\"/bin/mkdir -p /tmp/x\", \"/bin/true\"]"));
+    root.unit("b", "[service]\nexec-start = [\"/bin/true -x\"]\n");
+    let world = root.load();
+    world.assert_says("a.toml:3:19: warning: the program's name is `/bin/mkdir -p /tmp/x`, blanks");
+    world.assert_says("(a list is one command's arguments; several are a list of lists)");
+    world.assert_says("a list has its arguments one by one");
 }
