@@ -3,6 +3,7 @@
 use crate::code::Code;
 use crate::completion::Shell;
 use crate::enable::{How, Standing};
+use crate::habits;
 use crate::hands::{self, Hand};
 use crate::import;
 use crate::install;
@@ -389,12 +390,14 @@ pub(crate) fn read(mut words: Vec<OsString>) -> Result<Asked, Code> {
     if let Some(link) = words.first().and_then(|name| link_verb(name)) {
         words.splice(..1, ["ettan".into(), link.into()]);
     }
+    let words = habits::written_here(words);
     let verb = words.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
     let verb = verb.and_then(|verb| verb.to_str()).map(str::to_owned);
     let verb = verb.as_deref();
     let is_hand = verb.is_some_and(|verb| hands::NAMES.contains(&verb));
     let line = Line::try_parse_from(words).map_err(|error| {
         // To standard output with 0 for help, to standard error with 2 (or 100) for mistakes.
+        let error = habits::in_our_words(error);
         let _ = error.print();
         match (error.use_stderr(), is_hand) {
             (false, _) => Code::Done,
@@ -611,6 +614,24 @@ mod tests {
         for verb in ["new", "completion"] {
             assert!(!help(verb).contains("--json"), "{verb}");
         }
+    }
+
+    #[test]
+    fn what_hands_are_used_to_is_understood() {
+        let kill =
+            |signal: &str| Ok(Verb::Kill { signal: signal.into(), units: vec!["web".into()] });
+        assert_eq!(verb("ettan kill -9 web"), kill("9"));
+        assert_eq!(verb("ettan kill -HUP web"), kill("HUP"));
+        assert_eq!(verb("ettan kill -SIGUSR1 web"), kill("SIGUSR1"));
+        assert_eq!(verb("ettan kill -s 9 web"), kill("9"));
+        assert_eq!(verb("ettan kill -sINT web"), kill("INT"));
+        assert_eq!(verb("ettan kill web"), kill("TERM"));
+        assert_eq!(verb("ettan --version"), Ok(Verb::Version));
+        assert_eq!(verb("ettan -V"), Ok(Verb::Version));
+        assert_eq!(verb("ettan help"), Err(Code::Done));
+        assert_eq!(verb("ettan help start"), Err(Code::Done));
+        assert_eq!(verb("ettan help strat"), Err(Code::Usage));
+        assert_eq!(verb("ettan cat web"), Err(Code::Usage));
     }
 
     #[test]

@@ -28,6 +28,7 @@
 //! | `rescue` | a shell in place of all units |
 //! | `run` | a unit in the foreground |
 //! | `show` | wire values → lines |
+//! | `habits` | what other machines' commands are typed like |
 //! | `hands` | verbs for hands that know daemontools |
 //! | `group` | memory and tasks, from the unit's cgroup |
 //! | `logs` | log files, also as they grow |
@@ -48,6 +49,7 @@ mod edited;
 mod enable;
 mod escape;
 mod group;
+mod habits;
 mod hands;
 mod import;
 mod install;

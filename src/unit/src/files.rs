@@ -38,6 +38,14 @@ pub fn is_unit_directory(directory: &str) -> bool {
     DIRECTORIES.contains(&directory)
 }
 
+/// The file of the unit called `unit`, in the first directory of `root` that has one.
+#[must_use]
+pub fn file_of(root: &Path, unit: &str) -> Option<PathBuf> {
+    let names = DIRECTORIES.iter().map(|directory| format!("{directory}/{unit}.toml"));
+    let files = names.map(|name| below(root, Path::new(&name)));
+    files.into_iter().find(|file| file.symlink_metadata().is_ok())
+}
+
 /// A unit file that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {

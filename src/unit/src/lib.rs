@@ -50,7 +50,7 @@ pub use asked::Asked;
 pub use compile::{Command, Compiled, Named, PATH};
 pub use diagnostic::{Diagnostic, Place, Severity, Source};
 pub use draft::At;
-pub use files::{is_unit_directory, odd_name, template_of, unit_of};
+pub use files::{file_of, is_unit_directory, odd_name, template_of, unit_of};
 pub use helper::helper_main;
 pub use instances::{Groups, fold};
 pub use keys::{KEYS, Key, kebab};
