@@ -253,7 +253,6 @@ fn standard_error_is_told_apart_where_a_unit_asks_for_it() {
     machine.unit("d", &unit(""));
     machine.boot();
     machine.expect(&["d up"]);
-    let before = pipes(&machine);
     let tell = |machine: &mut Namespace| {
         let logged = |machine: &mut Namespace, times: usize, word: &str| {
             machine.until(word, |m| m.ettan("logs d").out.matches(word).count() == times);
@@ -270,6 +269,9 @@ fn standard_error_is_told_apart_where_a_unit_asks_for_it() {
     };
     machine.until("it has begun", |m| m.ettan("logs d").out.contains(" one"));
     assert!(tell(&mut machine).ends_with(&[" one", " two", " three"].map(str::to_owned)));
+    // Not earlier: logger and watcher, which start after the first units, have pipes too.
+    machine.until("the watcher runs", |m| m.ettan("is-active ettan-watch").code == 0);
+    let before = pipes(&machine);
     // A reload that adds the key.
     machine.unit("d", &unit("standard-error = \"log:err\"\n"));
     assert_eq!(machine.ettan("reload-units").code, 0);

@@ -260,7 +260,7 @@ fn f8_8_a_trial_that_is_over_has_no_clock() {
     // Neither somebody else's word.
     kill_init(&machine, "ALRM");
     machine.until("the signal is told of", |m| {
-        m.sh("grep -c 'signal 14 from' /run/log/ettan/ettan/current").out.trim() == "1"
+        m.sh("grep -c 'signal 14 (ALRM) from' /run/log/ettan/ettan/current").out.trim() == "1"
     });
     let stats = machine.stats();
     assert_eq!([&stats["crashes"], &stats["executions"]], [0, 1]);
