@@ -58,7 +58,8 @@ fn none_left(spared: &[Pid], mut found: impl FnMut(i32)) -> bool {
         let mut most = Seen::Nobody;
         let looked = crate::group::each_pid(|pid| {
             let seen = look_at(pid, spared);
-            if seen == Seen::Stray {
+            // One whose first thread has ended looks like a zombie, and is hit by a signal.
+            if seen != Seen::Nobody {
                 found(pid);
             }
             most = most.max(seen);
@@ -199,7 +200,7 @@ fn close_all(
 }
 
 /// Where file systems are mounted that have to be closed, in the order of mounting, from the text of
-/// /proc/self/mountinfo (proc(5)): all but the root and what PID 1 and the kernel have in their own folders. A
+/// /proc/self/mountinfo (proc(5)): all but the root and what the kernel shows in folders of its own. A
 /// stick that is mounted below /run is closed, and so is the layer of a root that is an overlay.
 fn points_to_close(mountinfo: &[u8]) -> Vec<OsString> {
     let lines = mountinfo.split(|&byte| byte == b'\n').filter_map(mounted);
@@ -215,17 +216,41 @@ fn mounted(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 }
 
 fn is_of_the_kernel(point: &[u8], kind: &[u8]) -> bool {
-    const FOLDERS: [&[u8]; 4] = [b"/proc", b"/sys", b"/dev", b"/run"];
-    // Those that are on a device, or reach a server: filesystems(5) has no word for the others.
-    const ON_DISK: [&[u8]; 16] = [
-        b"ext2", b"ext3", b"ext4", b"btrfs", b"f2fs", b"xfs", b"vfat", b"msdos", b"exfat",
-        b"ntfs3", b"ubifs", b"jffs2", b"nfs", b"nfs4", b"cifs", b"fuseblk",
+    // What has no content but what the kernel shows, or is in memory.
+    const KINDS: [&[u8]; 23] = [
+        b"autofs",
+        b"binfmt_misc",
+        b"bpf",
+        b"cgroup",
+        b"cgroup2",
+        b"configfs",
+        b"debugfs",
+        b"devpts",
+        b"devtmpfs",
+        b"efivarfs",
+        b"fusectl",
+        b"hugetlbfs",
+        b"mqueue",
+        b"nsfs",
+        b"overlay",
+        b"proc",
+        b"pstore",
+        b"ramfs",
+        b"rpc_pipefs",
+        b"securityfs",
+        b"sysfs",
+        b"tmpfs",
+        b"tracefs",
     ];
-    let is_within = |folder: &&[u8]| {
+    is_in_a_folder_of_the_kernel(point) && KINDS.contains(&kind)
+}
+
+fn is_in_a_folder_of_the_kernel(point: &[u8]) -> bool {
+    const FOLDERS: [&[u8]; 4] = [b"/proc", b"/sys", b"/dev", b"/run"];
+    FOLDERS.iter().any(|folder| {
         let rest = point.strip_prefix(*folder);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-    };
-    FOLDERS.iter().any(is_within) && !ON_DISK.contains(&kind)
+    })
 }
 
 /// The kernel writes blank, tab, newline and backslash as `\\040`.
@@ -280,12 +305,23 @@ fn close_one(point: &OsStr) -> bool {
         // In a container the file system below our root may be somebody else's root too.
         return !crate::boot::is_first_pid_namespace() || mount::remount_ro(&path).is_ok();
     }
-    // What is on the disk is whole then, also where somebody goes on using it: the root, of the layers of which
-    // an overlay is made. A container's may be somebody else's too.
-    if crate::boot::is_first_pid_namespace() {
-        let _ = mount::remount_ro(&path);
+    // What is on the disk is whole then, also where somebody goes on using it. A container's may be somebody
+    // else's too.
+    let make_whole = || {
+        if crate::boot::is_first_pid_namespace() {
+            let _ = mount::remount_ro(&path);
+        }
+    };
+    // A root that is an overlay uses its layers after they are unmounted. Not for all: a server that is gone is
+    // asked by this, and not by unmounting.
+    if is_in_a_folder_of_the_kernel(point.as_bytes()) {
+        make_whole();
     }
-    mount::unmount(&path, false).is_ok() || mount::unmount(&path, true).is_ok()
+    if mount::unmount(&path, false).is_ok() {
+        return true;
+    }
+    make_whole();
+    mount::unmount(&path, true).is_ok()
 }
 
 /// Whether the child succeeded; None when it did not end in time. It is then left behind.

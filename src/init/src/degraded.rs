@@ -127,6 +127,9 @@ pub(crate) const fn is_for_good(errno: Errno) -> bool {
             | Errno::ROFS
             | Errno::NOSYS
             | Errno::AFNOSUPPORT
+            // Something else is mounted there: a container's /dev/log may be the host's.
+            | Errno::BUSY
+            | Errno::ISDIR
     )
 }
 

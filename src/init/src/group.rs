@@ -465,7 +465,9 @@ impl Groups {
             Some(main) if !self.is_to_be_reaped(unit, main)? => {
                 Ok(Some(Event::MainLost { unit, status: None }))
             }
-            Some(_) | None => Ok(Some(Event::Emptied { unit })),
+            // Outside of its group it is not hit by what ends that one.
+            Some(_) => sent.map(|()| Some(Event::Emptied { unit })),
+            None => Ok(Some(Event::Emptied { unit })),
         }
     }
 

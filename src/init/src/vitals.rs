@@ -65,10 +65,11 @@ impl Vitals {
             return None;
         }
         let since = *self.ill_since.get_or_insert(now);
-        if now.since(since) < self.proof_ms.saturating_mul(PATIENCES) {
+        let patient_until = since.after(self.proof_ms.saturating_mul(PATIENCES));
+        if now < patient_until {
             return None;
         }
-        let id = ill.find(|id| !may_still_start(supervisor, *id, now))?;
+        let id = ill.find(|id| !may_still_start(supervisor, *id, now, patient_until))?;
         supervisor.unit(id).map(|unit| unit.name.clone())
     }
 }
@@ -88,11 +89,12 @@ fn up_since(supervisor: &Supervisor, id: UnitId) -> Option<Millis> {
     (!view.unwell).then_some(since)
 }
 
-/// In a start that has time left: a database that repairs itself is not helped by a reset. Not where it crashes
-/// over and over: each run of it would be one more start.
-fn may_still_start(supervisor: &Supervisor, id: UnitId, now: Millis) -> bool {
+/// In a start that has time left, for ever where none was set: a database that repairs itself is not helped by a
+/// reset. Not in one that began after patience was over: a unit that fails in each of its starts has many of them.
+fn may_still_start(supervisor: &Supervisor, id: UnitId, now: Millis, latest: Millis) -> bool {
     let Some(view) = supervisor.view(id) else { return false };
-    !view.crash_looping && view.ready_by.is_some_and(|by| now < by)
+    let is_early = view.state.start_since().is_some_and(|since| since < latest);
+    is_early && !view.crash_looping && view.ready_by.is_none_or(|by| now < by)
 }
 
 /// Not up, or up for a moment between two short runs.

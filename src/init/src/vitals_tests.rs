@@ -173,6 +173,39 @@ fn a_start_has_the_time_that_its_unit_allows_before_a_reset() {
 }
 
 #[test]
+fn starts_that_fail_one_after_the_other_are_no_start_that_takes_long() {
+    let slow = Unit { probes: Probes::Ready, min_uptime_ms: 1, ..unit("web", true) };
+    let mut world = World::new(vec![slow]);
+    let web = world.supervisor.find("web").unwrap();
+    world.supervisor.handle(world.now, Event::Ready { unit: web });
+    world.pass(60_000);
+    assert!(world.proves());
+    // Each lasts long enough to be no crash.
+    let mut passed_ms = 0;
+    while world.hopeless().is_none() {
+        world.exit("web");
+        world.pass(5_000);
+        passed_ms += 5_000;
+        assert!(passed_ms <= 2 * PROOF_MS + 5_000, "{:?}", world.supervisor.view(web));
+    }
+}
+
+#[test]
+fn a_start_without_a_time_out_has_all_the_time_there_is() {
+    let slow = Unit { probes: Probes::Ready, start_timeout_ms: 0, ..unit("db", true) };
+    let mut world = World::new(vec![slow]);
+    let db = world.supervisor.find("db").unwrap();
+    world.supervisor.handle(world.now, Event::Ready { unit: db });
+    world.pass(60_000);
+    assert!(world.proves());
+    world.exit("db");
+    for _ in 0..1_000 {
+        world.pass(5_000);
+        assert_eq!(world.hopeless(), None);
+    }
+}
+
+#[test]
 fn nothing_is_critical_during_shutdown() {
     let mut world = World::new(vec![unit("web", true)]);
     world.pass(60_000);

@@ -4,8 +4,27 @@ use crate::files::Words;
 use crate::reference::shown;
 
 /// What editors, packages and Ettan itself leave behind, and what people put at the end of a file that is to rest.
-const AT_REST: [&str; 9] =
-    ["~", ".bak", ".before-ettan", ".swp", ".orig", ".rej", ".old", ".off", ".disabled"];
+const AT_REST: [&str; 19] = [
+    "~",
+    "#",
+    ".bak",
+    ".before-ettan",
+    ".ettan-new",
+    ".swp",
+    ".save",
+    ".tmp",
+    ".new",
+    ".orig",
+    ".rej",
+    ".old",
+    ".off",
+    ".disabled",
+    ".apk-new",
+    ".rpmnew",
+    ".rpmsave",
+    ".pacnew",
+    ".pacsave",
+];
 
 /// What is said of `name` in a directory of units; nothing where it is plain why it is there.
 pub(crate) fn in_directory(name: &str, is_folder: bool) -> Option<Words> {
@@ -18,9 +37,9 @@ pub(crate) fn in_directory(name: &str, is_folder: bool) -> Option<Words> {
         return Some((message.into(), Some(format!("call it `{stem}.toml.d`"))));
     }
     let stem = meant(name);
-    let hint = match name.strip_suffix(".service") {
-        Some(_) => format!("`ettan import` makes `{stem}.toml` of a unit of systemd"),
-        None => format!("call it `{stem}.toml`"),
+    let hint = match [".service", ".timer", ".socket"].iter().any(|kind| name.ends_with(kind)) {
+        true => format!("`ettan import` makes `{stem}.toml` of a unit of systemd"),
+        false => format!("call it `{stem}.toml`"),
     };
     Some(("not read: the name of a unit file ends with `.toml`".into(), Some(hint)))
 }
@@ -38,6 +57,7 @@ fn is_at_rest(name: &str) -> bool {
     name.starts_with('.')
         || name.starts_with("README")
         || name.contains(".dpkg-")
+        || name.contains(".ucf-")
         || AT_REST.iter().any(|end| name.ends_with(end))
 }
 

@@ -242,7 +242,7 @@ impl Work<'_> {
         }
         if services.iter().any(|service| service.source.ends_with("/systemd-udevd.service")) {
             // The unit asks udev for what was there before it.
-            let text = "[unit]\nafter = [\"mounts\", \"systemd-udevd\"]\n";
+            let text = "[unit]\nafter = [\"root\", \"systemd-udevd\"]\n";
             let path = "/etc/units/devices.toml.d/udev.toml";
             if self.may_enable(path) {
                 self.put(path, text.as_bytes(), 0o644, false)?;
