@@ -99,6 +99,7 @@ fn how_the_last_boot_ended_is_known_after_the_next() {
     let mut machine = Qemu::new("virt", "ends");
     machine.append("ettan.boot-ok=1");
     machine.write("/usr/lib/ettan/last-end", include_bytes!("../../units/lib/last-end"));
+    machine.write("/usr/lib/ettan/common", include_bytes!("../../units/lib/common"));
     for unit in ["last-end", "last-end-watchdog"] {
         let text = shipped(unit).replace("[\"/usr/lib", "[\"/bin/sh\", \"/usr/lib");
         machine.unit(unit, &text);
