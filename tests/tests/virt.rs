@@ -186,29 +186,41 @@ fn f3_10_a_disk_that_does_not_answer_any_more_is_a_reset() {
 }
 
 /// Another disk of the board, which the test takes away when it ends.
-struct Disk(std::path::PathBuf);
+struct Disk {
+    image: std::path::PathBuf,
+    name: &'static str,
+}
 
 impl Disk {
-    fn new(name: &str) -> Self {
+    fn new(name: &'static str) -> Self {
         let image = std::env::temp_dir().join(format!("ettan-{name}-{}", std::process::id()));
         let made = format!("truncate -s 16M {0} && mkfs.ext4 -q {0}", image.display());
         let made = std::process::Command::new("sh").args(["-c", &made]).status();
         assert!(made.expect("a shell").success());
-        Self(image)
+        Self { image, name }
     }
 
     /// What QEMU has to know.
-    fn options(&self, name: &str) -> String {
-        let file = self.0.display();
+    fn options(&self) -> String {
+        let (name, file) = (self.name, self.image.display());
         format!(
             "-drive if=none,id={name},format=raw,file={file} -device virtio-blk-device,drive={name},serial={name}"
         )
+    }
+
+    /// Its node in /dev.
+    fn node(&self, machine: &mut Qemu) -> String {
+        let name = self.name;
+        let find = format!(
+            "for d in /sys/block/vd*; do grep -qx {name} $d/serial && echo /dev/${{d##*/}}; done; true"
+        );
+        machine.sh(&find).ok()
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.image);
     }
 }
 
@@ -217,14 +229,13 @@ impl Drop for Disk {
 fn f8_2_a_disk_that_hangs_does_not_keep_the_root_from_being_read_only() {
     let disk = Disk::new("dead");
     let mut machine = Qemu::new("virt", "dead");
-    machine.has(&disk.options("dead"));
+    machine.has(&disk.options());
     machine.unit("web", &idle());
     machine.boot();
     machine.expect(&["web up"]);
-    let find = "for d in /sys/block/vd*; do grep -qx dead $d/serial && echo ${d##*/}; done; true";
-    let name = machine.sh(find).ok();
+    let node = disk.node(&mut machine);
     let write = "dd if=/dev/zero of=/mnt/dead/file bs=64k count=16 conv=notrunc 2>/dev/null";
-    let mount = format!("mkdir -p /mnt/dead && mount -t ext4 /dev/{name} /mnt/dead");
+    let mount = format!("mkdir -p /mnt/dead && mount -t ext4 {node} /mnt/dead");
     let _ = machine.sh(&format!("{mount} && {write} && sync")).ok();
     // A byte a second: what is written from now on, over what is there, never comes to the disk.
     machine.tell("block_set_io_throttle dead 1 0 0 0 0 0");
@@ -242,20 +253,19 @@ fn f8_2_a_disk_that_hangs_does_not_keep_the_root_from_being_read_only() {
 fn a_disk_below_run_that_an_overlay_is_made_of_is_clean_at_the_end() {
     let disk = Disk::new("layers");
     let mut machine = Qemu::new("virt", "layers");
-    machine.has(&disk.options("layers"));
+    machine.has(&disk.options());
     machine.unit("web", &idle());
     machine.boot();
     machine.expect(&["web up"]);
-    let find = "for d in /sys/block/vd*; do grep -qx layers $d/serial && echo ${d##*/}; done; true";
-    let name = machine.sh(find).ok();
+    let node = disk.node(&mut machine);
     let layers = "mkdir /run/layers/up /run/layers/work /merged && modprobe overlay; mount -t overlay over \
         -o lowerdir=/etc,upperdir=/run/layers/up,workdir=/run/layers/work /merged && echo word >/merged/word";
-    let mount = format!("mkdir /run/layers && mount -t ext4 /dev/{name} /run/layers && {layers}");
+    let mount = format!("mkdir /run/layers && mount -t ext4 {node} /run/layers && {layers}");
     let _ = machine.sh(&mount).ok();
     let _ = machine.sh("ettan poweroff");
     assert_eq!(machine.end(), End::Off);
     machine.card_is_clean();
-    assert_eq!(ettan_tests::problem_of(&disk.0), None);
+    assert_eq!(ettan_tests::problem_of(&disk.image), None);
 }
 
 #[test]

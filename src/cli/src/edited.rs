@@ -1,5 +1,6 @@
 //! Whether what stands in a unit's files is what PID 1 has read. Looks at the times of files, reads none.
 
+use crate::enable::{ADMIN, RUNTIME, SHIPPED};
 use ettan_sys::clock;
 use ettan_wire::{Stats, UnitStatus};
 use std::fs::{self, Metadata};
@@ -7,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the files of units are, the first that is used first.
-pub(crate) const UNITS: [&str; 3] = ["etc/units", "run/units", "usr/lib/units"];
+pub(crate) const UNITS: [&str; 3] = [ADMIN, RUNTIME, SHIPPED];
 
 /// The file of this unit, or drop-in, that was changed after PID 1 read it.
 pub(crate) fn since_read(status: &UnitStatus, stats: &Stats) -> Option<PathBuf> {
@@ -38,7 +39,7 @@ fn changed_ms(times: &Metadata) -> i64 {
 /// Where a definition of the unit may stand, of its template, or of the file that has it as an instance.
 fn files(root: &Path, status: &UnitStatus) -> Vec<PathBuf> {
     let own = status.unit.to_string();
-    let template = own.split_once('@').map(|(name, _)| format!("{name}@"));
+    let template = ettan_unit::template_of(&own);
     let group = status.group.as_ref().map(ToString::to_string);
     let mut files = Vec::new();
     for name in [Some(own), template, group].into_iter().flatten() {

@@ -10,11 +10,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// Links here stay.
-const ADMIN: &str = "etc/units";
+pub(crate) const ADMIN: &str = "etc/units";
 /// Links here go with the next boot.
-const RUNTIME: &str = "run/units";
+pub(crate) const RUNTIME: &str = "run/units";
 /// Units of packages, which start when needed or enabled.
-const SHIPPED: &str = "usr/lib/units";
+pub(crate) const SHIPPED: &str = "usr/lib/units";
 /// What a masked unit's name points to.
 const NOTHING: &str = "/dev/null";
 

@@ -30,6 +30,7 @@ mod words;
 
 pub(crate) use facts::{Complaints, Facts, History, Many, TableFacts};
 
+use crate::loading::Loaded;
 use crate::report::Cause;
 use answer::{Answer, Own};
 use boot::Boot;
@@ -301,9 +302,12 @@ impl Control {
     }
 
     /// The loader that began last has ended. `text` is one line.
-    pub(crate) fn reloaded(&mut self, succeeded: bool, text: &str, context: &Context<'_>) {
+    pub(crate) fn reloaded(&mut self, loaded: Loaded, text: &str, context: &Context<'_>) {
         let finished = Finished { text: Text::from(text) };
-        let reply = if succeeded { Reply::Done(finished) } else { Reply::Failed(finished) };
+        let reply = match loaded {
+            Loaded::InForce => Reply::Done(finished),
+            Loaded::OldStays => Reply::Failed(finished),
+        };
         for slot in 0..CLIENTS {
             let client = self.clients.get(slot).and_then(Option::as_ref);
             if client.is_some_and(|client| matches!(client.job, Job::Reloading { begun: true })) {

@@ -10,7 +10,7 @@ use crate::group::{Groups, runs_beside};
 use crate::guard::{self, Guard, Pulse};
 use crate::kernel_words::KernelWords;
 use crate::late::Late;
-use crate::loading::{Loaded, Loading};
+use crate::loading::Loading;
 use crate::marks::Mark;
 use crate::past::{self, Past};
 use crate::pipes::Pipes;
@@ -494,9 +494,8 @@ impl Pid1 {
         let Some(epoll) = &self.epoll else { return };
         let context = Context { now: self.now, supervisor: &self.supervisor, facts: &facts, epoll };
         if let Some(loaded) = self.loading.outcome.take() {
-            let succeeded = loaded == Loaded::InForce;
-            let text = describe::reloaded(succeeded, &facts);
-            self.control.reloaded(succeeded, &text, &context);
+            let text = describe::reloaded(loaded, &facts);
+            self.control.reloaded(loaded, &text, &context);
         }
         self.control.after_turn(&context);
         if let Some((at, errno)) = self.control.trouble()

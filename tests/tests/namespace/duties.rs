@@ -98,6 +98,8 @@ fn each_console_of_the_kernel_gets_a_login() {
         .sh("echo 'ttyS7 tty0 ttyS8' >/tmp/active && ln -s /dev/null /etc/units/getty@ttyS8.toml && \
              mount --bind /tmp/active /sys/class/tty/console/active")
         .ok();
+    // Which is that unit's trouble.
+    machine.unit("refused", "[service]\nusr = 1\n");
     assert_eq!(machine.ettan("start consoles").code, 0);
     for unit in ["getty@ttyS7", "getty@tty1"] {
         machine.until(unit, |machine| machine.ettan(&format!("is-active {unit}")).code == 0);
@@ -460,6 +462,29 @@ fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
     machine.expect(&["mounts up"]);
     // It would not know a label, and say so with a status that means damage.
     assert_eq!(machine.sh("cat /tmp/checked").ok(), "-p /dev/one");
+}
+
+/// What is bound is there once the line before it is mounted; /proc/mounts has another name for what a link leads to.
+#[test]
+fn lines_of_fstab_may_build_on_each_other_and_none_is_mounted_twice() {
+    let layer = Layer::new("chained-mounts");
+    let script = fs::read_to_string(workspace().join("units/lib/mounts")).expect("a script");
+    // Whatever is waited for here is waited for in vain.
+    layer.program("lib/ettan/mounts", &script.replace("sleep 1", "exit 9"));
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    let fstab = "/srv/disk /mnt/disk none bind 0 0\n/mnt/disk/lib /mnt/lib none bind 0 0\n\
+        one /mnt/link tmpfs defaults 0 0\ntwo /mnt/slash/ tmpfs nofail 0 0\n";
+    fs::write(layer.0.join("etc/fstab"), fstab).expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let _ = machine
+        .sh("mkdir -p /srv/disk/lib && cd /mnt && mkdir disk lib real slash && ln -s real link")
+        .ok();
+    machine.unit("mounts", &shipped("mounts").replace("requires = [\"root\"]", ""));
+    machine.unit("late-mounts", &shipped("late-mounts"));
+    machine.boot();
+    machine.expect(&["mounts up", "late-mounts down"]);
+    let mounted = "cut -d ' ' -f 2 /proc/mounts | grep ^/mnt/ | sort | xargs";
+    assert_eq!(machine.sh(mounted).ok(), "/mnt/disk /mnt/lib /mnt/real /mnt/slash");
 }
 
 /// A file system of this machine is one of a folder here, which is its device, too.

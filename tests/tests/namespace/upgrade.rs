@@ -365,15 +365,20 @@ fn holds(machine: &Namespace, disk: &str) -> Vec<String> {
     names
 }
 
-#[test]
-fn f8_6_a_replaced_pid_1_does_not_keep_its_disk_from_being_closed() {
-    // Below /dev, which is not unmounted at the end.
+/// A machine whose process 1 is a file below /dev, where a tmpfs is not unmounted at the end.
+fn on_a_disk() -> Namespace {
     let mut machine = Builder::default().command(&["/dev/disk/init"]).build();
     let disk = "mkdir -p /dev/disk && mount -t tmpfs disk /dev/disk && cp /sbin/init /dev/disk/";
     let _ = machine.sh(disk).ok();
     machine.unit("web", &idle());
     machine.boot();
     machine.expect(&["web up"]);
+    machine
+}
+
+#[test]
+fn f8_6_a_replaced_pid_1_does_not_keep_its_disk_from_being_closed() {
+    let mut machine = on_a_disk();
     let _ = machine.sh("mount -o remount,ro /dev/disk && mount -o remount,rw /dev/disk").ok();
     let _ = machine.sh("cp /sbin/init /dev/disk/new && mv /dev/disk/new /dev/disk/init").ok();
     let busy = machine.sh("mount -o remount,ro /dev/disk");
@@ -390,12 +395,7 @@ fn f8_6_a_replaced_pid_1_does_not_keep_its_disk_from_being_closed() {
 
 #[test]
 fn f8_6_a_copy_that_never_ends_does_not_keep_file_systems_from_being_closed() {
-    let mut machine = Builder::default().command(&["/dev/disk/init"]).build();
-    let disk = "mkdir -p /dev/disk && mount -t tmpfs disk /dev/disk && cp /sbin/init /dev/disk/";
-    let _ = machine.sh(disk).ok();
-    machine.unit("web", &idle());
-    machine.boot();
-    machine.expect(&["web up"]);
+    let mut machine = on_a_disk();
     let _ = machine.sh("cp /sbin/init /dev/disk/new && mv /dev/disk/new /dev/disk/init").ok();
     let _ = machine.sh("mkdir /mnt/a && mount -t tmpfs a /mnt/a").ok();
     // What is to be copied is on a disk that does not answer.

@@ -5,6 +5,7 @@ use super::Facts;
 use super::facts::{Complaints, Many};
 use super::words::state_word;
 use crate::hook::{Called, Ended};
+use crate::loading::Loaded;
 use core::fmt::{self, Display, Formatter, Write};
 use ettan_core::{
     Blocker, Class, ExitStatus, Goal, HookEnd, Hooking, MAX_CONDITIONS, MAX_NEEDS, MAX_UNITS,
@@ -531,8 +532,8 @@ impl Display for Line<'_> {
 }
 
 /// What came of reading the unit files, in one line.
-pub(crate) fn reloaded(succeeded: bool, facts: &dyn Facts) -> Text<256> {
-    if !succeeded {
+pub(crate) fn reloaded(loaded: Loaded, facts: &dyn Facts) -> Text<256> {
+    if loaded == Loaded::OldStays {
         return Text::from("the loader failed, the old units stay: see ettan logs");
     }
     let (read, said) = (Many(facts.units(), "unit"), facts.complaints());

@@ -1,6 +1,7 @@
 //! What well-behaved clients get.
 
 use super::*;
+use crate::loading::Loaded;
 use ettan_core::{Catalog, Need, NeedKind, On, Reason, State};
 use ettan_wire::{
     Change, Condition, Conditions, Follow, Hello, Kill, Known, PowerWord, Reload, StateWord,
@@ -278,7 +279,7 @@ fn what_was_read_is_counted_by_how_bad_it_is() {
     assert_eq!(said(1, 0, 0), "1 error");
     assert_eq!(said(2, 1, 3), "2 errors, 1 warning, 3 notes");
     assert_eq!(
-        describe::reloaded(true, &super::Known).as_str(),
+        describe::reloaded(Loaded::InForce, &super::Known).as_str(),
         "1 unit read; 1 error about unit files: see ettan status"
     );
 }
@@ -345,10 +346,10 @@ fn signals_conditions_reloads_and_power_become_commands() {
         epoll: &world.epoll,
     };
     // A loader that ran already is not the one that was asked for.
-    world.control.reloaded(true, "an older one", &context);
+    world.control.reloaded(Loaded::InForce, "an older one", &context);
     assert_eq!(client.replies(), []);
     world.control.reload_begins();
-    world.control.reloaded(true, "1 unit", &context);
+    world.control.reloaded(Loaded::InForce, "1 unit", &context);
     let replies = client.replies();
     assert_eq!(text_of(&replies[0]), "1 unit");
     let power = ettan_wire::Power { action: PowerWord::Halt, force: false };
