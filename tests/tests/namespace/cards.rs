@@ -54,6 +54,17 @@ impl Drop for Card {
     }
 }
 
+/// What is in /var/lib/ettan is on a card from now on that takes no byte more.
+pub(crate) fn full_card(machine: &mut Namespace, name: &str) -> Card {
+    let card = Card::new(machine, name);
+    let words = "cp -a /var/lib/ettan /data/ && mount --bind /data/ettan /var/lib/ettan && sync && \
+                 for size in 64k 1k; do \
+                 dd if=/dev/zero bs=$size oflag=append conv=notrunc of=/data/all 2>/dev/null; done; \
+                 sync; ! echo more >/data/more";
+    let _ = machine.sh(words).ok();
+    card
+}
+
 /// True when a thread of this process is in the state D.
 fn hangs(machine: &mut Namespace, pid: i32) -> bool {
     machine.sh(&format!("cut -d ')' -f 2 /proc/{pid}/task/*/stat")).out.contains(" D ")

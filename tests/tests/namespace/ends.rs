@@ -1,6 +1,7 @@
 //! How the boot before this one ended: the units `last-end` and `last-end-watchdog`.
 
-use crate::duties::{Layer, full_card};
+use crate::cards::full_card;
+use crate::layer::Layer;
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, Machine, Namespace, Operate};

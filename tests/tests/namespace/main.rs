@@ -2,6 +2,7 @@
 //! its number; tests/FAULTS.md lists them all.
 
 mod boot;
+mod brake;
 mod cards;
 mod conditions;
 mod console;
@@ -11,10 +12,12 @@ mod duties;
 mod ends;
 mod environment;
 mod exec;
+mod file_systems;
 mod hooks;
 mod injection;
 mod instances;
 mod kernels;
+mod layer;
 mod led;
 mod limits;
 mod lives;

@@ -1,6 +1,6 @@
 //! What files on the boot partition ask: a box without a screen, rescued with its card in a laptop.
 
-use crate::duties::Layer;
+use crate::layer::Layer;
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shell};
 use ettan_tests::{Builder, Machine, Namespace, Operate};

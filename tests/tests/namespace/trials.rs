@@ -2,7 +2,7 @@
 //! Whoever knows of a trial, boot loader or updater, is made up.
 
 use crate::cards::Card;
-use crate::duties::Layer;
+use crate::layer::Layer;
 use ettan_tests::units::{idle, shipped};
 use ettan_tests::{Builder, End, Machine, Namespace, Operate};
 
