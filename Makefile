@@ -25,7 +25,7 @@ host-musl:      ## static programs for this machine, in target/musl/x86_64
 man:            ## manual pages, in target/man
 	docs/man.sh
 
-check:          ## format, lints, scripts: what a change must pass first
+check:          ## format, lints, documentation, scripts: what a change must pass first
 	tests/run check
 
 test:           ## everything: units, namespaces, boards

@@ -195,7 +195,7 @@ fn keep_program() -> Result<()> {
     Ok(())
 }
 
-/// As [`keep_program`], after a new execution: where the file cannot be opened anew just now, what was
+/// As `keep_program`, after a new execution: where the file cannot be opened anew just now, what was
 /// executed is open already. `reverted`: that is the program before the one that was on trial.
 pub fn inherit_program(reverted: bool) {
     if keep_program().is_err() && reverted {

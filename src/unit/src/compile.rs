@@ -78,7 +78,7 @@ pub struct Named {
     pub commands: Vec<Command>,
     /// Every path but those of commands, by its key.
     pub paths: Vec<(&'static str, At<String>)>,
-    /// The keys of [service] that the file has.
+    /// The keys of `[service]` that the file has.
     pub keys: Vec<At<String>>,
     /// root-directory: where commands and what is entered are looked up.
     pub root: Option<String>,

@@ -53,7 +53,7 @@ pub fn main() -> i32 {
 }
 
 /// Watches, and publishes at this control socket. The buffer has
-/// [`netlink::BUFFER_BYTES`](ettan_sys::netlink::BUFFER_BYTES).
+/// [`ettan_sys::netlink::BUFFER_BYTES`].
 ///
 /// # Errors
 /// Those of setting up and of waiting.
