@@ -37,9 +37,20 @@ need() {
     done
     [ ${#missing[@]} = 0 ] && return
     say "install ${missing[*]}"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >/dev/null
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+    apt update
+    apt install -y --no-install-recommends "${missing[@]}"
+}
+
+# apt-get, once nobody else's is at work: a Debian that has just booted looks for updates by itself.
+apt() {
+    local said tries
+    for ((tries = 0; tries < 60; tries++)); do
+        said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" 2>&1 >/dev/null) && return
+        case $said in *"lock"*"held by process"*) ;; *) break ;; esac
+        [ $tries -gt 0 ] || say "wait for another apt-get to end"
+        sleep 5
+    done
+    die "apt-get $1: $said"
 }
 
 need_rust() {
