@@ -124,7 +124,7 @@ fn enable(place: &Place<'_>, here: &Entry, there: &Entry) -> Result<String, Refu
         (Entry::File, _) => Ok(format!("starts at boot: {} is its file", place.shown())),
         (Entry::Link, _) => Ok(format!("enabled already ({})", place.shown())),
         (Entry::Absent, _) => {
-            let target = shipped(place.root, unit).filter(|_| !unit.ends_with('@'));
+            let target = lasting(place)?.filter(|_| !unit.ends_with('@'));
             let target = target.ok_or_else(|| Refusal {
                 text: nothing_to_enable(unit),
                 code: Code::NotInstalled,
@@ -132,6 +132,31 @@ fn enable(place: &Place<'_>, here: &Entry, there: &Entry) -> Result<String, Refu
             place.point_to(&target)?;
             Ok(format!("enabled: {} -> {}", place.shown(), target.display()))
         }
+    }
+}
+
+/// What a link of the unit may lead to: a file that is there as long as the link.
+fn lasting(place: &Place<'_>) -> Result<Option<PathBuf>, Refusal> {
+    for directory in [ADMIN, RUNTIME] {
+        let template = ettan_unit::template_of(place.unit).unwrap_or_default();
+        if entry(place.root, directory, &template) == Entry::Mask {
+            let text = format!("{template} is masked; ettan unmask {template} first");
+            return refuse(text, Code::Failed);
+        }
+    }
+    let mut files = shipped(place.root, place.unit).peekable();
+    let is_brief = files.peek().is_some();
+    let lasts = |file: &PathBuf| place.directory == RUNTIME || !file.starts_with("/run");
+    match files.find(lasts) {
+        None if is_brief => refuse(
+            format!(
+                "{}: its template is in /{RUNTIME}, which goes with the next boot{}",
+                place.unit,
+                place.until_then()
+            ),
+            Code::Failed,
+        ),
+        file => Ok(file),
     }
 }
 
@@ -255,6 +280,11 @@ impl Place<'_> {
         format!(" (ettan {}{option} {})", self.verb(), self.unit)
     }
 
+    /// What can be done for this boot.
+    fn until_then(&self) -> String {
+        format!("; until the next boot: ettan {} --runtime {}", self.verb(), self.unit)
+    }
+
     fn verb(&self) -> &'static str {
         match self.standing {
             Standing::Enable => "enable",
@@ -294,10 +324,9 @@ impl Place<'_> {
         let why = errno.and_then(ettan_wire::error_text);
         let why = why.map_or_else(|| error.to_string(), str::to_owned);
         let (hint, code) = match error.kind() {
-            ErrorKind::ReadOnlyFilesystem if self.directory == ADMIN => (
-                format!("; until the next boot: ettan {} --runtime {}", self.verb(), self.unit),
-                Code::Failed,
-            ),
+            ErrorKind::ReadOnlyFilesystem if self.directory == ADMIN => {
+                (self.until_then(), Code::Failed)
+            }
             ErrorKind::PermissionDenied => ("; only root may".to_owned(), Code::NotPermitted),
             _ => (String::new(), Code::Failed),
         };
@@ -315,21 +344,21 @@ fn entry(root: &Path, directory: &str, unit: &str) -> Entry {
     }
 }
 
-/// The file of a package that defines the unit, or the template of an instance, whoever brought that.
-fn shipped(root: &Path, unit: &str) -> Option<PathBuf> {
+/// The file of a package that defines the unit, and the templates of an instance, whoever brought those.
+fn shipped(root: &Path, unit: &str) -> impl Iterator<Item = PathBuf> {
     let template = ettan_unit::template_of(unit).filter(|template| template != unit);
-    let templates = template.iter().flat_map(|template| {
+    let templates = template.into_iter().flat_map(|template| {
         [ADMIN, RUNTIME, SHIPPED].map(|directory| format!("{directory}/{template}.toml"))
     });
     let own = format!("{SHIPPED}/{unit}.toml");
-    let mut files = core::iter::once(own).chain(templates);
-    files.find(|file| root.join(file).exists()).map(|file| Path::new("/").join(file))
+    let files = core::iter::once(own).chain(templates);
+    files.filter(|file| root.join(file).exists()).map(|file| Path::new("/").join(file))
 }
 
 fn is_known(root: &Path, unit: &str) -> bool {
     let places = [ADMIN, RUNTIME];
     places.iter().any(|place| entry(root, place, unit) != Entry::Absent)
-        || shipped(root, unit).is_some()
+        || shipped(root, unit).next().is_some()
 }
 
 /// `is-enabled UNIT…`: the word for it, and 0 if every one starts at boot.
@@ -400,6 +429,17 @@ mod tests {
         fn drop(&mut self) {
             let _ = std::fs::remove_dir_all(&self.0);
         }
+    }
+
+    #[test]
+    fn a_link_of_an_instance_leads_to_a_template_that_lasts_as_long() {
+        let root = Root::new("enable-template");
+        std::fs::create_dir_all(root.0.join(RUNTIME)).expect("a directory");
+        std::fs::write(root.0.join(RUNTIME).join("brief@.toml"), "").expect("a file");
+        assert_eq!(root.does(Standing::Enable, false, "brief@1"), Err(Code::Failed));
+        assert!(root.does(Standing::Enable, true, "brief@1").is_ok());
+        assert!(root.does(Standing::Mask, true, "tty@").is_ok());
+        assert_eq!(root.does(Standing::Enable, false, "tty@1"), Err(Code::Failed), "masked");
     }
 
     #[test]
