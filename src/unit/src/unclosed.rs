@@ -10,7 +10,9 @@ pub(crate) fn list(text: &str) -> Option<usize> {
     while let Some(c) = rest.next() {
         match c {
             '\n' if open.is_empty() => is_value = false,
-            '\n' if is_key_or_table(rest.line()) => return open.first().copied(),
+            '\n' if is_key_or_table(rest.line()) && !rest.goes_on() => {
+                return open.first().copied();
+            }
             '#' => rest.skip_line(),
             '=' => is_value = true,
             '[' if is_value => open.push(rest.at.saturating_sub(1)),
@@ -58,6 +60,13 @@ impl Rest<'_> {
         self.left().split('\n').next().unwrap_or("")
     }
 
+    /// As lines of a list do, those too whose quotes were forgotten.
+    fn goes_on(&self) -> bool {
+        let mut lines = self.left().lines().map(|line| line.split('#').next().unwrap_or("").trim());
+        let is_followed = lines.next().is_some_and(|line| line.ends_with(','));
+        is_followed || lines.find(|line| !line.is_empty()).is_some_and(|next| next.starts_with(']'))
+    }
+
     fn skip_line(&mut self) {
         self.at = self.at.saturating_add(self.line().len());
     }
@@ -100,6 +109,7 @@ mod tests {
             ("[a\nb = 1\n", None),
             ("a = [\"b]\nc = 1\n", None),
             ("a = '[' # [\n", None),
+            ("a = [\n  B=1, # one\n  C=2\n\n]\n", None),
         ];
         for (text, place) in cases {
             assert_eq!(list(text), place, "{text}");
