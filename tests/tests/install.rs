@@ -136,6 +136,22 @@ fn a_debian_root_gets_ettan_and_is_as_it_was_afterwards() {
     assert!(why.contains("Ettan was not installed there by ettan install"), "{why}");
 }
 
+/// `devices` asks udev for what was there before it.
+#[test]
+fn devices_are_looked_for_once_there_is_a_udev() {
+    let root = Root::new("udev");
+    root.write(
+        "usr/lib/systemd/system/systemd-udevd.service",
+        "[Unit]\nDescription=Devices\n[Service]\nType=notify\nExecStart=/lib/systemd/systemd-udevd\n",
+    );
+    let wanted = "usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service";
+    root.link(wanted, "../systemd-udevd.service");
+    let said = root.done("install", &[]);
+    assert!(said.contains("/etc/units/systemd-udevd.toml from "), "{said}");
+    let text = root.read("etc/units/devices.toml.d/udev.toml");
+    assert_eq!(text, "[unit]\nafter = [\"root\", \"systemd-udevd\"]\n");
+}
+
 #[test]
 fn what_cannot_be_done_is_refused_before_anything_is_changed() {
     let (root, before) = (Root::new("no"), Root::new("no-before"));

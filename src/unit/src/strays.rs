@@ -89,16 +89,9 @@ mod tests {
             assert_eq!(hint(name, true).as_deref(), Some("call it `good.toml.d`"), "{name}");
         }
         assert_eq!(hint("aside", true), None);
-        let quiet = [
-            "a.toml~",
-            "a.toml.bak",
-            "a.toml.dpkg-old",
-            ".a.toml.swp",
-            "a.toml.before-ettan",
-            "a.toml.disabled",
-            "README.md",
-        ];
-        for name in quiet {
+        let at_rest = AT_REST.map(|end| format!("a.toml{end}"));
+        let others = ["a.toml.dpkg-old", "a.toml.ucf-dist", ".a.toml.new", "README.md"];
+        for name in at_rest.iter().map(String::as_str).chain(others) {
             assert_eq!((hint(name, false), among_drop_ins(name, false)), (None, None), "{name}");
         }
         let hint = among_drop_ins("override.conf", false).and_then(|words| words.1);
