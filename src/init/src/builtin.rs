@@ -3,13 +3,11 @@
 //! They are ordinary units to the core, so that their restarts, back-off and time-outs are the
 //! same code as everybody's. Only what they execute is known here instead of in a table.
 
+use crate::helper::{Helper, SELF_EXE};
 use core::ffi::CStr;
 use ettan_core::{
     KillMode, Kind, Name, Probes, Restart, StartLimit, Statuses, Supervisor, Unit, UnitId,
 };
-
-/// PID 1's own file: helpers need no other on disk, and a replaced one does not matter.
-pub(crate) const SELF_EXE: &CStr = c"/proc/self/exe";
 
 /// The built-in units' places in the supervisor.
 #[derive(Clone, Copy, Debug)]
@@ -67,15 +65,16 @@ impl Builtins {
 
     /// What to execute for `id`; None when it is not one of ours.
     pub(crate) fn program(&self, id: UnitId) -> Option<Program<'static>> {
-        let helper = |argv| Program { path: SELF_EXE, argv, tty: None };
+        let helper =
+            |argv: &'static [&'static CStr; 2]| Program { path: SELF_EXE, argv, tty: None };
         if id == self.loader {
-            Some(helper(&[c"ettan-init", c"load"]))
+            Some(helper(const { &Helper::Load.argv() }))
         } else if id == self.logger {
-            Some(helper(&[c"ettan-init", c"log"]))
+            Some(helper(const { &Helper::Log.argv() }))
         } else if id == self.watcher {
-            Some(helper(&[c"ettan-init", c"watch"]))
+            Some(helper(const { &Helper::Watch.argv() }))
         } else if id == self.prober {
-            Some(helper(&[c"ettan-init", c"probe"]))
+            Some(helper(const { &Helper::Probe.argv() }))
         } else if id == self.rescue {
             // A leading dash makes it a login shell, as on any console.
             Some(Program { path: c"/bin/sh", argv: &[c"-sh"], tty: Some(c"/dev/console") })

@@ -1,6 +1,7 @@
 //! The end of the machine: strays, file systems, reboot(2). Each step bounded; the core says
 //! when to go on without waiting longer.
 
+use crate::helper::Helper;
 use crate::report::Cause;
 use core::ffi::CStr;
 use ettan_core::{Pid, Power};
@@ -279,8 +280,8 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 /// In a child with a time-out, for the kernel may never answer. True when it has done it; an error
 /// where there is no child.
 fn in_child(what: &OsStr, within_ms: u64) -> std::io::Result<bool> {
-    let mut command = std::process::Command::new("/proc/self/exe");
-    let child = command.arg("close").arg(what).stdout(std::process::Stdio::piped()).spawn();
+    let mut command = Helper::Close.command();
+    let child = command.arg(what).stdout(std::process::Stdio::piped()).spawn();
     let name = what.to_string_lossy();
     match child.map(|child| wait_bounded(child, within_ms)) {
         Ok(Some(true)) => return Ok(true),

@@ -12,6 +12,7 @@
 //! | `perform` | `Action` → what the kernel is told |
 //! | `start` | what is executed for a unit's program, as `sys` takes it |
 //! | `run` | a unit in the foreground (`ettan run`) |
+//! | `helper` | the names of its helpers |
 //! | `hook` | what the commands around a program find in their environment, and what they are called |
 //! | `extras` | what a service has beside the usual, as `sys` and its cgroup take it |
 //! | `group` | which processes belong to a unit |
@@ -67,6 +68,7 @@ mod extras;
 mod fault;
 mod group;
 mod guard;
+mod helper;
 mod hook;
 mod kernel_words;
 mod late;
@@ -99,6 +101,7 @@ mod vitals;
 mod wall;
 mod watchdog;
 
+use helper::Helper;
 use std::process::ExitCode;
 
 /// What `ettan status` and the log call this program.
@@ -117,28 +120,29 @@ pub fn main() -> ExitCode {
     if ettan_sys::process::own_pid() == 1 {
         return pid1::main();
     }
-    let status = match std::env::args().nth(1).as_deref() {
-        Some("load") => {
+    let word = std::env::args().nth(1);
+    let status = match word.as_deref().and_then(Helper::of) {
+        Some(Helper::Load) => {
             control::viewers::admit();
             if boot::is_first_pid_namespace() {
                 card::fetch();
             }
             ettan_unit::helper_main(boot::command_line().as_deref())
         }
-        Some("enter") => ettan_enter::main(),
-        Some("leave") => ettan_enter::leave_main(),
-        Some("log") => ettan_log::main(),
-        Some("watch") => ettan_watch::main(),
-        Some("clock") => ettan_clock::main(),
-        Some("pulse") => ettan_pulse::main(),
-        Some("hotplug") => ettan_hotplug::main(),
-        Some("seed") => ettan_seed::main(std::env::args().nth(2).as_deref() == Some("save")),
-        Some("probe") => ettan_probe::main(),
-        Some("run") => run::main(std::env::args().nth(2).as_deref()),
-        Some("close") => close::helper_main(std::env::args_os().nth(2)),
-        Some("copy") => upgrade::copier_main(),
-        Some(upgrade::CHECK) => upgrade::helper_main(),
-        Some(_) | None => {
+        Some(Helper::Enter) => ettan_enter::main(),
+        Some(Helper::Leave) => ettan_enter::leave_main(),
+        Some(Helper::Log) => ettan_log::main(),
+        Some(Helper::Watch) => ettan_watch::main(),
+        Some(Helper::Clock) => ettan_clock::main(),
+        Some(Helper::Pulse) => ettan_pulse::main(),
+        Some(Helper::Hotplug) => ettan_hotplug::main(),
+        Some(Helper::Seed) => ettan_seed::main(std::env::args().nth(2).as_deref() == Some("save")),
+        Some(Helper::Probe) => ettan_probe::main(),
+        Some(Helper::Run) => run::main(std::env::args().nth(2).as_deref()),
+        Some(Helper::Close) => close::helper_main(std::env::args_os().nth(2)),
+        Some(Helper::Copy) => upgrade::copier_main(),
+        Some(Helper::Check) => upgrade::helper_main(),
+        None => {
             eprintln!("{USAGE}");
             2
         }

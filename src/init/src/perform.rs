@@ -1,9 +1,10 @@
 //! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
 
-use crate::builtin::{self, SELF_EXE};
+use crate::builtin;
 use crate::control::describe::Exit;
 use crate::degraded::Feature;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside};
+use crate::helper::{Helper, PROGRAM, SELF_EXE};
 use crate::hook;
 use crate::marks::Mark;
 use crate::pid1::{Pid1, open_null, token};
@@ -122,7 +123,7 @@ impl Pid1 {
     fn spawn_leaver(&self, unit: UnitId, place: &CStr) -> Result<Pid, SpawnFault> {
         let mut room = [0; COOKIE_LEN + 1];
         let cookie = cookie_digits(self.groups.launched(unit).cookie, &mut room);
-        let argv = [c"ettan-init", c"leave", place, cookie];
+        let argv = [PROGRAM, Helper::Leave.word(), place, cookie];
         self.execute_builtin(
             builtin::Program { path: SELF_EXE, argv: &argv, tty: None },
             0,
@@ -319,11 +320,7 @@ impl Pid1 {
 
     /// Starts a child that copies our own file into `copy`.
     pub(crate) fn spawn_copier(&self, copy: &OwnedFd) -> Result<Pid, Errno> {
-        let program = builtin::Program {
-            path: c"/proc/self/exe",
-            argv: &[c"ettan-init", c"copy"],
-            tty: None,
-        };
+        let program = builtin::Program { path: SELF_EXE, argv: &Helper::Copy.argv(), tty: None };
         self.execute_builtin(program, 0, [Some(copy.as_fd()), None])
             .map_err(|fault| Errno::from_raw_os_error(fault.errno))
     }
@@ -339,8 +336,8 @@ impl Pid1 {
         let left_ms = self.supervisor.phase_ends().since(self.now).saturating_sub(CLOSER_MS);
         let within_ms = digits(left_ms, &mut room);
         let program = builtin::Program {
-            path: c"/proc/self/exe",
-            argv: &[c"ettan-init", c"close", within_ms],
+            path: SELF_EXE,
+            argv: &[PROGRAM, Helper::Close.word(), within_ms],
             tty: None,
         };
         match self.execute_builtin(program, 0, [None; 2]) {

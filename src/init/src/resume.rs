@@ -2,6 +2,7 @@
 //! what ended or began without being written down. Never makes a second instance of anything.
 
 use crate::group::{COOKIE_KEY, Groups, Launched, each_pid, runs_beside};
+use crate::helper::Helper;
 use crate::past::Past;
 use crate::pid1::Pid1;
 use crate::pipes::{LogPolicy, Pipes};
@@ -383,7 +384,7 @@ fn is_launched(pid: i32) -> bool {
 
 /// Has not executed the unit's program yet.
 fn is_in_stage(pid: i32) -> bool {
-    procfs::command_begins(pid, b"ettan-init\0enter\0")
+    Helper::Enter.runs_as(pid)
 }
 
 /// How long a child may show neither environment nor arguments, milliseconds.
@@ -432,9 +433,9 @@ impl Oldest {
 
 /// A helper that is to be there once; the logger ends by itself when it has written everything.
 fn is_helper(pid: i32) -> bool {
-    let helpers = [&b"ettan-init\0load"[..], b"ettan-init\0watch", b"ettan-init\0probe"];
+    let helpers = [Helper::Load, Helper::Watch, Helper::Probe];
     procfs::stat(pid).is_some_and(|stat| stat.ppid == 1)
-        && helpers.iter().any(|start| procfs::command_begins(pid, start))
+        && helpers.iter().any(|helper| helper.runs_as(pid))
 }
 
 /// The main process that the unit's state names, if it is up or its commands after the start run.

@@ -4,6 +4,7 @@
 
 use crate::control::describe::{Exit, Unspawned};
 use crate::group::{Groups, Launched};
+use crate::helper::{Helper, PROGRAM};
 use crate::hook::{Called, Variables};
 use crate::pid1::{open_null, token};
 use crate::places::{Outcome, Places};
@@ -25,7 +26,6 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 /// These ask us to stop the unit. A second one, or none within timeout-stop-sec, is KILL.
 const ASKED: [u8; 4] = [signals::INT, signals::TERM, signals::HUP, signals::QUIT];
@@ -358,9 +358,10 @@ impl<'a> Foreground<'a> {
         let Some(launch) = launch.filter(leaves) else { return };
         let cookie = format!("{:016x}", self.groups.launched(self.id).cookie);
         let place = OsStr::from_bytes(launch.place.to_bytes());
-        let mut leaver = Command::new("/proc/self/exe");
+        let program = OsStr::from_bytes(PROGRAM.to_bytes());
+        let mut leaver = Helper::Leave.command();
         // It says itself what it cannot remove.
-        let _ = leaver.arg0("ettan-init").arg("leave").arg(place).arg(cookie).status();
+        let _ = leaver.arg0(program).arg(place).arg(cookie).status();
     }
 }
 

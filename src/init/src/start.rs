@@ -1,9 +1,9 @@
 //! What is executed for one of a unit's programs: the table's words laid out as `sys` takes them.
 //! For PID 1, and for `ettan-init run`, which does the same in the foreground. Decides nothing.
 
-use crate::builtin::SELF_EXE;
 use crate::extras::{self, Gathered};
 use crate::group::{COOKIE_LEN, Groups, cookie_cstr, cookie_of};
+use crate::helper::{Helper, PROGRAM, SELF_EXE};
 use crate::hook::Variables;
 use core::ffi::CStr;
 use ettan_core::{Pid, Program, SpawnFault, Step, UnitId};
@@ -120,7 +120,7 @@ impl<'a> Start<'a> {
         if is_main && self.launch.envp.clone().any(watched) {
             envp.push_own_pid(&own_pid).map_err(too_long)?;
         }
-        let stage = [c"ettan-init", c"enter", *place].into_iter().filter(|_| !direct);
+        let stage = [PROGRAM, Helper::Enter.word(), *place].into_iter().filter(|_| !direct);
         let argv = stage.chain(self.command.clone());
         let argv = spawn::Strings::of(argv).map_err(too_long)?;
         let ready = given.ready.zip(self.ready_fd());

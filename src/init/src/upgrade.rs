@@ -8,6 +8,7 @@
     reason = "the reason is text, and there is no heap to put it in"
 )]
 
+use crate::helper::{Helper, PROGRAM, own_file};
 use crate::memory::Memory;
 use crate::past;
 use crate::pid1::Pid1;
@@ -20,10 +21,7 @@ use ettan_table::Table;
 use ettan_wire::Text;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The argument of a child that looks whether it could be PID 1.
-pub(crate) const CHECK: &str = "--check-state";
-
-/// How such a child begins when it can; its version follows. A program that is not Ettan says
+/// How a child begins that looks whether it could be PID 1, and can; its version follows. A program that is not Ettan says
 /// something else, whatever it exits with.
 const VOW: &str = "ettan-init can go on, version ";
 
@@ -170,7 +168,7 @@ impl Pid1 {
         if matches!(self.upgrade, Upgrade::Over) || !reexec::is_nameless() {
             return false;
         }
-        let begun = memory::memfd_create(c"ettan-init").map_err(Cause).and_then(|copy| {
+        let begun = memory::memfd_create(PROGRAM).map_err(Cause).and_then(|copy| {
             let child = self.spawn_copier(&copy);
             child.map(|child| Upgrade::Moving { child, copy, until: third }).map_err(Cause)
         });
@@ -248,7 +246,7 @@ impl Pid1 {
             placed.into_iter().filter_map(|(fd, number)| Some((fd?, number))).collect();
         let pid = spawn::spawn(&SpawnPlan {
             program: c"/proc/self/fd/5",
-            argv: &Strings::of([c"ettan-init", c"--check-state"])?,
+            argv: &Strings::of(Helper::Check.argv())?,
             envp: &Strings::new(),
             fds: &fds,
             tty_path: None,
@@ -272,9 +270,10 @@ impl Check {
         let length = pipe::read(&self.words, &mut words).unwrap_or(0);
         let words = words.get(..length).unwrap_or_default();
         let words = words.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_end();
+        let check = Helper::Check.text();
         if self.until.is_none() {
             let limit = ettan_wire::Span(CHECK_MS);
-            return Err(why(format_args!("{CHECK} did not end within {limit}")));
+            return Err(why(format_args!("{check} did not end within {limit}")));
         }
         match (status, words.strip_prefix(VOW)) {
             (ExitStatus::Code(0), Some(version)) => Ok(Text::from(version)),
@@ -283,7 +282,7 @@ impl Check {
             }
             (ExitStatus::Code(_) | ExitStatus::Signal { .. }, _) => {
                 let how = crate::control::describe::Exit(status);
-                Err(why(format_args!("{CHECK} {how}: {}", OneLine(words))))
+                Err(why(format_args!("{check} {how}: {}", OneLine(words))))
             }
         }
     }
@@ -311,11 +310,10 @@ impl Display for OneLine<'_> {
 
 /// `ettan-init copy`: the program's own file into descriptor 3.
 pub(crate) fn copier_main() -> i32 {
-    let copied =
-        std::fs::read("/proc/self/exe").map_err(|error| error.to_string()).and_then(|own| {
-            let copy = pipe::inherited(STATE).map_err(|errno| errno.to_string())?;
-            memory::write_all(copy, &own).map_err(|errno| errno.to_string())
-        });
+    let copied = std::fs::read(own_file()).map_err(|error| error.to_string()).and_then(|own| {
+        let copy = pipe::inherited(STATE).map_err(|errno| errno.to_string())?;
+        memory::write_all(copy, &own).map_err(|errno| errno.to_string())
+    });
     match copied {
         Ok(()) => 0,
         Err(why) => {
