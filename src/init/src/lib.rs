@@ -20,6 +20,7 @@
 //! | `places` | processes that prepare what a service finds around it, and what they say |
 //! | `pipes` | the log pipes, and the logger that reads them |
 //! | `marks` | what became of a unit, in the words that its log has of it |
+//! | `channel` | the socket to logger or prober |
 //! | `prober` | hears the prober, and is heard |
 //! | `probes` | what the prober is told and says: readiness and health of units |
 //! | `builtin` | the units that are Ettan itself: loader, logger, watcher, prober, rescue shell |
@@ -59,6 +60,7 @@
 mod boot;
 mod builtin;
 mod card;
+mod channel;
 mod close;
 mod control;
 mod degraded;

@@ -68,7 +68,10 @@ impl Pid1 {
             self.finish_loading();
         }
         if self.degraded.has(Feature::Logging) {
-            self.pipes.try_again();
+            self.pipes.logger.try_again();
+        }
+        if self.degraded.has(Feature::Probing) {
+            self.probes.prober.try_again();
         }
         if self.degraded.has(Feature::Hearing) {
             self.mend_hearing();
@@ -142,8 +145,8 @@ impl Pid1 {
         self.epoll = self.degraded.judge(self.now, Feature::Waiting, made);
         self.signals_polled = false;
         self.inotify_polled = false;
-        self.logger_polled = false;
-        self.prober_polled = false;
+        self.pipes.logger.leave_poll();
+        self.probes.prober.leave_poll();
         self.poll_sources();
         self.open_control(None);
     }

@@ -281,11 +281,8 @@ impl Pid1 {
         if unit == builtins.loader {
             self.tables.prepare(self.now).map(Some)
         } else if unit == builtins.logger {
-            // The old socket left the set when it was closed.
-            self.logger_polled = false;
             self.pipes.new_logger().map(Some)
         } else if unit == builtins.prober {
-            self.prober_polled = false;
             self.probes.new_prober().map(Some)
         } else {
             Ok(None)

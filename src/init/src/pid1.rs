@@ -107,11 +107,6 @@ pub(crate) struct Pid1 {
     guard: Guard,
     pub(crate) signals_polled: bool,
     pub(crate) inotify_polled: bool,
-    /// The logger's socket is being polled for writing. A new socket is not yet.
-    pub(crate) logger_polled: bool,
-    /// The prober's socket is being polled, for writing too.
-    pub(crate) prober_polled: bool,
-    pub(crate) prober_written: bool,
     /// What the execution after this one will find, and what this one found.
     pub(crate) past: Past,
     /// Another file to be executed in place of this one.
@@ -222,9 +217,6 @@ impl Pid1 {
             guard: Guard::default(),
             signals_polled: false,
             inotify_polled: false,
-            logger_polled: false,
-            prober_polled: false,
-            prober_written: false,
             past,
             upgrade: Upgrade::None,
             watchdog,
@@ -575,24 +567,10 @@ impl Pid1 {
     /// Polls the logger's socket for writing only while there is something to write.
     fn poll_logger(&mut self) {
         self.tell_logger();
-        let wanted = self.pipes.has_news();
-        if wanted == self.logger_polled {
-            return;
+        let wanted = self.pipes.has_news().then_some(Interest::Write);
+        if let Err(errno) = self.pipes.logger.poll(self.epoll.as_ref(), token::LOGGER, wanted) {
+            self.degraded.note(self.now, Feature::Logging, errno);
         }
-        if let (Some(epoll), Some(logger)) = (&self.epoll, self.pipes.logger()) {
-            let done = if wanted {
-                epoll.add(logger, token::LOGGER, Interest::Write)
-            } else {
-                epoll.remove(logger)
-            };
-            // A socket of a logger that is gone left the epoll set with its descriptor.
-            if let Err(errno) = done
-                && wanted
-            {
-                return self.degraded.note(self.now, Feature::Logging, errno);
-            }
-        }
-        self.logger_polled = wanted;
     }
 }
 

@@ -2,6 +2,7 @@
 //! shows the read ends to the logger; /dev/log and /dev/kmsg too. Never reads log data: a dying
 //! service or a dying logger loses no byte, because what carries it outlives both.
 
+use crate::channel::{Channel, Sent};
 use crate::control::describe::Sources;
 use crate::degraded::is_for_good;
 use crate::marks::{Mark, beginning};
@@ -98,7 +99,8 @@ const DOORS: [(&str, Open); 2] =
 
 /// All log pipes, and the socket to the logger.
 pub(crate) struct Pipes {
-    logger: Option<OwnedFd>,
+    /// Polled for writing while [`Pipes::has_news`].
+    pub(crate) logger: Channel,
     own: Option<Pipe>,
     /// By unit. Its memory is taken at boot and touched as it fills.
     units: Vec<Option<Pipe>>,
@@ -108,8 +110,6 @@ pub(crate) struct Pipes {
     /// In the order of `DOORS`.
     doors: [Option<Door>; DOORS.len()],
     unshown: usize,
-    /// The kernel did not take a packet although there is room: not before `try_again`.
-    rests: bool,
     /// What the logs of units are to say, not handed on yet. Its memory is as that of `units`.
     marks: VecDeque<Mark>,
 }
@@ -185,7 +185,8 @@ impl Pipes {
         let unshown = unshown.saturating_add(unshown_doors);
         let (units, gone) = (Vec::with_capacity(MAX_UNITS), Vec::with_capacity(GONE_MAX));
         let marks = VecDeque::with_capacity(MARKS);
-        Self { logger, own, units, gone, doors, unshown, rests: false, marks }
+        let logger = Channel::over(logger);
+        Self { logger, own, units, gone, doors, unshown, marks }
     }
 
     /// The pipes that the execution before had; allocates as `new` does.
@@ -215,7 +216,7 @@ impl Pipes {
         record: &PipeRecord,
     ) {
         for ends in core::iter::once(&mut output).chain(&mut errors) {
-            ends.shown &= self.logger.is_some();
+            ends.shown &= self.logger.is_open();
         }
         let PipeRecord { max_size_bytes, max_files, .. } = *record;
         let policy = LogPolicy { max_size_bytes, max_files, words: 0 };
@@ -347,9 +348,7 @@ impl Pipes {
     /// # Errors
     /// The kernel's answer to socketpair(2).
     pub(crate) fn new_logger(&mut self) -> Result<OwnedFd, Errno> {
-        let (ours, theirs) = socket::seqpacket_pair()?;
-        self.logger = Some(ours);
-        self.rests = false;
+        let theirs = self.logger.renew()?;
         let pipes = self.own.iter_mut().chain(&mut self.gone);
         let pipes = pipes.chain(self.units.iter_mut().flatten());
         let pipes = pipes.flat_map(Pipe::ends).map(|ends| ends.shown = false).count();
@@ -360,18 +359,13 @@ impl Pipes {
 
     /// Nothing more will be logged: the logger drains its pipes and ends.
     pub(crate) fn close_logger(&mut self) {
-        self.logger = None;
-    }
-
-    /// Our end of the logger's socket, to be polled for writing while [`Pipes::has_news`].
-    pub(crate) fn logger(&self) -> Option<BorrowedFd<'_>> {
-        self.logger.as_ref().map(AsFd::as_fd)
+        self.logger.close();
     }
 
     /// True while the logger does not know some pipe or mark yet.
     pub(crate) fn has_news(&self) -> bool {
         let news = self.unshown > 0 || !self.marks.is_empty();
-        news && self.logger.is_some() && !self.rests
+        news && self.logger.may_send()
     }
 
     /// How many pipes and marks the logger does not know yet.
@@ -393,14 +387,14 @@ impl Pipes {
     /// As [`Pipes::show`].
     pub(crate) fn send_marks(&mut self, sources: Sources<'_>) -> Result<(), Errno> {
         while self.unshown == 0
-            && !self.rests
-            && let (Some(logger), Some(mark)) = (&self.logger, self.marks.front())
+            && self.logger.may_send()
+            && let Some(mark) = self.marks.front()
         {
             if self.has_pipe(mark.unit)
                 && let Some(packet) = mark.packet(sources)
-                && let Err(errno) = socket::send(logger, &packet)
+                && self.logger.send(&packet, None)? == Sent::NotNow
             {
-                return self.refused(errno);
+                return Ok(());
             }
             self.marks.pop_front();
         }
@@ -411,16 +405,17 @@ impl Pipes {
         self.units.get(usize::from(unit.0)).is_some_and(Option::is_some)
     }
 
-    /// Shows pipes to the logger until all are shown or its socket is full. A dead logger's
-    /// socket is closed: it would be ready for ever. The next logger gets a new one.
+    /// Shows pipes to the logger until all are shown or its socket is full.
     ///
     /// # Errors
-    /// The kernel has no memory for it: nothing is shown until [`Pipes::try_again`].
+    /// The kernel has no memory for it: nothing is shown until [`Channel::try_again`].
     pub(crate) fn show(&mut self, tables: &Tables) -> Result<(), Errno> {
-        if self.unshown == 0 || self.rests {
-            return if self.rests { Err(Errno::NOBUFS) } else { Ok(()) };
+        if self.logger.rests() {
+            return Err(Errno::NOBUFS);
         }
-        let Some(logger) = &self.logger else { return Ok(()) };
+        if self.unshown == 0 || !self.logger.is_open() {
+            return Ok(());
+        }
         let others = self.own.iter_mut().chain(&mut self.gone).map(|pipe| (None, pipe));
         let units = self.units.iter_mut().enumerate().filter_map(|(place, pipe)| {
             let pipe = pipe.as_mut()?;
@@ -432,7 +427,7 @@ impl Pipes {
             // The logger may read the first word of a run before any mark comes.
             let begun = unit.filter(|_| pipe.unread).and_then(|unit| beginning(&self.marks, unit));
             let before = pipe.unshown();
-            let shown = pipe.show(logger, begun.map(|(note, _)| note), words);
+            let shown = pipe.show(&mut self.logger, begun.map(|(note, _)| note), words);
             if let (Some(unit), Some((_, said))) = (unit, begun.filter(|_| !pipe.unread)) {
                 for _ in 0..said {
                     let at = self.marks.iter().position(|mark| mark.unit == unit);
@@ -441,15 +436,15 @@ impl Pipes {
             }
             let now = before.saturating_sub(pipe.unshown());
             self.unshown = self.unshown.saturating_sub(now);
-            if let Err(errno) = shown {
-                return self.refused(errno);
+            if shown? == Sent::NotNow {
+                return Ok(());
             }
         }
         // The last, so that the logger knows the units that messages may be for.
         for door in self.doors.iter_mut().flatten().filter(|door| !door.shown) {
             let packet = door.name.as_bytes();
-            if let Err(errno) = socket::send_fd(logger.as_fd(), packet, door.fd.as_fd()) {
-                return self.refused(errno);
+            if self.logger.send(packet, Some(door.fd.as_fd()))? == Sent::NotNow {
+                return Ok(());
             }
             door.shown = true;
             self.unshown = self.unshown.saturating_sub(1);
@@ -457,34 +452,10 @@ impl Pipes {
         Ok(())
     }
 
-    /// What the kernel's answer to a packet means.
-    fn refused(&mut self, errno: Errno) -> Result<(), Errno> {
-        match errno {
-            Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED => {
-                self.logger = None;
-                Ok(())
-            }
-            // Full: its readiness shows the rest.
-            Errno::AGAIN => Ok(()),
-            // Its readiness would say nothing.
-            errno => {
-                self.rests = true;
-                Err(errno)
-            }
-        }
-    }
-
-    /// Ends the rest after an error.
-    pub(crate) fn try_again(&mut self) {
-        self.rests = false;
-    }
-
     /// Has the logger bring to the disk what is kept there. A full socket loses this: what fills it
     /// is answered first, and the end of the machine brings everything anyway.
     pub(crate) fn flush(&self) {
-        if let Some(logger) = &self.logger {
-            let _ = socket::send(logger, b"flush");
-        }
+        self.logger.offer(b"flush");
     }
 
     /// Other policies are in force: the logger is told of those that changed.
@@ -565,20 +536,27 @@ impl Pipe {
     }
 
     /// Shows the logger what it does not know; and how far the run has `begun` whose words it will find there.
-    fn show(&mut self, logger: &OwnedFd, begun: Option<&str>, words: &[u8]) -> Result<(), Errno> {
+    fn show(
+        &mut self,
+        logger: &mut Channel,
+        begun: Option<&str>,
+        words: &[u8],
+    ) -> Result<Sent, Errno> {
         let name = &self.owner;
         let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
         if !self.output.shown {
             let (key, note, end) = begun.map_or(("", "", ""), |note| ("note=", note, " "));
             let head = format_args!("open {name} {max_size_bytes} {max_files} {key}{note}{end}");
-            self.output.show(logger, head, words)?;
+            if self.output.show(logger, head, words)? == Sent::NotNow {
+                return Ok(Sent::NotNow);
+            }
             self.unread = false;
         }
         if let Some(errors) = self.errors.as_mut().filter(|errors| !errors.shown) {
             let head = format_args!("open {name} {max_size_bytes} {max_files} stream=err ");
-            errors.show(logger, head, words)?;
+            return errors.show(logger, head, words);
         }
-        Ok(())
+        Ok(Sent::Taken)
     }
 
     fn record(&self) -> PipeRecord {
@@ -610,7 +588,12 @@ impl Ends {
         }
     }
 
-    fn show(&mut self, logger: &OwnedFd, head: Arguments<'_>, words: &[u8]) -> Result<(), Errno> {
+    fn show(
+        &mut self,
+        logger: &mut Channel,
+        head: Arguments<'_>,
+        words: &[u8],
+    ) -> Result<Sent, Errno> {
         let mut packet = [0; PACKET_MAX];
         let mut room = packet.as_mut_slice();
         // The loader lets no words through that are longer.
@@ -618,8 +601,8 @@ impl Ends {
         let _ = room.write(words);
         let left = room.len();
         let used = packet.get(..PACKET_MAX.saturating_sub(left)).unwrap_or_default();
-        socket::send_fd(logger.as_fd(), used, self.read.as_fd())?;
-        self.shown = true;
-        Ok(())
+        let sent = logger.send(used, Some(self.read.as_fd()))?;
+        self.shown = sent == Sent::Taken;
+        Ok(sent)
     }
 }

@@ -128,22 +128,10 @@ impl Pid1 {
             self.degraded.heal(self.now, Feature::Probing);
         }
         self.work |= self.probes.take_progress();
-        let (Some(epoll), Some(prober)) = (&self.epoll, self.probes.prober()) else {
-            self.prober_polled = false;
-            return;
-        };
-        let writes = self.probes.has_news();
-        let interest = if writes { Interest::Both } else { Interest::Read };
-        let done = match self.prober_polled {
-            true if writes == self.prober_written => return,
-            true => epoll.modify(prober, token::PROBER, interest),
-            false => epoll.add(prober, token::PROBER, interest),
-        };
-        match done {
-            Ok(()) | Err(ettan_sys::Errno::EXIST) => {
-                (self.prober_polled, self.prober_written) = (true, writes);
-            }
-            Err(errno) => self.degraded.note(self.now, Feature::Probing, errno),
+        let interest = if self.probes.has_news() { Interest::Both } else { Interest::Read };
+        let epoll = self.epoll.as_ref();
+        if let Err(errno) = self.probes.prober.poll(epoll, token::PROBER, Some(interest)) {
+            self.degraded.note(self.now, Feature::Probing, errno);
         }
     }
 }

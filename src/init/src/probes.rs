@@ -1,6 +1,7 @@
 //! What PID 1 and the prober tell each other: of each unit how far it is, and what came of looking.
 //! Holds the socket of sd_notify, so that a prober that ends loses no message. Looks at nothing.
 
+use crate::channel::{Channel, Sent};
 use crate::tables::Tables;
 use core::ffi::CStr;
 use core::fmt::Write as _;
@@ -48,7 +49,7 @@ static TALES: Mutex<Tales> = Mutex::new(Tales::new());
 
 /// The prober's socket, the services' socket, and what is not told yet.
 pub(crate) struct Probes {
-    prober: Option<OwnedFd>,
+    pub(crate) prober: Channel,
     notify: Option<OwnedFd>,
     /// Device and inode of that one's file.
     notify_file: Option<(u64, u64)>,
@@ -90,7 +91,7 @@ impl Probes {
             list
         };
         Self {
-            prober,
+            prober: Channel::over(prober),
             notify,
             notify_file,
             is_notify_shown: again,
@@ -121,11 +122,6 @@ impl Probes {
         Ok(())
     }
 
-    /// Our end of the prober's socket.
-    pub(crate) fn prober(&self) -> Option<BorrowedFd<'_>> {
-        self.prober.as_ref().map(AsFd::as_fd)
-    }
-
     /// The socket of sd_notify.
     pub(crate) fn notify(&self) -> Option<BorrowedFd<'_>> {
         self.notify.as_ref().map(AsFd::as_fd)
@@ -137,8 +133,7 @@ impl Probes {
     /// # Errors
     /// The kernel's answer to socketpair(2).
     pub(crate) fn new_prober(&mut self) -> Result<OwnedFd, Errno> {
-        let (ours, theirs) = socket::seqpacket_pair()?;
-        self.prober = Some(ours);
+        let theirs = self.prober.renew()?;
         self.is_notify_shown = false;
         self.stale.fill(true);
         self.known.fill(false);
@@ -161,8 +156,8 @@ impl Probes {
     }
 
     /// Something waits for room in the prober's socket.
-    pub(crate) const fn has_news(&self) -> bool {
-        self.has_stale && self.prober.is_some()
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_stale && self.prober.may_send()
     }
 
     /// Whether the prober was told something since this was asked the last time.
@@ -173,22 +168,24 @@ impl Probes {
     /// Tells what is not told yet, as far as the prober takes it.
     ///
     /// # Errors
-    /// The kernel has no memory for it, for example: the rest is told later.
+    /// The kernel has no memory for it, for example: nothing is told until [`Channel::try_again`].
     pub(crate) fn tell(
         &mut self,
         supervisor: &Supervisor,
         tables: &Tables,
         cookie: impl Fn(UnitId) -> u64,
     ) -> Result<(), Errno> {
-        if !self.has_stale {
+        if self.prober.rests() {
+            return Err(Errno::NOBUFS);
+        }
+        if !self.has_stale || !self.prober.is_open() {
             return Ok(());
         }
-        let Some(prober) = &self.prober else { return Ok(()) };
         if !self.is_notify_shown
             && let Some(notify) = &self.notify
         {
-            if let Err(errno) = socket::send_fd(prober.as_fd(), b"notify", notify.as_fd()) {
-                return self.refused(errno);
+            if self.prober.send(b"notify", Some(notify.as_fd()))? == Sent::NotNow {
+                return Ok(());
             }
             self.is_notify_shown = true;
         }
@@ -198,11 +195,8 @@ impl Probes {
             let mut packet = heapless::Vec::<u8, PACKET_MAX>::new();
             let is_of_interest = describe(supervisor, tables, id, cookie(id), &mut packet);
             let is_told = is_of_interest || *known;
-            if is_told
-                && !packet.is_empty()
-                && let Err(errno) = socket::send(prober, &packet)
-            {
-                return self.refused(errno);
+            if is_told && !packet.is_empty() && self.prober.send(&packet, None)? == Sent::NotNow {
+                return Ok(());
             }
             if !is_of_interest
                 && let Some(tale) = self.tales.iter_mut().find(|tale| tale.unit == id)
@@ -217,18 +211,6 @@ impl Probes {
         Ok(())
     }
 
-    fn refused(&mut self, errno: Errno) -> Result<(), Errno> {
-        match errno {
-            Errno::PIPE | Errno::CONNRESET | Errno::CONNREFUSED => {
-                self.prober = None;
-                Ok(())
-            }
-            // Full: its readiness shows the rest.
-            Errno::AGAIN => Ok(()),
-            errno => Err(errno),
-        }
-    }
-
     /// Takes what the prober says, a bounded number of packets, and gives each to `heard`. What is
     /// of a former run is dropped.
     pub(crate) fn hear(
@@ -239,16 +221,7 @@ impl Probes {
     ) {
         for _ in 0..ANSWERS {
             let mut buffer = [0; ANSWER_MAX];
-            let Some(prober) = &self.prober else { return };
-            let length = match socket::recv(prober, &mut buffer) {
-                Ok(Some(got)) if got.len > 0 => got.len,
-                Ok(None) => return,
-                // It has ended; the next one gets a new socket.
-                Ok(Some(_)) | Err(_) => {
-                    self.prober = None;
-                    return;
-                }
-            };
+            let Some(length) = self.prober.receive(&mut buffer) else { return };
             let text = buffer.get(..length).and_then(|bytes| core::str::from_utf8(bytes).ok());
             if let Some((unit, answer)) =
                 text.and_then(|text| self.understand(text, supervisor, &cookie))

@@ -77,9 +77,9 @@ impl Pid1 {
         Whole {
             acting,
             own_pipe: self.pipes.own_record(),
-            logger: number(self.pipes.logger()),
+            logger: number(self.pipes.logger.descriptor()),
             doors: self.pipes.doors().map(number),
-            probes: [self.probes.prober(), self.probes.notify()].map(number),
+            probes: [self.probes.prober.descriptor(), self.probes.notify()].map(number),
             table: number(self.tables.former()),
             coming: number(self.tables.coming()),
             listener: number(self.control.listener()),
