@@ -35,6 +35,13 @@ pub(crate) struct Program<'a> {
     pub(crate) tty: Option<&'static CStr>,
 }
 
+impl<'a> Program<'a> {
+    /// One of our helpers.
+    pub(crate) const fn helper(argv: &'a [&'a CStr]) -> Self {
+        Self { path: SELF_EXE, argv, tty: None }
+    }
+}
+
 /// There as soon as a unit needs it, and then not to be stopped.
 pub(crate) const PROBER: &str = "ettan-probe";
 
@@ -65,16 +72,14 @@ impl Builtins {
 
     /// What to execute for `id`; None when it is not one of ours.
     pub(crate) fn program(&self, id: UnitId) -> Option<Program<'static>> {
-        let helper =
-            |argv: &'static [&'static CStr; 2]| Program { path: SELF_EXE, argv, tty: None };
         if id == self.loader {
-            Some(helper(const { &Helper::Load.argv() }))
+            Some(Program::helper(const { &Helper::Load.argv() }))
         } else if id == self.logger {
-            Some(helper(const { &Helper::Log.argv() }))
+            Some(Program::helper(const { &Helper::Log.argv() }))
         } else if id == self.watcher {
-            Some(helper(const { &Helper::Watch.argv() }))
+            Some(Program::helper(const { &Helper::Watch.argv() }))
         } else if id == self.prober {
-            Some(helper(const { &Helper::Probe.argv() }))
+            Some(Program::helper(const { &Helper::Probe.argv() }))
         } else if id == self.rescue {
             // A leading dash makes it a login shell, as on any console.
             Some(Program { path: c"/bin/sh", argv: &[c"-sh"], tty: Some(c"/dev/console") })

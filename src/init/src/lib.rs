@@ -30,7 +30,8 @@
 //! | `tables` | the compiled unit table in force |
 //! | `control` | the control socket |
 //! | `card` | what files on the boot partition ask, where that is not mounted yet; runs in the loader |
-//! | `close` | the end: strays, file systems, reboot(2) |
+//! | `close` | how the machine ends: strays, file systems, reboot(2) |
+//! | `closing` | how far that end is |
 //! | `wall` | how far the wall clock is ahead, told to the core whenever somebody has set it |
 //! | `memory` | records that a new execution of PID 1 inherits |
 //! | `state` | PID 1's own part of a record |
@@ -62,6 +63,7 @@ mod builtin;
 mod card;
 mod channel;
 mod close;
+mod closing;
 mod control;
 mod degraded;
 mod extras;

@@ -1,10 +1,9 @@
 //! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
 
 use crate::builtin;
-use crate::control::describe::Exit;
 use crate::degraded::Feature;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside};
-use crate::helper::{Helper, PROGRAM, SELF_EXE};
+use crate::helper::{Helper, PROGRAM};
 use crate::hook;
 use crate::marks::Mark;
 use crate::pid1::{Pid1, open_null, token};
@@ -14,8 +13,8 @@ use crate::seek::Seekers;
 use crate::start::{self, Start, Surroundings, USUAL, descriptors, fault, run};
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, ExitStatus, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State, Step,
-    UnitId, Whom,
+    Action, Event, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State, Step, UnitId,
+    Whom,
 };
 use ettan_sys::spawn::{self, SpawnPlan, Strings};
 use ettan_sys::{Errno, procfs, signals};
@@ -86,11 +85,7 @@ impl Pid1 {
                 self.tidy_up(&notice);
                 None
             }
-            Action::KillStrays { signal } => {
-                let gone = crate::close::kill_strays(signal, &self.spared());
-                self.awaits_strays = !gone;
-                gone.then_some(Event::StraysGone)
-            }
+            Action::KillStrays { signal } => self.kill_strays(signal),
             Action::KillRest => {
                 crate::close::kill_rest();
                 None
@@ -124,11 +119,7 @@ impl Pid1 {
         let mut room = [0; COOKIE_LEN + 1];
         let cookie = cookie_digits(self.groups.launched(unit).cookie, &mut room);
         let argv = [PROGRAM, Helper::Leave.word(), place, cookie];
-        self.execute_builtin(
-            builtin::Program { path: SELF_EXE, argv: &argv, tty: None },
-            0,
-            [None; 2],
-        )
+        self.execute_builtin(builtin::Program::helper(&argv), 0, [None; 2])
     }
 
     pub(crate) fn main_of(&self, unit: UnitId) -> Option<Pid> {
@@ -289,7 +280,7 @@ impl Pid1 {
         }
     }
 
-    fn execute_builtin(
+    pub(crate) fn execute_builtin(
         &self,
         program: builtin::Program<'_>,
         cookie: u64,
@@ -317,77 +308,10 @@ impl Pid1 {
 
     /// Starts a child that copies our own file into `copy`.
     pub(crate) fn spawn_copier(&self, copy: &OwnedFd) -> Result<Pid, Errno> {
-        let program = builtin::Program { path: SELF_EXE, argv: &Helper::Copy.argv(), tty: None };
-        self.execute_builtin(program, 0, [Some(copy.as_fd()), None])
+        let argv = Helper::Copy.argv();
+        self.execute_builtin(builtin::Program::helper(&argv), 0, [Some(copy.as_fd()), None])
             .map_err(|fault| Errno::from_raw_os_error(fault.errno))
     }
-
-    /// In a child, because any of it may hang; the core bounds how long that is waited for. One that was
-    /// told of more time makes room.
-    pub(crate) fn close_file_systems(&mut self) -> Option<Event<'static>> {
-        if let Some(former) = self.closer.take() {
-            // ESRCH: gone already.
-            let _ = ettan_sys::process::kill(former.raw(), signals::KILL);
-        }
-        let mut room = [0; DIGITS_MAX];
-        let left_ms = self.supervisor.phase_ends().since(self.now).saturating_sub(CLOSER_MS);
-        let within_ms = digits(left_ms, &mut room);
-        let program = builtin::Program {
-            path: SELF_EXE,
-            argv: &[PROGRAM, Helper::Close.word(), within_ms],
-            tty: None,
-        };
-        match self.execute_builtin(program, 0, [None; 2]) {
-            Ok(pid) => {
-                self.closer = Some(pid);
-                None
-            }
-            Err(fault) => {
-                let errno = Errno::from_raw_os_error(fault.errno);
-                log::error!("no child to close the file systems ({}): syncing only", Cause(errno));
-                sync_only()
-            }
-        }
-    }
-
-    /// The child that closes file systems has ended, and has not closed them: somebody killed it, or memory is
-    /// short. Another one goes on, but not for ever.
-    pub(crate) fn lost_closer(&mut self, status: ExitStatus) {
-        if self.supervisor.phase() != Phase::ClosingFilesystems {
-            return;
-        }
-        self.closers_lost = self.closers_lost.saturating_add(1);
-        let goes_on = self.closers_lost < CLOSERS_MAX;
-        let what = if goes_on { "another one goes on" } else { "syncing only" };
-        log::error!("the child that closes the file systems: {}; {what}", Exit(status));
-        let outcome = if goes_on { self.close_file_systems() } else { sync_only() };
-        if let Some(outcome) = outcome {
-            self.feed(outcome);
-        }
-    }
-}
-
-/// So many children may be lost before the file systems are closed.
-const CLOSERS_MAX: u8 = 3;
-
-/// The kernel does it on its own, and we do not wait for a disk that is dead: the core gives it the time
-/// that closing would have had.
-fn sync_only() -> Option<Event<'static>> {
-    let begun = crate::boot::owns_machine() && ettan_sys::reboot::sync_by_sysrq().is_ok();
-    (!begun).then_some(Event::FilesystemsClosed)
-}
-
-/// The child that closes file systems counts from when it runs; ours goes on while it begins.
-const CLOSER_MS: u64 = 200;
-
-/// The digits of a u64, and the end.
-const DIGITS_MAX: usize = 21;
-
-/// A number as an argument.
-fn digits(number: u64, room: &mut [u8; DIGITS_MAX]) -> &CStr {
-    use std::io::Write;
-    let _ = write!(&mut room[..], "{number}");
-    CStr::from_bytes_until_nul(room).unwrap_or(c"0")
 }
 
 /// Why nothing could be started, as far as that is not the unit's own business.

@@ -3,6 +3,7 @@
 
 use crate::boot::{self, Ground};
 use crate::builtin::Builtins;
+use crate::closing::Closing;
 use crate::control::describe::{self, Sources};
 use crate::control::{Command, Context, Control, TableFacts};
 use crate::degraded::{Degraded, Feature};
@@ -28,8 +29,7 @@ use crate::wall::Wall;
 use crate::watchdog::{Keeper, RESET_AHEAD};
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, Goal, Millis, Notice, Pid, Power, Probes as Duty, Program, State, Supervisor,
-    UnitId,
+    Action, Event, Goal, Millis, Notice, Probes as Duty, Program, State, Supervisor, UnitId,
 };
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
@@ -82,14 +82,8 @@ pub(crate) struct Pid1 {
     pub(crate) reap_more: bool,
     /// What services find as descriptor 0.
     pub(crate) null: Option<OwnedFd>,
-    /// The child that closes the file systems, during shutdown.
-    pub(crate) closer: Option<Pid>,
-    /// How many of those ended before they had done it.
-    pub(crate) closers_lost: u8,
-    /// reboot(2) was refused: what was asked of it, and when it is asked again.
-    pub(crate) refused: Option<(Power, Millis)>,
-    /// Strays were signalled, and are looked for after every exit.
-    pub(crate) awaits_strays: bool,
+    /// How far the end of the machine is.
+    pub(crate) closing: Closing,
     pub(crate) loading: Loading,
     /// What logger and watcher wait for.
     pub(crate) late: Late,
@@ -158,9 +152,6 @@ fn own_word() -> Option<std::ffi::CString> {
     std::ffi::CString::new(std::os::unix::ffi::OsStringExt::into_vec(path)).ok()
 }
 
-/// How long to wait before a refused reboot(2) is tried again.
-const POWER_AGAIN_MS: u64 = 1000;
-
 impl Pid1 {
     /// With what the execution before said of its units, if there was one.
     fn new(ground: Ground, pipes: Pipes, mut past: Past) -> (Self, Option<Vec<(UnitId, Part)>>) {
@@ -201,10 +192,7 @@ impl Pid1 {
             epoll,
             signals: ground.signals,
             reap_more: false,
-            closer: None,
-            closers_lost: 0,
-            refused: None,
-            awaits_strays: false,
+            closing: Closing::default(),
             loading: Loading::default(),
             late: Late::new(now),
             cad: crate::translate::CtrlAltDel::default(),
@@ -362,7 +350,7 @@ impl Pid1 {
             self.seekers.next_deadline(),
             self.control.next_deadline(),
             self.loading.again_at,
-            self.refused.map(|(_, again)| again),
+            self.closing.next_deadline(),
             self.upgrade.deadline(),
             self.past.trial.deadline(),
             self.watchdog.next_deadline(),
@@ -426,16 +414,6 @@ impl Pid1 {
             | Action::CloseFilesystems
             | Action::Power(_) => false,
         }
-    }
-
-    /// The last call; again later if the kernel refuses it, for exiting would be a panic.
-    pub(crate) fn power(&mut self, power: Power) {
-        self.watchdog.before(power, self.now);
-        let refused = crate::close::power(power).is_err();
-        if refused && power == Power::Reboot {
-            self.watchdog.starve();
-        }
-        self.refused = refused.then(|| (power, self.now.after(POWER_AGAIN_MS)));
     }
 
     /// What a look at processes and PID files needs to see.

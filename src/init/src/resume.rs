@@ -69,7 +69,7 @@ impl Pid1 {
             }
         }
         self.take_places_over(parts);
-        self.closer = Pid::new(whole.closer);
+        self.closing.take_over(Pid::new(whole.closer));
         self.loading.again_at = whole.reload_at.map(ettan_core::Millis);
         self.loading.last = ettan_core::Millis(whole.last_reload);
         self.control.set_boot_over(whole.boot_over);

@@ -83,7 +83,7 @@ impl Pid1 {
             table: number(self.tables.former()),
             coming: number(self.tables.coming()),
             listener: number(self.control.listener()),
-            closer: self.closer.map_or(0, Pid::raw),
+            closer: self.closing.child().map_or(0, Pid::raw),
             nofile: ettan_sys::limits::nofile_at_boot(),
             boot_over: self.control.boot_over(),
             reload_at: self.loading.again_at.map(|Millis(at)| at),

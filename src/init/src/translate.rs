@@ -98,11 +98,7 @@ impl Pid1 {
             self.reload();
         }
         self.mind_upgrade();
-        if let Some((power, again)) = self.refused
-            && again <= self.now
-        {
-            self.power(power);
-        }
+        self.power_again();
     }
 
     pub(crate) fn read_signals(&mut self) {
@@ -175,10 +171,7 @@ impl Pid1 {
             }
         }
         self.seekers.look_soon(self.now);
-        if self.awaits_strays && crate::close::strays_gone(&self.spared()) {
-            self.awaits_strays = false;
-            self.feed(Event::StraysGone);
-        }
+        self.look_for_strays();
     }
 
     /// The process that prepares the unit's place has executed the program, or can say no more.
@@ -217,13 +210,7 @@ impl Pid1 {
             None => self.seekers.remember_reaped(pid, status),
         }
         self.check_ended(pid, status);
-        if self.closer == Some(pid) {
-            self.closer = None;
-            match status {
-                ExitStatus::Code(0) => self.feed(Event::FilesystemsClosed),
-                ExitStatus::Code(_) | ExitStatus::Signal { .. } => self.lost_closer(status),
-            }
-        }
+        self.closer_ended(pid, status);
         let loader = self.builtins.map(|builtins| builtins.loader);
         let loaded = unit.is_some() && unit == loader;
         if loaded {
@@ -277,14 +264,6 @@ impl Pid1 {
         if !ends {
             self.groups.remember_main(unit, pid);
         }
-    }
-
-    /// The processes that shutdown leaves alone until the end.
-    pub(crate) fn spared(&self) -> heapless::Vec<Pid, 8> {
-        let main_of = |id| self.supervisor.view(id).and_then(|view| view.state.pid());
-        let builtins =
-            self.builtins.map_or([None; 3], |b| [b.logger, b.watcher, b.prober].map(main_of));
-        builtins.into_iter().chain([self.closer]).flatten().collect()
     }
 }
 
