@@ -15,7 +15,7 @@ const COMPLAIN_EVERY_MS: u64 = 10_000;
 const FORGET_MS: u64 = 60_000;
 
 /// How often what is degraded is tried again.
-pub(crate) const MEND_EVERY_MS: u64 = 250;
+const MEND_EVERY_MS: u64 = 250;
 
 /// What can be out of order for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,8 @@ struct Trouble {
 pub(crate) struct Degraded {
     troubles: [Option<Trouble>; FEATURES.len()],
     said: [Option<Millis>; FEATURES.len()],
+    /// When it is tried again.
+    mend_at: Millis,
 }
 
 impl Degraded {
@@ -220,8 +222,21 @@ impl Degraded {
         self.troubles.get(feature as usize).is_some_and(Option::is_some)
     }
 
-    /// Whether anything is.
-    pub(crate) fn any(&self) -> bool {
+    /// When something degraded is due to be tried again.
+    pub(crate) fn next_mending(&self) -> Option<Millis> {
+        self.any().then_some(self.mend_at)
+    }
+
+    /// Whether it is time to try again, which is so for this once.
+    pub(crate) fn take_mending(&mut self, now: Millis) -> bool {
+        let is_due = self.any() && self.mend_at <= now;
+        if is_due {
+            self.mend_at = now.after(MEND_EVERY_MS);
+        }
+        is_due
+    }
+
+    fn any(&self) -> bool {
         self.troubles.iter().any(Option::is_some)
     }
 

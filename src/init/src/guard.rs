@@ -2,6 +2,8 @@
 //! neither why nor how to mend it: the rest of PID 1 stays of use meanwhile, at fifty turns a
 //! second.
 
+use crate::degraded::Feature;
+use crate::pid1::Pid1;
 use ettan_core::Millis;
 
 /// Turns without work in a window that no honest wake-up explains: what wakes the loop gives it
@@ -19,6 +21,8 @@ pub(crate) const PAUSE_MS: u64 = 20;
 /// Counts turns without work.
 #[derive(Default)]
 pub(crate) struct Guard {
+    /// In this turn something was taken in, done or sent.
+    pub(crate) work: bool,
     begun: Millis,
     idle: u32,
     slow: bool,
@@ -58,6 +62,18 @@ impl Guard {
     /// Whether each turn is to begin with a pause.
     pub(crate) const fn slow(&self) -> bool {
         self.slow
+    }
+}
+
+impl Pid1 {
+    /// The end of a turn.
+    pub(crate) fn guard_loop(&mut self) {
+        let worked = self.guard.work | self.control.take_work();
+        match self.guard.turned(self.now, worked) {
+            Pulse::Same => {}
+            Pulse::Spins => self.degraded.note_spinning(self.now),
+            Pulse::Calm => self.degraded.heal(self.now, Feature::Loop),
+        }
     }
 }
 

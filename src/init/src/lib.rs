@@ -42,6 +42,7 @@
 //! | `readers` | the readers of a former PID 1's memory, for tests |
 //! | `degraded` | what does not work just now, since when and why |
 //! | `mend` | tries it again |
+//! | `unsent` | signals that are sent again |
 //! | `reserve` | descriptors kept back |
 //! | `guard` | slows down a loop that spins |
 //! | `vitals` | whether the critical units are well: `boot-ok`, and when a reset may help |
@@ -100,6 +101,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod translate;
+mod unsent;
 mod upgrade;
 mod vitals;
 mod wall;

@@ -4,7 +4,7 @@
 use crate::control::{Complaints, Many};
 use crate::degraded::Feature;
 use crate::pid1::Pid1;
-use ettan_core::{Ask, Event, Millis, State};
+use ettan_core::{Ask, Event, Goal, Millis, State};
 use ettan_sys::Errno;
 
 /// Between two reloads, so that a loop of requests costs nothing (`tests/FAULTS.md` 3.7, 5.10).
@@ -126,6 +126,12 @@ impl Pid1 {
             log::error!("the unit files cannot be read: rescue shell on the console");
             self.ask_of_shell(Ask::Start);
         }
+    }
+
+    /// The rescue shell is wanted, by somebody or since there is nothing to start.
+    pub(crate) fn is_rescue(&self) -> bool {
+        let rescue = self.builtins.and_then(|builtins| self.supervisor.view(builtins.rescue));
+        rescue.is_some_and(|view| view.goal == Goal::Up)
     }
 
     fn ask_of_shell(&mut self, ask: Ask) {

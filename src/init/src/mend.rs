@@ -1,11 +1,9 @@
 //! Tries again what broke or could not be made, four times a second while anything is degraded.
 //! Each part says for itself whether it works again.
 
-use crate::degraded::{Feature, MEND_EVERY_MS};
+use crate::degraded::Feature;
 use crate::pid1::{CONTROL_SOCKET, Pid1, token};
 use crate::report;
-use crate::reserve;
-use ettan_core::{Millis, Pid, UnitId, Whom};
 use ettan_sys::inotify::Inotify;
 use ettan_sys::poll::{self, Epoll, Interest, Ready};
 use ettan_sys::{Errno, clock, signals};
@@ -17,32 +15,12 @@ const BLIND_MS: u64 = 100;
 /// How long the door has to work before it counts as healed: whoever asks has just come in by it.
 const DOOR_CALM_MS: u64 = 5_000;
 
-/// A signal that the kernel did not take.
-#[derive(Clone, Copy)]
-pub(crate) struct Unsent {
-    unit: UnitId,
-    /// The main process then: another one has not earned it.
-    main: Option<Pid>,
-    signal: u8,
-    whom: Whom,
-}
-
-/// Signals that wait to be sent again. Those that find no room are not: the time limit of the
-/// stop they belong to ends in a KILL.
-pub(crate) type UnsentList = heapless::Vec<Unsent, 64>;
-
 impl Pid1 {
-    /// When something degraded is due to be tried again.
-    pub(crate) fn next_mending(&self) -> Option<Millis> {
-        self.degraded.any().then_some(self.mend_at)
-    }
-
     /// Tries all that is degraded, when it is time.
     pub(crate) fn mend(&mut self) {
-        if !self.degraded.any() || self.now < self.mend_at {
+        if !self.degraded.take_mending(self.now) {
             return;
         }
-        self.mend_at = self.now.after(MEND_EVERY_MS);
         if self.epoll.is_none() {
             self.make_epoll();
         }
@@ -176,7 +154,7 @@ impl Pid1 {
     /// What changed in a watched directory. A descriptor that cannot be read is made anew.
     pub(crate) fn read_changes(&mut self) {
         match self.seekers.read_changes(self.now) {
-            Ok(changed) => self.work |= changed,
+            Ok(changed) => self.guard.work |= changed,
             Err(errno) => {
                 self.degraded.note(self.now, Feature::Watching, errno);
                 self.groups.lose_watches();
@@ -241,50 +219,5 @@ impl Pid1 {
         let made = self.pipes.complete();
         let connected = report::connect(self.pipes.own());
         self.degraded.judge(self.now, Feature::Hearing, made.and(connected));
-    }
-
-    /// Remembers a signal that could not be sent.
-    pub(crate) fn not_sent(&mut self, unit: UnitId, signal: u8, whom: Whom, errno: Errno) {
-        self.degraded.note(self.now, Feature::Signalling, errno);
-        let _ = self.unsent.push(Unsent { unit, main: self.main_of(unit), signal, whom });
-    }
-
-    fn send_unsent(&mut self) {
-        let unsent = core::mem::take(&mut self.unsent);
-        for Unsent { unit, main, signal, whom } in unsent {
-            if self.main_of(unit) == main {
-                self.signal(unit, signal, whom);
-            }
-        }
-        if self.unsent.is_empty() {
-            self.degraded.heal(self.now, Feature::Signalling);
-        }
-    }
-
-    /// Does something that needs descriptors; when none is left, with those kept for it.
-    pub(crate) fn with_reserve<T>(
-        &mut self,
-        act: impl Fn(&mut Self) -> T,
-        failed: impl Fn(&Self, &T) -> Option<Errno>,
-    ) -> T {
-        let outcome = act(self);
-        let out = failed(self, &outcome).is_some_and(reserve::is_out);
-        if !out || !self.reserve.lend() {
-            return outcome;
-        }
-        let outcome = act(self);
-        self.restock();
-        outcome
-    }
-
-    /// Takes the reserve again, as far as it goes.
-    pub(crate) fn restock(&mut self) {
-        if self.reserve.is_whole() {
-            return;
-        }
-        let Some(null) = &self.null else { return };
-        if let Err(errno) = self.reserve.restock(null.as_fd()) {
-            self.degraded.note(self.now, Feature::Starting, errno);
-        }
     }
 }

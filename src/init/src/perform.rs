@@ -6,7 +6,7 @@ use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside
 use crate::helper::{Helper, PROGRAM};
 use crate::hook;
 use crate::marks::Mark;
-use crate::pid1::{Pid1, open_null, token};
+use crate::pid1::{Pid1, token};
 use crate::pipes::LogPolicy;
 use crate::report::Cause;
 use crate::seek::Seekers;
@@ -152,9 +152,7 @@ impl Pid1 {
 
     /// With the reserve, when no descriptor is left; and says when nothing can be started at all.
     fn spawn(&mut self, unit: UnitId, what: Program) -> Result<Pid, SpawnFault> {
-        if self.null.is_none() {
-            self.null = open_null();
-        }
+        self.reserve.mend_null();
         let spawned =
             self.with_reserve(|pid1| pid1.spawn_once(unit, what), |_, spawned| shortage(spawned));
         match shortage(&spawned) {
@@ -242,7 +240,7 @@ impl Pid1 {
             None => None,
         };
         let said = report.as_ref().map(|report| report.write.as_fd());
-        let null = self.null.as_ref();
+        let null = self.reserve.null();
         let fds = descriptors(null, output, start.streams, start.reporting(said));
         let variables = &hook::Variables::of(what, &view);
         let whose = (unit, policy.name.as_str());
@@ -293,7 +291,7 @@ impl Pid1 {
             program: program.path,
             argv: &Strings::of(program.argv.iter().copied()).map_err(too_long)?,
             envp: &Strings::of(envp).map_err(too_long)?,
-            fds: &descriptors(self.null.as_ref(), [self.pipes.own(); 2], USUAL, extra),
+            fds: &descriptors(self.reserve.null(), [self.pipes.own(); 2], USUAL, extra),
             tty_path: program.tty,
             tty_fds: [true; 3],
             identity: None,

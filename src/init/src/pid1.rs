@@ -8,7 +8,7 @@ use crate::control::describe::{self, Sources};
 use crate::control::{Command, Context, Control, TableFacts};
 use crate::degraded::{Degraded, Feature};
 use crate::group::{Groups, runs_beside};
-use crate::guard::{self, Guard, Pulse};
+use crate::guard::{self, Guard};
 use crate::kernel_words::KernelWords;
 use crate::late::Late;
 use crate::loading::Loading;
@@ -23,13 +23,14 @@ use crate::resume;
 use crate::seek::{Seekers, View};
 use crate::state::Part;
 use crate::tables::Tables;
+use crate::unsent::UnsentList;
 use crate::upgrade::Upgrade;
-use crate::vitals::{BOOT_OK, Vitals};
+use crate::vitals::Vitals;
 use crate::wall::Wall;
 use crate::watchdog::{Keeper, RESET_AHEAD};
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, Goal, Millis, Notice, Probes as Duty, Program, State, Supervisor, UnitId,
+    Action, Event, Millis, Notice, Probes as Duty, Program, State, Supervisor, UnitId,
 };
 use ettan_sys::poll::{Epoll, Interest, Ready};
 use ettan_sys::signals::Signals;
@@ -80,8 +81,6 @@ pub(crate) struct Pid1 {
     pub(crate) signals: Option<Signals>,
     /// More children may be waiting than one turn reaps.
     pub(crate) reap_more: bool,
-    /// What services find as descriptor 0.
-    pub(crate) null: Option<OwnedFd>,
     /// How far the end of the machine is.
     pub(crate) closing: Closing,
     pub(crate) loading: Loading,
@@ -93,12 +92,10 @@ pub(crate) struct Pid1 {
     pub(crate) strays: crate::translate::Strays,
     /// What does not work just now, and when it is tried again.
     pub(crate) degraded: Degraded,
-    pub(crate) mend_at: Millis,
-    pub(crate) unsent: crate::mend::UnsentList,
+    pub(crate) unsent: UnsentList,
     pub(crate) reserve: Reserve,
-    /// In this turn something was taken in, done or sent.
-    pub(crate) work: bool,
-    guard: Guard,
+    /// Slows down a loop that spins.
+    pub(crate) guard: Guard,
     pub(crate) signals_polled: bool,
     pub(crate) inotify_polled: bool,
     /// What the execution after this one will find, and what this one found.
@@ -107,9 +104,7 @@ pub(crate) struct Pid1 {
     pub(crate) upgrade: Upgrade,
     /// Resets the machine when this loop stands still.
     pub(crate) watchdog: Keeper,
-    /// The condition [`RESET_AHEAD`] holds.
-    reset_told: bool,
-    vitals: Vitals,
+    pub(crate) vitals: Vitals,
     /// What the core was told of the wall clock.
     pub(crate) wall: Wall,
 }
@@ -165,8 +160,8 @@ impl Pid1 {
         let now = Millis(clock::now());
         let mut degraded = Degraded::default();
         let (open, ours) = (past.take_watchdog(), boot::owns_machine());
-        let watchdog = Keeper::new(open, ours, words.watchdog, now);
-        let reset_told = supervisor.holds(RESET_AHEAD);
+        let mut watchdog = Keeper::new(open, ours, words.watchdog, now);
+        watchdog.told_before(supervisor.holds(RESET_AHEAD));
         let vitals = Vitals::new(&supervisor, words.proof_ms.into(), now);
         let inotify = ettan_sys::inotify::Inotify::new();
         let inotify = degraded.judge(now, Feature::Watching, inotify);
@@ -188,7 +183,6 @@ impl Pid1 {
             places: Places::new(),
             probes,
             control: Control::new(token::CONTROL),
-            null: open_null(),
             epoll,
             signals: ground.signals,
             reap_more: false,
@@ -198,17 +192,14 @@ impl Pid1 {
             cad: crate::translate::CtrlAltDel::default(),
             strays: crate::translate::Strays::default(),
             degraded,
-            mend_at: now,
-            unsent: heapless::Vec::new(),
-            reserve: Reserve::default(),
-            work: false,
+            unsent: UnsentList::new(),
+            reserve: Reserve::new(),
             guard: Guard::default(),
             signals_polled: false,
             inotify_polled: false,
             past,
             upgrade: Upgrade::None,
             watchdog,
-            reset_told,
             vitals,
             wall: Wall::default(),
         };
@@ -243,7 +234,7 @@ impl Pid1 {
             crate::fault::at("turn");
         }
         let mut ready = [Ready::default(); READY_MAX];
-        self.work = false;
+        self.guard.work = false;
         let count = self.wait(&mut ready);
         self.now = Millis(clock::now());
         // First of all: whatever else came would go by the time before.
@@ -259,7 +250,7 @@ impl Pid1 {
         self.after_wait();
         self.feed(Event::Tick);
         // A time that is over may only end a count.
-        self.work |= due.is_some() && self.supervisor.next_deadline() != due;
+        self.guard.work |= due.is_some() && self.supervisor.next_deadline() != due;
         self.offer_rescue();
         self.call_late();
         self.look_at_vitals();
@@ -271,8 +262,7 @@ impl Pid1 {
         self.after_save();
         report::flush();
         self.guard_loop();
-        let Self { vitals, supervisor, now, .. } = self;
-        self.watchdog.turned(*now, || vitals.hopeless(*now, supervisor));
+        self.feed_watchdog();
     }
 
     fn wait(&mut self, ready: &mut [Ready; READY_MAX]) -> usize {
@@ -307,42 +297,9 @@ impl Pid1 {
         }
     }
 
-    /// The boot was a success: units wait for that, to say so to a boot loader.
-    fn look_at_vitals(&mut self) {
-        // In a rescue nothing is to be up, which is no success.
-        let over = self.control.boot_over().map(Millis).filter(|_| !self.is_rescue());
-        if self.vitals.proves(self.now, over, &self.supervisor) {
-            log::info!("the boot is a success: every critical unit stays up");
-            self.feed(Event::Condition { name: BOOT_OK, holds: true });
-        }
-    }
-
-    /// A reset is near, or not any more: there are seconds to write down why.
-    fn tell_of_reset(&mut self) {
-        if self.watchdog.starves() != self.reset_told {
-            self.reset_told = self.watchdog.starves();
-            self.feed(Event::Condition { name: RESET_AHEAD, holds: self.reset_told });
-        }
-    }
-
-    /// The rescue shell is wanted, by somebody or since there is nothing to start.
-    pub(crate) fn is_rescue(&self) -> bool {
-        let rescue = self.builtins.and_then(|builtins| self.supervisor.view(builtins.rescue));
-        rescue.is_some_and(|view| view.goal == Goal::Up)
-    }
-
-    fn guard_loop(&mut self) {
-        let worked = self.work | self.control.take_work();
-        match self.guard.turned(self.now, worked) {
-            Pulse::Same => {}
-            Pulse::Spins => self.degraded.note_spinning(self.now),
-            Pulse::Calm => self.degraded.heal(self.now, Feature::Loop),
-        }
-    }
-
     fn timeout_ms(&self) -> Option<u64> {
         // It is found at the end of a turn.
-        if self.reap_more || self.watchdog.starves() != self.reset_told {
+        if self.reap_more || self.watchdog.has_news() {
             return Some(0);
         }
         let deadlines = [
@@ -359,7 +316,7 @@ impl Pid1 {
             self.late.deadline(self.control.boot_over().is_some()),
             self.groups.must_look_again().then(|| self.now.after(SWEEP_AGAIN_MS)),
             (!self.signals_polled).then(|| self.now.after(LOOK_ANYWAY_MS)),
-            self.next_mending(),
+            self.degraded.next_mending(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(Millis(clock::now())))
@@ -384,7 +341,7 @@ impl Pid1 {
             if !matches!(action, Action::Publish(_)) && self.supervisor.has_changed() {
                 self.save(true);
             }
-            self.work = true;
+            self.guard.work = true;
             if let Some(outcome) = self.perform(action) {
                 self.supervisor.handle(self.now, outcome);
             }
@@ -535,7 +492,7 @@ impl Pid1 {
             let sources = Sources { supervisor: &self.supervisor, facts: &facts, now: self.now };
             self.pipes.send_marks(sources)
         });
-        self.work |= self.pipes.untold() < untold;
+        self.guard.work |= self.pipes.untold() < untold;
         match told {
             Ok(()) => self.degraded.heal(self.now, Feature::Logging),
             Err(errno) => self.degraded.note(self.now, Feature::Logging, errno),
@@ -562,10 +519,4 @@ fn facts<'a>(
 ) -> TableFacts<'a> {
     let (table, loaded, history) = (tables.table(), tables.loaded(), past.history());
     TableFacts { table, loaded, degraded, probes, now, history, watchdog }
-}
-
-/// What services find as descriptor 0, and what the reserve is made of.
-pub(crate) fn open_null() -> Option<OwnedFd> {
-    let null = std::fs::File::options().read(true).write(true).open("/dev/null");
-    null.ok().map(Into::into)
 }

@@ -43,7 +43,7 @@ impl Pid1 {
             let _ = answers.push((unit, answer));
         });
         for (unit, answer) in answers {
-            self.work = true;
+            self.guard.work = true;
             let event = match answer {
                 Answer::Announced => Event::Announced { unit },
                 Answer::Ready => Event::Ready { unit },
@@ -127,7 +127,7 @@ impl Pid1 {
         } else {
             self.degraded.heal(self.now, Feature::Probing);
         }
-        self.work |= self.probes.take_progress();
+        self.guard.work |= self.probes.take_progress();
         let interest = if self.probes.has_news() { Interest::Both } else { Interest::Read };
         let epoll = self.epoll.as_ref();
         if let Err(errno) = self.probes.prober.poll(epoll, token::PROBER, Some(interest)) {

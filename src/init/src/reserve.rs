@@ -1,44 +1,93 @@
 //! Descriptors kept back for the moment when none is left: given up to look for what is left of a
-//! unit and to start it, and taken again at once. Holds no other meaning.
+//! unit and to start it, and taken again at once. They stand for /dev/null, which services find as descriptor
+//! 0.
 
+use crate::degraded::Feature;
+use crate::pid1::Pid1;
 use ettan_sys::{Errno, OwnedFd, pipe};
-use std::os::fd::BorrowedFd;
 
 /// A start takes two for each of two log pipes and one for the cgroup; a look for leftovers three; the
 /// rest is for what happens on the way.
 const RESERVE: usize = 10;
 
 /// Open for nothing, so that their numbers are free when they are needed.
-#[derive(Default)]
-pub(crate) struct Reserve(heapless::Vec<OwnedFd, RESERVE>);
+pub(crate) struct Reserve {
+    /// /dev/null, which all are copies of.
+    null: Option<OwnedFd>,
+    spare: heapless::Vec<OwnedFd, RESERVE>,
+}
 
 impl Reserve {
+    /// With nothing in reserve yet.
+    pub(crate) fn new() -> Self {
+        Self { null: open_null(), spare: heapless::Vec::new() }
+    }
+
+    /// What services find as descriptor 0.
+    pub(crate) const fn null(&self) -> Option<&OwnedFd> {
+        self.null.as_ref()
+    }
+
+    /// Opens it where that could not be done before.
+    pub(crate) fn mend_null(&mut self) {
+        if self.null.is_none() {
+            self.null = open_null();
+        }
+    }
+
     /// Gives them up. False when there were none.
-    pub(crate) fn lend(&mut self) -> bool {
-        let had = !self.0.is_empty();
-        self.0.clear();
+    fn lend(&mut self) -> bool {
+        let had = !self.spare.is_empty();
+        self.spare.clear();
         had
     }
 
-    /// Takes them again, as copies of `source`, as far as there are any.
+    /// Takes them again, as far as there are any.
     ///
     /// # Errors
     /// EMFILE: some are missing still.
-    pub(crate) fn restock(&mut self, source: BorrowedFd<'_>) -> Result<(), Errno> {
-        while !self.0.is_full() {
+    fn restock(&mut self) -> Result<(), Errno> {
+        let Some(null) = &self.null else { return Ok(()) };
+        while !self.spare.is_full() {
             // Cannot be full: that was just asked.
-            let _ = self.0.push(pipe::duplicate(source)?);
+            let _ = self.spare.push(pipe::duplicate(null)?);
         }
         Ok(())
     }
+}
 
-    /// Whether all are there.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.0.is_full()
+impl Pid1 {
+    /// Does something that needs descriptors; when none is left, with those kept for it.
+    pub(crate) fn with_reserve<T>(
+        &mut self,
+        act: impl Fn(&mut Self) -> T,
+        failed: impl Fn(&Self, &T) -> Option<Errno>,
+    ) -> T {
+        let outcome = act(self);
+        let out = failed(self, &outcome).is_some_and(is_out);
+        if !out || !self.reserve.lend() {
+            return outcome;
+        }
+        let outcome = act(self);
+        self.restock();
+        outcome
+    }
+
+    /// Takes the reserve again, as far as it goes.
+    pub(crate) fn restock(&mut self) {
+        if let Err(errno) = self.reserve.restock() {
+            self.degraded.note(self.now, Feature::Starting, errno);
+        }
     }
 }
 
 /// Whether this means that descriptors ran out.
-pub(crate) fn is_out(errno: Errno) -> bool {
+fn is_out(errno: Errno) -> bool {
     matches!(errno, Errno::MFILE | Errno::NFILE)
+}
+
+/// What a unit in the foreground has, too.
+pub(crate) fn open_null() -> Option<OwnedFd> {
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null");
+    null.ok().map(Into::into)
 }

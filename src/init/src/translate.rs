@@ -111,7 +111,7 @@ impl Pid1 {
                 Some(Ok(None)) | None => return,
                 Some(Err(errno)) => return self.rest_signals(errno),
             };
-            self.work = true;
+            self.guard.work = true;
             match signal.number {
                 signals::CHLD => self.reap(),
                 signals::HUP => {
@@ -165,7 +165,7 @@ impl Pid1 {
                     break;
                 }
             };
-            self.work = true;
+            self.guard.work = true;
             if let Some(pid) = Pid::new(reaped.pid) {
                 self.tell_exited(pid, status_of(reaped.status));
             }
@@ -176,7 +176,7 @@ impl Pid1 {
 
     /// The process that prepares the unit's place has executed the program, or can say no more.
     pub(crate) fn prepared(&mut self, unit: UnitId) {
-        self.work = true;
+        self.guard.work = true;
         let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
         if let Some((pid, Outcome::Executed)) = self.places.close(unit, name, self.epoll.as_ref()) {
             self.feed(Event::Spawned { unit, pid });
@@ -247,7 +247,7 @@ impl Pid1 {
             let now = self.now;
             let (seekers, view) = self.split();
             let Some(found) = seekers.look(now, &view) else { return };
-            self.work = true;
+            self.guard.work = true;
             let Some(event) = found else { continue };
             if let Event::MainFound { unit, pid } = event {
                 self.remember_main(unit, pid);

@@ -235,7 +235,7 @@ impl Pid1 {
 
     fn spawn_check(&self, file: &OwnedFd, state: &OwnedFd, words: &OwnedFd) -> Result<Pid, Errno> {
         let placed: [(Option<BorrowedFd<'_>>, i32); 6] = [
-            (self.null.as_ref().map(AsFd::as_fd), 0),
+            (self.reserve.null().map(AsFd::as_fd), 0),
             (Some(words.as_fd()), 1),
             (Some(words.as_fd()), 2),
             (Some(state.as_fd()), i32::from(STATE)),

@@ -1,7 +1,8 @@
 //! Whether the machine does what it is for: the units that are `critical`. Says when the boot was a
 //! success, and later when a reset may help. Looks at units and changes nothing.
 
-use ettan_core::{Goal, Millis, Name, Phase, State, Supervisor, UnitId};
+use crate::pid1::Pid1;
+use ettan_core::{Event, Goal, Millis, Name, Phase, State, Supervisor, UnitId};
 
 /// The condition that holds from then on that the boot was a success.
 pub(crate) const BOOT_OK: &str = "boot-ok";
@@ -71,6 +72,18 @@ impl Vitals {
         }
         let id = ill.find(|id| !may_still_start(supervisor, *id, now, patient_until))?;
         supervisor.unit(id).map(|unit| unit.name.clone())
+    }
+}
+
+impl Pid1 {
+    /// The boot was a success: units wait for that, to say so to a boot loader.
+    pub(crate) fn look_at_vitals(&mut self) {
+        // In a rescue nothing is to be up, which is no success.
+        let over = self.control.boot_over().map(Millis).filter(|_| !self.is_rescue());
+        if self.vitals.proves(self.now, over, &self.supervisor) {
+            log::info!("the boot is a success: every critical unit stays up");
+            self.feed(Event::Condition { name: BOOT_OK, holds: true });
+        }
     }
 }
 

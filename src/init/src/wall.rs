@@ -50,7 +50,7 @@ impl Pid1 {
             self.open_steps();
         }
         if let Some(ahead_ms) = self.wall.news(&clock::moment()) {
-            self.work = true;
+            self.guard.work = true;
             self.feed(Event::Wall { ahead_ms });
         }
     }

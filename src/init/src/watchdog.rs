@@ -2,9 +2,10 @@
 //! stops it before the machine is switched off. A PID 1 that hangs is reset with its machine.
 
 use crate::kernel_words::WATCHDOG_OFF;
+use crate::pid1::Pid1;
 use crate::report::Cause;
 use core::fmt::{self, Display, Formatter};
-use ettan_core::{Millis, Name, Power};
+use ettan_core::{Event, Millis, Name, Power};
 use ettan_sys::Errno;
 use ettan_sys::watchdog::Watchdog;
 use ettan_wire::Text;
@@ -43,6 +44,8 @@ pub(crate) struct Keeper<D = Watchdog> {
     last_reset: &'static str,
     /// The machine was to restart, and did not.
     reboot_refused: bool,
+    /// The condition [`RESET_AHEAD`] holds.
+    told: bool,
 }
 
 enum State<D> {
@@ -115,7 +118,7 @@ impl Keeper {
 
 impl<D: Device> Keeper<D> {
     const fn with(state: State<D>) -> Self {
-        Self { state, last_reset: "", reboot_refused: false }
+        Self { state, last_reset: "", reboot_refused: false, told: false }
     }
 
     /// Looks for it for the first time.
@@ -176,6 +179,16 @@ impl<D: Device> Keeper<D> {
             State::Armed(armed) => armed.trouble.is_some(),
             State::Left(_) | State::Missing { .. } | State::Disarmed => false,
         }
+    }
+
+    /// What the core knows of [`RESET_AHEAD`].
+    pub(crate) const fn told_before(&mut self, holds: bool) {
+        self.told = holds;
+    }
+
+    /// Whether [`RESET_AHEAD`] holds or not any more, which the core does not know.
+    pub(crate) const fn has_news(&self) -> bool {
+        self.starves() != self.told
     }
 
     /// A turn of the loop has come to its end, in which every source was looked at: nothing else
@@ -277,6 +290,23 @@ impl Keeper {
             State::Armed(armed) => Some(std::os::fd::AsFd::as_fd(&armed.device)),
             State::Left(_) | State::Missing { .. } | State::Disarmed => None,
         }
+    }
+}
+
+impl Pid1 {
+    /// A reset is near, or not any more: there are seconds to write down why.
+    pub(crate) fn tell_of_reset(&mut self) {
+        if self.watchdog.has_news() {
+            let holds = self.watchdog.starves();
+            self.watchdog.told_before(holds);
+            self.feed(Event::Condition { name: RESET_AHEAD, holds });
+        }
+    }
+
+    /// The one place where it is fed: the end of a turn.
+    pub(crate) fn feed_watchdog(&mut self) {
+        let Self { vitals, supervisor, now, .. } = self;
+        self.watchdog.turned(*now, || vitals.hopeless(*now, supervisor));
     }
 }
 
