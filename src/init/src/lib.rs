@@ -8,7 +8,9 @@
 //! |---|---|
 //! | `boot` | makes the machine fit to run units: file systems, descriptors, signals |
 //! | `pid1` | the loop, and everything PID 1 holds |
+//! | `wake` | what wakes the loop |
 //! | `translate` | what the kernel said → `Event` |
+//! | `signals` | what a signal means |
 //! | `perform` | `Action` → what the kernel is told |
 //! | `start` | what is executed for a unit's program, as `sys` takes it |
 //! | `run` | a unit in the foreground (`ettan run`) |
@@ -18,7 +20,8 @@
 //! | `group` | which processes belong to a unit |
 //! | `seek` | the main process of a forking daemon |
 //! | `places` | processes that prepare what a service finds around it, and what they say |
-//! | `pipes` | the log pipes, and the logger that reads them |
+//! | `pipes` | the log pipes |
+//! | `logger` | shows them to the logger |
 //! | `marks` | what became of a unit, in the words that its log has of it |
 //! | `channel` | the socket to logger or prober |
 //! | `prober` | hears the prober, and is heard |
@@ -28,6 +31,7 @@
 //! | `loading` | the loader's life: when unit files are read, and what comes of it |
 //! | `late` | when logger and watcher start: after the first units |
 //! | `tables` | the compiled unit table in force |
+//! | `clients` | who comes to the control socket, and what the loop does for them |
 //! | `control` | the control socket |
 //! | `card` | what files on the boot partition ask, where that is not mounted yet; runs in the loader |
 //! | `close` | how the machine ends: strays, file systems, reboot(2) |
@@ -63,6 +67,7 @@ mod boot;
 mod builtin;
 mod card;
 mod channel;
+mod clients;
 mod close;
 mod closing;
 mod control;
@@ -78,6 +83,7 @@ mod hook;
 mod kernel_words;
 mod late;
 mod loading;
+mod logger;
 mod marks;
 mod memory;
 mod mend;
@@ -95,6 +101,7 @@ mod resume;
 mod run;
 mod save;
 mod seek;
+mod signals;
 mod start;
 mod state;
 mod tables;
@@ -104,6 +111,7 @@ mod translate;
 mod unsent;
 mod upgrade;
 mod vitals;
+mod wake;
 mod wall;
 mod watchdog;
 

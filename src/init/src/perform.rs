@@ -6,15 +6,16 @@ use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside
 use crate::helper::{Helper, PROGRAM};
 use crate::hook;
 use crate::marks::Mark;
-use crate::pid1::{Pid1, token};
+use crate::pid1::Pid1;
 use crate::pipes::LogPolicy;
 use crate::report::Cause;
 use crate::seek::Seekers;
 use crate::start::{self, Start, Surroundings, USUAL, descriptors, fault, run};
+use crate::wake::token;
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage, State, Step, UnitId,
-    Whom,
+    Action, Event, Notice, Phase, Pid, Probes as Duty, Program, Reason, SpawnFault, Stage, State,
+    Step, UnitId, Whom,
 };
 use ettan_sys::spawn::{self, SpawnPlan, Strings};
 use ettan_sys::{Errno, procfs, signals};
@@ -99,6 +100,28 @@ impl Pid1 {
         }
     }
 
+    /// Whether this is the first thing that is done for a new launch. The prober knows the launch of
+    /// a program that it is told of before by its cookie: that one has it from then on.
+    pub(crate) fn begins_a_launch(&self, action: &Action) -> bool {
+        match *action {
+            Action::Announce { .. } => true,
+            Action::Spawn { unit, what: Program::Main } => {
+                let policy = self.supervisor.unit(unit);
+                policy.is_none_or(|unit| unit.probes == Duty::Nothing)
+            }
+            Action::Spawn { what: what @ Program::Hook(..), .. } => !runs_beside(what),
+            Action::Signal { .. }
+            | Action::Sweep { .. }
+            | Action::SeekMain { .. }
+            | Action::Forget { .. }
+            | Action::Publish(_)
+            | Action::KillStrays { .. }
+            | Action::KillRest
+            | Action::CloseFilesystems
+            | Action::Power(_) => false,
+        }
+    }
+
     /// A unit that is down needs no cgroup, and nothing below /run; the next start makes it again.
     fn tidy_up(&self, notice: &Notice) {
         let Notice::State { unit, to: State::Down | State::Failed, .. } = *notice else { return };
@@ -129,11 +152,7 @@ impl Pid1 {
     pub(crate) fn signal(&mut self, unit: UnitId, signal: u8, whom: Whom) {
         if signal == signals::TERM && self.builtins.is_some_and(|builtins| builtins.logger == unit)
         {
-            // The end of its socket tells the logger to write everything that is left.
-            crate::report::flush();
-            self.tell_logger();
-            self.pipes.close_logger();
-            return;
+            return self.end_logger();
         }
         let main = self.main_of(unit);
         let sent = match whom {
@@ -230,7 +249,8 @@ impl Pid1 {
             self.groups.remove_group(&policy.name);
         }
         let mut start = start.ok_or(gone)?;
-        let polled = self.epoll.as_ref().map(|epoll| (epoll, token::PLACES | u64::from(unit.0)));
+        let polled =
+            self.wake.epoll.as_ref().map(|epoll| (epoll, token::PLACES | u64::from(unit.0)));
         let report = start::report_pipe(polled, &start.launch)?;
         let ready = match start.ready_fd() {
             Some(_) => {

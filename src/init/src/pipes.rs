@@ -357,11 +357,6 @@ impl Pipes {
         Ok(theirs)
     }
 
-    /// Nothing more will be logged: the logger drains its pipes and ends.
-    pub(crate) fn close_logger(&mut self) {
-        self.logger.close();
-    }
-
     /// True while the logger does not know some pipe or mark yet.
     pub(crate) fn has_news(&self) -> bool {
         let news = self.unshown > 0 || !self.marks.is_empty();

@@ -2,8 +2,9 @@
 //! it says becomes an event; what follows is the core's decision.
 
 use crate::degraded::Feature;
-use crate::pid1::{Pid1, token};
+use crate::pid1::Pid1;
 use crate::probes::Answer;
+use crate::wake::token;
 use ettan_core::{Ask, Event, Millis, Pid, Probes as Duty, UnitId};
 use ettan_sys::poll::Interest;
 use ettan_sys::procfs;
@@ -129,7 +130,7 @@ impl Pid1 {
         }
         self.guard.work |= self.probes.take_progress();
         let interest = if self.probes.has_news() { Interest::Both } else { Interest::Read };
-        let epoll = self.epoll.as_ref();
+        let epoll = self.wake.epoll.as_ref();
         if let Err(errno) = self.probes.prober.poll(epoll, token::PROBER, Some(interest)) {
             self.degraded.note(self.now, Feature::Probing, errno);
         }

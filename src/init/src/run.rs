@@ -6,12 +6,12 @@ use crate::control::describe::{Exit, Unspawned};
 use crate::group::{Groups, Launched};
 use crate::helper::{Helper, PROGRAM};
 use crate::hook::{Called, Variables};
-use crate::pid1::token;
 use crate::places::{Outcome, Places};
 use crate::report;
 use crate::reserve::open_null;
 use crate::start::{self, Start, Surroundings, descriptors, fault, fault_of};
 use crate::translate::status_of;
+use crate::wake::token;
 use core::fmt::Display;
 use ettan_core::{
     Catalog, ExitStatus, Kind, Name, Pid, Program, SpawnFault, Stage, Step, Supervisor, Unit,

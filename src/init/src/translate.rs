@@ -1,72 +1,19 @@
 //! What the kernel said → `Event`. Takes news from descriptors; decides nothing.
 
 use crate::degraded::Feature;
-use crate::pid1::{Pid1, token};
+use crate::pid1::Pid1;
 use crate::places::Outcome;
 use crate::start::fault_of;
 use crate::state;
-use ettan_core::{Event, ExitStatus, Haste, Millis, Pid, Power, State, UnitId};
+use crate::wake::token;
+use ettan_core::{Event, ExitStatus, Pid, State, UnitId};
 use ettan_sys::poll::Ready;
 use ettan_sys::reap::{self, Status};
 use ettan_sys::reexec;
-use ettan_sys::signals::{self, Signals};
-use ettan_wire::Signal;
 
 /// Children reaped in one turn; the rest wait for the next, so that a storm of orphans leaves
 /// room for everything else (`tests/FAULTS.md` 1.13, 1.14).
 const REAP_MAX: u32 = 1_024;
-
-/// Signals taken in one turn; the descriptor stays ready for the rest (`tests/FAULTS.md` 3.7).
-const SIGNALS_MAX: u32 = 64;
-
-/// Ctrl-Alt-Del this often within this time means now (docs/ettan-init.8.md).
-const CAD_PRESSES: u32 = 7;
-const CAD_WINDOW_MS: u64 = 2_000;
-
-/// Between two words about a signal that means nothing to PID 1.
-const STRAY_EVERY_MS: u64 = 10_000;
-
-/// Tells of signals without a meaning, but not of each one in a storm (`tests/FAULTS.md` 3.7).
-#[derive(Default)]
-pub(crate) struct Strays {
-    told: Option<Millis>,
-    untold: u32,
-}
-
-impl Strays {
-    fn tell(&mut self, now: Millis, number: u8, sender: i32) {
-        if self.told.is_some_and(|at| now.since(at) < STRAY_EVERY_MS) {
-            self.untold = self.untold.saturating_add(1);
-            return;
-        }
-        self.told = Some(now);
-        let signal = Signal(number);
-        match core::mem::take(&mut self.untold) {
-            0 => log::info!("signal {signal} from process {sender} ignored"),
-            untold => log::info!(
-                "signal {signal} from process {sender} ignored ({untold} earlier ones not logged)"
-            ),
-        }
-    }
-}
-
-/// Counts presses of Ctrl-Alt-Del.
-#[derive(Default)]
-pub(crate) struct CtrlAltDel {
-    first: Millis,
-    presses: u32,
-}
-
-impl CtrlAltDel {
-    /// True when this press is the one too many.
-    fn press(&mut self, now: Millis) -> bool {
-        if self.presses == 0 || now.since(self.first) > CAD_WINDOW_MS {
-            *self = Self { first: now, presses: 0 };
-        }
-        self.presses = self.presses.saturating_add(1);
-        self.presses >= CAD_PRESSES
-    }
-}
 
 impl Pid1 {
     /// One ready descriptor.
@@ -101,67 +48,19 @@ impl Pid1 {
         self.power_again();
     }
 
-    pub(crate) fn read_signals(&mut self) {
-        for _ in 0..SIGNALS_MAX {
-            let signal = match self.signals.as_mut().map(Signals::read) {
-                Some(Ok(Some(signal))) => signal,
-                Some(Ok(None)) if self.signals_polled => {
-                    return self.degraded.heal(self.now, Feature::Signals);
-                }
-                Some(Ok(None)) | None => return,
-                Some(Err(errno)) => return self.rest_signals(errno),
-            };
-            self.guard.work = true;
-            match signal.number {
-                signals::CHLD => self.reap(),
-                signals::HUP => {
-                    self.mend_control();
-                    self.mend_notify();
-                    self.reload();
-                }
-                signals::USR1 => self.shut_down(Power::Halt, Haste::Orderly),
-                // So LXC asks for an ordinary end.
-                signals::PWR if reexec::is_contained() => {
-                    self.shut_down(Power::PowerOff, Haste::Orderly);
-                }
-                signals::PWR => {
-                    // It may not last until everybody is stopped.
-                    self.pipes.flush();
-                    let before = self.supervisor.shutdown_ends();
-                    self.shut_down(Power::PowerOff, Haste::PowerFails);
-                    if self.supervisor.shutdown_ends() != before {
-                        log::warn!("the power fails: the machine goes down within 5 s");
-                    }
-                }
-                signals::USR2 => self.shut_down(Power::PowerOff, Haste::Orderly),
-                signals::TERM => self.shut_down(Power::Reboot, Haste::Orderly),
-                signals::INT => {
-                    let haste = haste(self.cad.press(self.now));
-                    self.shut_down(Power::Reboot, haste);
-                }
-                signals::QUIT => self.ask_for_upgrade(),
-                other => self.strays.tell(self.now, other, signal.sender_pid),
-            }
-        }
-    }
-
-    fn shut_down(&mut self, power: Power, haste: Haste) {
-        self.feed(Event::Shutdown { power, haste });
-    }
-
     pub(crate) fn reap(&mut self) {
-        self.reap_more = true;
+        self.wake.reap_more = true;
         for _ in 0..REAP_MAX {
             let reaped = match reap::reap() {
                 Ok(Some(reaped)) => reaped,
                 Ok(None) => {
                     self.degraded.heal(self.now, Feature::Reaping);
-                    self.reap_more = false;
+                    self.wake.reap_more = false;
                     break;
                 }
                 Err(errno) => {
                     self.degraded.note(self.now, Feature::Reaping, errno);
-                    self.reap_more = false;
+                    self.wake.reap_more = false;
                     break;
                 }
             };
@@ -174,11 +73,25 @@ impl Pid1 {
         self.look_for_strays();
     }
 
+    /// What changed in a watched directory. A descriptor that cannot be read is made anew.
+    pub(crate) fn read_changes(&mut self) {
+        match self.seekers.read_changes(self.now) {
+            Ok(changed) => self.guard.work |= changed,
+            Err(errno) => {
+                self.degraded.note(self.now, Feature::Watching, errno);
+                self.groups.lose_watches();
+                self.wake.lose_changes();
+            }
+        }
+    }
+
     /// The process that prepares the unit's place has executed the program, or can say no more.
     pub(crate) fn prepared(&mut self, unit: UnitId) {
         self.guard.work = true;
         let name = self.supervisor.unit(unit).map_or("", |unit| unit.name.as_str());
-        if let Some((pid, Outcome::Executed)) = self.places.close(unit, name, self.epoll.as_ref()) {
+        if let Some((pid, Outcome::Executed)) =
+            self.places.close(unit, name, self.wake.epoll.as_ref())
+        {
             self.feed(Event::Spawned { unit, pid });
         }
     }
@@ -267,36 +180,9 @@ impl Pid1 {
     }
 }
 
-/// What somebody asks for who may want it by force.
-pub(crate) const fn haste(force: bool) -> Haste {
-    if force { Haste::Force } else { Haste::Orderly }
-}
-
 pub(crate) fn status_of(status: Status) -> ExitStatus {
     match status {
         Status::Code(code) => ExitStatus::Code(code),
         Status::Signal { signal, core } => ExitStatus::Signal { signal, core },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{CtrlAltDel, Millis};
-
-    #[test]
-    fn f3_8_seven_presses_within_two_seconds_mean_now() {
-        let mut cad = CtrlAltDel::default();
-        for press in 0..6 {
-            assert!(!cad.press(Millis(10_000 + press)));
-        }
-        assert!(cad.press(Millis(11_999)));
-    }
-
-    #[test]
-    fn f3_8_slow_presses_never_add_up() {
-        let mut cad = CtrlAltDel::default();
-        for press in 0..50 {
-            assert!(!cad.press(Millis(press * 2_100)));
-        }
     }
 }

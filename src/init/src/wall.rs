@@ -2,7 +2,8 @@
 //! core at first and whenever somebody has set it. The kernel wakes us when that happens; where it
 //! does not, we look now and then.
 
-use crate::pid1::{Pid1, token};
+use crate::pid1::Pid1;
+use crate::wake::token;
 use ettan_core::{Event, Millis};
 use ettan_sys::clock::{self, Steps};
 use ettan_sys::poll::Interest;
@@ -57,7 +58,7 @@ impl Pid1 {
 
     fn open_steps(&mut self) {
         self.wall.look_at = Some(self.now.after(LOOK_MS));
-        let (Some(epoll), Ok(steps)) = (&self.epoll, Steps::new()) else { return };
+        let (Some(epoll), Ok(steps)) = (&self.wake.epoll, Steps::new()) else { return };
         if epoll.add(&steps, token::WALL, Interest::Read).is_ok() {
             self.wall.steps = Some(steps);
             self.wall.look_at = None;

@@ -171,7 +171,7 @@ impl World {
             }
             Command::Ran { unit, second } => self.feed(Event::Ran { unit, second }),
             Command::Shutdown { power, force } => {
-                self.feed(Event::Shutdown { power, haste: crate::translate::haste(force) });
+                self.feed(Event::Shutdown { power, haste: crate::signals::haste(force) });
             }
             Command::Reexec | Command::Flush | Command::ReloadUnits => {}
             #[cfg(feature = "fault-injection")]
