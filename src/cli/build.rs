@@ -1,21 +1,28 @@
-//! Lists the vendor units for `ettan install`, which carries them.
+//! Lists the vendor units and their scripts for `ettan install`, which carries them.
 
 use std::fmt::Write;
 use std::path::Path;
 
 fn main() {
     let top = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where this is");
-    let units = Path::new(&top).join("../../units/system");
-    println!("cargo::rerun-if-changed={}", units.display());
-    let entries = std::fs::read_dir(&units).expect("units/system is there");
+    let out = std::env::var("OUT_DIR").expect("cargo says where to");
+    for (folder, list) in [("system", "vendor.rs"), ("lib", "scripts.rs")] {
+        let files = list_of(&Path::new(&top).join("../../units").join(folder));
+        std::fs::write(Path::new(&out).join(list), files).expect("it can be written");
+    }
+}
+
+/// `[(name, text), …]` of the files in a folder.
+fn list_of(folder: &Path) -> String {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     let mut list = String::from("[\n");
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "toml")) {
+    for path in paths {
         let name = path.file_name().expect("a name");
         let _ = writeln!(list, "    ({name:?}, include_str!({path:?})),");
     }
     list.push(']');
-    let out = std::env::var("OUT_DIR").expect("cargo says where to");
-    std::fs::write(Path::new(&out).join("vendor.rs"), list).expect("it can be written");
+    list
 }

@@ -37,14 +37,8 @@ pub(crate) struct Wish {
 
 /// The vendor units that this command carries: name and text.
 const VENDOR: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/vendor.rs"));
-const SCRIPTS: [(&str, &str); 6] = [
-    ("brake", include_str!("../../../../units/lib/brake")),
-    ("common", include_str!("../../../../units/lib/common")),
-    ("last-end", include_str!("../../../../units/lib/last-end")),
-    ("mounts", include_str!("../../../../units/lib/mounts")),
-    ("tmpfiles", include_str!("../../../../units/lib/tmpfiles")),
-    ("trial", include_str!("../../../../units/lib/trial")),
-];
+/// And what these execute.
+const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
 
 /// Those that start at boot: what the old init did itself.
 const AT_BOOT: [&str; 16] = [
