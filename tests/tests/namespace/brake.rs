@@ -51,6 +51,25 @@ fn boots_that_are_not_well_are_counted_until_one_is() {
 }
 
 #[test]
+fn a_boot_after_a_power_cut_does_not_count() {
+    let cases = [
+        ("power cut", "4"),
+        ("power cut or reset", "5"),
+        ("power cut: the voltage was too low", "5"),
+    ];
+    for (ended, after) in cases {
+        let mut machine = with_brake("4");
+        let text = format!(
+            "[service]\ntype = \"oneshot\"\nremain-after-exit = true\nexec-start = [\"/bin/sh\", \"-c\", \"echo '{ended}' >/run/ettan/last-end\"]\n"
+        );
+        machine.unit("last-end", &text);
+        machine.boot();
+        machine.expect(&["last-end up", "brake down"]);
+        assert_eq!(boots(&mut machine), after, "after {ended:?}");
+    }
+}
+
+#[test]
 fn a_boot_that_stays_well_is_noted_though_it_goes_on() {
     let mut machine = with_brake("3");
     let text = shipped("brake-release").replace("/usr/lib/ettan", "/tmp");
