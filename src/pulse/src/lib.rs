@@ -37,6 +37,11 @@ pub fn main() -> i32 {
             return 1;
         }
     };
+    if !root.is_direct {
+        say!(
+            "no disk of the root file system is to be read past the cache: one that hangs is not noticed"
+        );
+    }
     // After a start that followed on too little memory there is no patience left.
     let mut patience = 1;
     loop {

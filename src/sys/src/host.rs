@@ -4,6 +4,8 @@ use crate::raw::retry;
 use crate::{Errno, Result};
 use core::ffi::CStr;
 use rustix::fs::{Mode, OFlags};
+/// The two halves of a device's number, as stat(2) gives it (makedev(3)).
+pub use rustix::fs::{major, minor};
 
 /// The longest name Linux takes.
 pub const MAX_HOSTNAME: usize = 64;
