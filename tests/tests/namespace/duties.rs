@@ -165,6 +165,34 @@ fn the_pulse_of_a_machine_that_is_well_is_felt() {
     });
 }
 
+#[test]
+fn a_clock_with_a_battery_needs_no_network() {
+    let layer = Layer::new("clock-rtc");
+    layer.script("clock-rtc");
+    layer.program("bin/date", "echo 2000000000");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let text = shipped("clock-rtc") + "environment = { ETTAN_RTC = \"/tmp/rtc\" }\n";
+    machine.unit("clock-rtc", &text);
+    machine.unit("free", &idle());
+    let _ = machine.sh("mkdir -p /tmp/rtc/rtc0 /var/lib/ettan; touch /var/lib/ettan/clock").ok();
+    machine.boot();
+    machine.expect(&["free up", "clock-rtc down"]);
+    // As kept by it; empty, so that the clock was set ahead; behind what was saved.
+    for (kept, saved, holds) in [
+        ("2000000001", 1_900_000_000, true),
+        ("946684800", 1_900_000_000, false),
+        ("2000000000", 2_000_000_009, false),
+    ] {
+        let _ = machine.ettan("condition clock clear");
+        let set = format!(
+            "echo {kept} >/tmp/rtc/rtc0/since_epoch; touch -d @{saved} /var/lib/ettan/clock"
+        );
+        let _ = machine.sh(&set).ok();
+        assert_eq!(machine.ettan("start clock-rtc").code, 0);
+        assert_eq!(machine.ettan("condition clock").code == 0, holds, "{kept}");
+    }
+}
+
 /// Without rules `mdev -s` gives every node to root alone: /dev/null is then closed to all others.
 #[test]
 fn an_mdev_that_has_no_rules_is_left_alone() {

@@ -1,5 +1,6 @@
 //! What `root`, `mounts`, `late-mounts`, `network-mounts` and `swap` of `units/system` make of fstab.
 
+use crate::cards::Card;
 use crate::layer::Layer;
 use ettan_tests::binaries::workspace;
 use ettan_tests::units::{idle, shipped};
@@ -41,8 +42,9 @@ fn file_systems_are_checked_before_they_are_mounted() {
 fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
     let layer = Layer::new("checker");
     layer.program("sbin/fsck.tmpfs", "echo \"$@\" >>/tmp/checked; exit 1");
-    let script = fs::read_to_string(workspace().join("units/lib/mounts")).expect("a script");
-    layer.program("lib/ettan/mounts", &script.replace("/sbin/fsck", "/sbin/lacking"));
+    layer.script("mounts");
+    let common = fs::read_to_string(workspace().join("units/lib/common")).expect("a script");
+    layer.program("lib/ettan/common", &common.replace("/sbin/fsck", "/sbin/lacking"));
     // What is to be mounted is not waited for here.
     layer.program("bin/findfs", "exit 0");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
@@ -63,6 +65,7 @@ fn without_fsck_the_checker_of_a_file_system_is_asked_itself() {
 #[test]
 fn lines_of_fstab_may_build_on_each_other_and_none_is_mounted_twice() {
     let layer = Layer::new("chained-mounts");
+    layer.script("mounts");
     let script = fs::read_to_string(workspace().join("units/lib/mounts")).expect("a script");
     // Whatever is waited for here is waited for in vain.
     layer.program("lib/ettan/mounts", &script.replace("sleep 1", "exit 9"));
@@ -146,6 +149,7 @@ fn root_is_checked(test: &str, pass: u8, checkers: &[&str], code: u8) -> (bool, 
     let layer = Layer::new(test);
     layer.program("sbin/fsck", &format!("echo \"$@\" >/run/checked; exit {code}"));
     checkers.iter().for_each(|name| layer.program(&format!("sbin/{name}"), "exit 16"));
+    layer.script("root");
     // As BusyBox's, which looks into fstab for no remount.
     layer.program("local/sbin/mount", "[ \"$2\" = remount ] || exec /bin/mount \"$@\"");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
@@ -168,4 +172,65 @@ fn a_root_is_checked_where_it_can_be() {
     assert_eq!(root_is_checked("root-bad", 1, &["fsck.tmpfs"], 4), (true, false));
     assert_eq!(root_is_checked("root-unknown", 1, &[], 8), (false, true));
     assert_eq!(root_is_checked("root-not", 0, &["fsck.tmpfs"], 4), (false, true));
+}
+
+/// What a card of Raspberry Pi OS says: a box that nobody opens has all of it mended.
+#[test]
+fn how_much_is_mended_stands_on_the_command_line() {
+    let layer = Layer::new("repair");
+    layer.program("sbin/fsck", "echo \"$@\" >>/tmp/checked");
+    layer.program("sbin/fsck.tmpfs", "exit 16");
+    layer.script("mounts");
+    fs::create_dir_all(layer.0.join("etc")).expect("a folder");
+    fs::write(layer.0.join("etc/fstab"), "one /mnt tmpfs defaults 0 2").expect("a file");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    machine.unit("mounts", &shipped("mounts").replace("requires = [\"root\"]", ""));
+    machine.unit("free", &idle());
+    let _ = machine.sh("echo quiet >/tmp/words && mount --bind /tmp/words /proc/cmdline").ok();
+    machine.boot();
+    machine.expect(&["mounts up"]);
+    for words in ["fsck.repair=yes quiet", "fsck.repair=no", "fsck.mode=skip", "fsck.mode=force"] {
+        let again = format!("umount /mnt; echo '{words}' >/tmp/words");
+        let _ = machine.sh(&again).ok();
+        assert_eq!(machine.ettan("restart mounts").code, 0);
+    }
+    let checked = ["-T -p /mnt", "-T -y /mnt", "-T -n /mnt", "-T -p /mnt"];
+    assert_eq!(machine.sh("cat /tmp/checked").ok(), checked.join("\n"), "force is for ext alone");
+}
+
+#[test]
+fn a_disk_that_is_full_or_has_errors_is_told() {
+    let layer = Layer::new("disks");
+    layer.script("disks");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let _card = Card::new(&mut machine, "disks");
+    machine.write("/etc/fstab", b"/dev/card /data ext4 noatime 0 2");
+    // The disks of this host are not what this is about.
+    let text = shipped("disks").replace("\"5\"", "\"5\"\nETTAN_EXT4 = \"/tmp/ext4\"");
+    machine.unit("disks", &text);
+    machine.unit("free", &idle());
+    machine.boot();
+    machine.expect(&["free up"]);
+    let looks = |machine: &mut Namespace, before: &str, why: &str| {
+        let _ = machine.sh(before).ok();
+        assert_eq!(machine.ettan("start disks").code, i32::from(!why.is_empty()), "{before}");
+        machine.until(why, |machine| machine.ettan("logs disks").out.contains(why));
+    };
+    looks(&mut machine, "true", "");
+    let fill = "dd if=/dev/zero of=/data/all bs=64k 2>/dev/null; true";
+    looks(&mut machine, fill, "/data is full to 100 %");
+    looks(&mut machine, "rm /data/all", "");
+    looks(&mut machine, "mount -o remount,ro /data", "/data is read-only, and /etc/fstab has it");
+    looks(&mut machine, "sed -i s/noatime/ro/ /etc/fstab", "");
+    let number = "sed -n 's,^[^ ]* [^ ]* 7:\\([0-9]*\\) [^ ]* /data .*,\\1,p' /proc/self/mountinfo";
+    let fail = format!(
+        "mkdir /tmp/ext4 && ln -s /sys/fs/ext4/loop$({number}) /tmp/ext4/card && \
+         mount -o remount,rw,errors=remount-ro /data && echo 1 >/tmp/ext4/card/trigger_fs_error"
+    );
+    looks(&mut machine, &fail, "card has met errors (1) since it was checked");
+    let read_only = "/data is read-only after an error";
+    machine.until("or so", |machine| {
+        let said = machine.ettan("logs disks").out;
+        said.contains(read_only) || machine.sh("grep -q ' /data ext4 ro' /proc/mounts").code == 0
+    });
 }

@@ -19,9 +19,9 @@ case $(basename "$BR2_CONFIG")$(sed -n 's/^BR2_ARM_CPU_ARMV6=y/ armv6/p' "$BR2_C
 	;;
 esac
 
-# What a box wants that nobody sits at: a light that says how it stands, and a restart when its card no longer
-# answers. A unit of that name from an overlay, or a link to /dev/null, is left, and so is the name of a start script.
-for unit in led pulse; do
+# What a box wants that nobody sits at: a light that says how it stands, a restart when its card no longer
+# answers, and a word when that fills up or has errors. A unit of that name from an overlay, or a link to /dev/null, is left, and so is the name of a start script.
+for unit in led pulse disks; do
 	for taken in "$1/etc/units/$unit.toml" "$1/etc/init.d"/S[0-9][0-9]"$unit"; do
 		if [ -e "$taken" ] || [ -L "$taken" ]; then
 			continue 2
