@@ -1,101 +1,37 @@
 //! Holds both ends of every unit's log pipe, and of a second one where its errors are kept apart, and
 //! shows the read ends to the logger; /dev/log and /dev/kmsg too. Never reads log data: a dying
 //! service or a dying logger loses no byte, because what carries it outlives both.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `pipe` | one of them |
+//! | `doors` | /dev/log and /dev/kmsg |
+//! | `again` | takes them over from the execution before |
+
+mod again;
+mod doors;
+mod pipe;
+
+pub(crate) use pipe::{Ends, LogPolicy};
 
 use crate::channel::{Channel, Sent};
 use crate::control::describe::Sources;
-use crate::degraded::is_for_good;
 use crate::marks::{Mark, beginning};
-use crate::state::{EndsRecord, PipeRecord};
+use crate::state::PipeRecord;
 use crate::tables::Tables;
-use core::ffi::CStr;
-use core::fmt::Arguments;
+use doors::{DOORS, Doors};
 use ettan_core::{MAX_UNITS, Name, Supervisor, UnitId};
-use ettan_sys::{Errno, host, kmsg, pipe, reexec, socket};
-use ettan_table::{HASH_OF_NOTHING, Launch, hash_on};
+use ettan_sys::{Errno, host};
+use pipe::Pipe;
 use std::collections::VecDeque;
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How many messages may wait at /dev/log: what a hundred services say in the quarter of a second
 /// that a logger's restart takes.
 const SYSLOG_QUEUE: u16 = 512;
 
-/// The longest packet to the logger, as it reads them.
-const PACKET_MAX: usize = 3072;
-
 /// The name of PID 1's own log.
 pub(crate) const OWN_LOG: &str = "ettan";
-
-/// Size and number of a log's files, as the logger is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogPolicy {
-    /// A file is rotated at this size.
-    pub(crate) max_size_bytes: u32,
-    /// This many files are kept, the current one included.
-    pub(crate) max_files: u16,
-    /// A sum of the other words for the logger, to see that they changed.
-    pub(crate) words: u64,
-}
-
-impl LogPolicy {
-    /// What holds where a unit's table entry says nothing (docs/ettan-unit.5.md, `[log]`).
-    pub(crate) const DEFAULT: Self = {
-        let ettan_table::LogPolicy { max_size_bytes, max_files } = ettan_table::LogPolicy::DEFAULT;
-        assert!(max_size_bytes as u64 == ettan_log::DEFAULT_MAX_SIZE_BYTES);
-        assert!(max_files as u32 == ettan_log::DEFAULT_MAX_FILES);
-        Self { max_size_bytes, max_files, words: 0 }
-    };
-
-    /// What a unit's table entry says.
-    pub(crate) fn of(launch: &Launch<'_>) -> Self {
-        let words = match launch.log_words.to_bytes() {
-            b"" => 0,
-            words => hash_on(HASH_OF_NOTHING, words),
-        };
-        let ettan_table::LogPolicy { max_size_bytes, max_files } = launch.log;
-        Self { max_size_bytes, max_files, words }
-    }
-}
-
-struct Pipe {
-    /// Whose, and so the log's name: a load may give a unit's place to another, or to nobody.
-    owner: Name,
-    output: Ends,
-    /// For standard error, from the first start on that kept it apart.
-    errors: Option<Ends>,
-    policy: LogPolicy,
-    /// No logger has read anything of it: what is in it is of the first run.
-    unread: bool,
-}
-
-/// Both ends of one pipe.
-pub(crate) struct Ends {
-    pub(crate) read: OwnedFd,
-    pub(crate) write: OwnedFd,
-    /// What the kernel calls it; 0 where it does not say.
-    pub(crate) identity: u64,
-    /// The running logger knows it.
-    pub(crate) shown: bool,
-}
-
-/// Something else that the logger reads, and how it is called in the packet.
-struct Door {
-    name: &'static str,
-    fd: OwnedFd,
-    shown: bool,
-}
-
-/// Where syslog(3) sends its messages, for everybody.
-const SYSLOG: &CStr = c"/dev/log";
-const SYSLOG_MODE: u32 = 0o666;
-
-/// How a door is opened.
-type Open = fn() -> Result<OwnedFd, Errno>;
-
-/// The doors, by their names in packets to the logger.
-const DOORS: [(&str, Open); 2] =
-    [("syslog", || socket::datagram_listen(SYSLOG, SYSLOG_MODE)), ("kernel", kmsg::open_reader)];
 
 /// All log pipes, and the socket to the logger.
 pub(crate) struct Pipes {
@@ -107,8 +43,7 @@ pub(crate) struct Pipes {
     /// Of units that are gone, with last words in them. The words of their `[log]` are gone as well, and the
     /// next execution does not get them. Its memory is as that of `units`.
     gone: Vec<Pipe>,
-    /// In the order of `DOORS`.
-    doors: [Option<Door>; DOORS.len()],
+    doors: Doors,
     unshown: usize,
     /// What the logs of units are to say, not handed on yet. Its memory is as that of `units`.
     marks: VecDeque<Mark>,
@@ -157,20 +92,9 @@ impl Pipes {
                 Err(errno) => outcome = Err(errno),
             }
         }
-        for (door, (name, open)) in self.doors.iter_mut().zip(DOORS) {
-            if door.is_some() {
-                continue;
-            }
-            match open() {
-                Ok(fd) => {
-                    *door = Some(Door { name, fd, shown: false });
-                    self.unshown = self.unshown.saturating_add(1);
-                }
-                Err(errno) if is_for_good(errno) => {}
-                Err(errno) => outcome = Err(errno),
-            }
-        }
-        outcome
+        let (opened, doors) = self.doors.complete();
+        self.unshown = self.unshown.saturating_add(opened);
+        doors.and(outcome)
     }
 
     fn with(
@@ -178,80 +102,17 @@ impl Pipes {
         own: Option<Pipe>,
         doors: [Option<OwnedFd>; DOORS.len()],
     ) -> Self {
-        let mut names = DOORS.into_iter();
-        let doors = doors.map(|fd| Some(Door { name: names.next()?.0, fd: fd?, shown: false }));
-        let unshown_doors = doors.iter().flatten().count();
-        let unshown = own.as_ref().map_or(0, Pipe::unshown);
-        let unshown = unshown.saturating_add(unshown_doors);
+        let mut doors = Doors::over(doors);
+        let unshown = own.as_ref().map_or(0, Pipe::unshown).saturating_add(doors.hide());
         let (units, gone) = (Vec::with_capacity(MAX_UNITS), Vec::with_capacity(GONE_MAX));
         let marks = VecDeque::with_capacity(MARKS);
         let logger = Channel::over(logger);
         Self { logger, own, units, gone, doors, unshown, marks }
     }
 
-    /// The pipes that the execution before had; allocates as `new` does.
-    pub(crate) fn again(
-        mut output: Ends,
-        logger: Option<OwnedFd>,
-        doors: [Option<OwnedFd>; DOORS.len()],
-    ) -> Self {
-        output.shown &= logger.is_some();
-        let (owner, policy) = (own_name(), LogPolicy::DEFAULT);
-        let own = Pipe { owner, output, errors: None, policy, unread: false };
-        Self::with(logger, Some(own), doors)
-    }
-
     /// /dev/log and /dev/kmsg.
     pub(crate) fn doors(&self) -> [Option<BorrowedFd<'_>>; DOORS.len()] {
-        let [syslog, kernel] = &self.doors;
-        [syslog, kernel].map(|door| door.as_ref().map(|door| door.fd.as_fd()))
-    }
-
-    /// Takes over the pipe of one unit.
-    pub(crate) fn take_over(
-        &mut self,
-        unit: UnitId,
-        owner: &Name,
-        (mut output, mut errors): (Ends, Option<Ends>),
-        record: &PipeRecord,
-    ) {
-        for ends in core::iter::once(&mut output).chain(&mut errors) {
-            ends.shown &= self.logger.is_open();
-        }
-        let PipeRecord { max_size_bytes, max_files, .. } = *record;
-        let policy = LogPolicy { max_size_bytes, max_files, words: 0 };
-        self.put(unit, Pipe { owner: owner.clone(), output, errors, policy, unread: false });
-    }
-
-    /// Finds among `spare` the ends of the pipes that a unit's process has as its output and as its
-    /// standard error; `apart`: whether the log is to tell one from the other.
-    pub(crate) fn find_ends(
-        &mut self,
-        unit: UnitId,
-        owner: &Name,
-        policy: LogPolicy,
-        spare: &mut Vec<OwnedFd>,
-        (identities, apart): ([Option<u64>; 2], bool),
-    ) {
-        let mut ends = |identity: Option<u64>| {
-            let identity = identity?;
-            let mut end = |is_write| {
-                let at = spare.iter().position(|fd| {
-                    pipe::identity(fd) == Ok(identity) && pipe::is_write_end(fd) == Ok(is_write)
-                })?;
-                Some(spare.swap_remove(at))
-            };
-            Some(Ends { read: end(false)?, write: end(true)?, identity, shown: false })
-        };
-        let (output, errors) = match identities.map(&mut ends) {
-            // Its output goes elsewhere, and is the log's all the same.
-            [None, Some(errors)] if !apart => (Some(errors), None),
-            [output, errors] => (output, errors),
-        };
-        let output = output.or_else(|| errors.as_ref().and_then(|_| Ends::new().ok()));
-        if let Some(output) = output {
-            self.put(unit, Pipe { owner: owner.clone(), output, errors, policy, unread: false });
-        }
+        self.doors.each()
     }
 
     fn put(&mut self, unit: UnitId, pipe: Pipe) {
@@ -352,8 +213,7 @@ impl Pipes {
         let pipes = self.own.iter_mut().chain(&mut self.gone);
         let pipes = pipes.chain(self.units.iter_mut().flatten());
         let pipes = pipes.flat_map(Pipe::ends).map(|ends| ends.shown = false).count();
-        let doors = self.doors.iter_mut().flatten().map(|door| door.shown = false).count();
-        self.unshown = pipes.saturating_add(doors);
+        self.unshown = pipes.saturating_add(self.doors.hide());
         Ok(theirs)
     }
 
@@ -436,12 +296,7 @@ impl Pipes {
             }
         }
         // The last, so that the logger knows the units that messages may be for.
-        for door in self.doors.iter_mut().flatten().filter(|door| !door.shown) {
-            let packet = door.name.as_bytes();
-            if self.logger.send(packet, Some(door.fd.as_fd()))? == Sent::NotNow {
-                return Ok(());
-            }
-            door.shown = true;
+        while self.doors.show_next(&mut self.logger)? == Some(Sent::Taken) {
             self.unshown = self.unshown.saturating_sub(1);
         }
         Ok(())
@@ -490,114 +345,5 @@ impl Pipes {
         } else {
             self.gone.push(pipe);
         }
-    }
-}
-
-impl Pipe {
-    /// PID 1's. Our own writes must never wait for a logger.
-    fn own() -> Result<Self, Errno> {
-        let pipe = Self::new(&own_name(), LogPolicy::DEFAULT)?;
-        pipe::set_nonblocking(&pipe.output.write, true)?;
-        Ok(pipe)
-    }
-
-    fn new(owner: &Name, policy: LogPolicy) -> Result<Self, Errno> {
-        Ok(Self { owner: owner.clone(), output: Ends::new()?, errors: None, policy, unread: true })
-    }
-
-    /// The output's, then those of the errors.
-    fn ends(&mut self) -> impl Iterator<Item = &mut Ends> {
-        core::iter::once(&mut self.output).chain(&mut self.errors)
-    }
-
-    /// No byte waits for a logger.
-    fn is_empty(&self) -> bool {
-        let mut ends = core::iter::once(&self.output).chain(&self.errors);
-        ends.all(|ends| pipe::waiting(&ends.read).is_none_or(|bytes| bytes == 0))
-    }
-
-    /// How many pipes the logger does not know.
-    fn unshown(&self) -> usize {
-        let ends = core::iter::once(&self.output).chain(&self.errors);
-        ends.filter(|ends| !ends.shown).count()
-    }
-
-    /// Another policy holds. Gives how many pipes are to be shown again.
-    fn renew(&mut self, policy: LogPolicy) -> usize {
-        if core::mem::replace(&mut self.policy, policy) == policy {
-            return 0;
-        }
-        self.ends().filter_map(|ends| core::mem::take(&mut ends.shown).then_some(())).count()
-    }
-
-    /// Shows the logger what it does not know; and how far the run has `begun` whose words it will find there.
-    fn show(
-        &mut self,
-        logger: &mut Channel,
-        begun: Option<&str>,
-        words: &[u8],
-    ) -> Result<Sent, Errno> {
-        let name = &self.owner;
-        let LogPolicy { max_size_bytes, max_files, .. } = self.policy;
-        if !self.output.shown {
-            let (key, note, end) = begun.map_or(("", "", ""), |note| ("note=", note, " "));
-            let head = format_args!("open {name} {max_size_bytes} {max_files} {key}{note}{end}");
-            if self.output.show(logger, head, words)? == Sent::NotNow {
-                return Ok(Sent::NotNow);
-            }
-            self.unread = false;
-        }
-        if let Some(errors) = self.errors.as_mut().filter(|errors| !errors.shown) {
-            let head = format_args!("open {name} {max_size_bytes} {max_files} stream=err ");
-            return errors.show(logger, head, words);
-        }
-        Ok(Sent::Taken)
-    }
-
-    fn record(&self) -> PipeRecord {
-        PipeRecord {
-            output: self.output.record(),
-            errors: self.errors.as_ref().map(Ends::record),
-            max_size_bytes: self.policy.max_size_bytes,
-            max_files: self.policy.max_files,
-        }
-    }
-}
-
-impl Ends {
-    fn new() -> Result<Self, Errno> {
-        let pipe::Pipe { read, write } = pipe::pipe()?;
-        let _ = pipe::let_write(&write);
-        let identity = pipe::identity(&read).unwrap_or(0);
-        Ok(Self { read, write, identity, shown: false })
-    }
-
-    fn record(&self) -> EndsRecord {
-        reexec::keep(&self.read);
-        reexec::keep(&self.write);
-        EndsRecord {
-            read: self.read.as_raw_fd(),
-            write: self.write.as_raw_fd(),
-            identity: self.identity,
-            shown: self.shown,
-        }
-    }
-
-    fn show(
-        &mut self,
-        logger: &mut Channel,
-        head: Arguments<'_>,
-        words: &[u8],
-    ) -> Result<Sent, Errno> {
-        let mut packet = [0; PACKET_MAX];
-        let mut room = packet.as_mut_slice();
-        // The loader lets no words through that are longer.
-        let _ = room.write_fmt(head);
-        let _ = room.write(words);
-        let left = room.len();
-        let used = packet.get(..PACKET_MAX.saturating_sub(left)).unwrap_or_default();
-        let sent = logger.send(used, Some(self.read.as_fd()))?;
-        self.shown = sent == Sent::Taken;
-        Ok(sent)
     }
 }
