@@ -5,10 +5,11 @@
 use super::*;
 use crate::start::run;
 use crate::testing::{Famine, Units, in_a_copy, unit};
-use ettan_core::{KillMode, Millis, Unit};
+use ettan_core::{Event, KillMode, Millis, Unit};
 use ettan_sys::reap;
 use ettan_sys::spawn::{Rights, SpawnPlan, Strings};
 use std::ffi::CString;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
