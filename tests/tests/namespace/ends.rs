@@ -202,3 +202,35 @@ fn a_reset_that_is_near_is_written_down_until_it_is_not() {
     machine.expect(&["last-end-watchdog down"]);
     assert_eq!(written(&mut machine), "stopped");
 }
+
+/// A folder stands for the memory that outlives a reset: no machine of these tests has one.
+#[test]
+fn what_the_kernel_said_last_is_brought_to_the_card() {
+    let layer = Layer::new("pstore");
+    layer.script("pstore");
+    let mut machine = Builder::default().layer(&layer.0).build();
+    let text = shipped("pstore") + "environment = { ETTAN_PSTORE = \"/tmp/pstore\" }\n";
+    machine.unit("pstore", &text.replace(", \"last-end\"", ""));
+    machine.unit("free", &idle());
+    let _ = machine.sh("mkdir /tmp/pstore && mount -t tmpfs none /tmp/pstore").ok();
+    machine.boot();
+    machine.expect(&["free up", "pstore down"]);
+    assert_ne!(machine.sh("ls /var/lib/ettan/pstore").code, 0, "there was nothing");
+    let says = |machine: &mut Namespace, ended: &str, kept: &str| {
+        let words = format!(
+            "echo '{ended}' >/run/ettan/last-end; cd /tmp/pstore && echo panic >dmesg-ramoops-0 && \
+             echo messages >console-ramoops-0"
+        );
+        let _ = machine.sh(&words).ok();
+        assert_eq!(machine.ettan("start pstore").code, 0);
+        assert_eq!(machine.sh("ls /tmp/pstore").ok(), "", "there is room for the next");
+        let newest = "cd /var/lib/ettan/pstore && cd $(ls | sort -n | tail -n 1) && echo *";
+        assert_eq!(machine.sh(newest).ok(), kept);
+    };
+    says(&mut machine, "ended in order (reboot)", "dmesg-ramoops-0");
+    for _ in 0..6 {
+        says(&mut machine, "power cut or reset", "console-ramoops-0 dmesg-ramoops-0");
+    }
+    assert_eq!(machine.sh("ls /var/lib/ettan/pstore | xargs").ok(), "3 4 5 6 7");
+    assert!(machine.ettan("logs pstore").out.contains("is in /var/lib/ettan/pstore/7"));
+}
