@@ -11,6 +11,9 @@ pub(crate) const BOOT_OK: &str = "boot-ok";
 /// was a success: a machine that never is well would be reset for ever.
 const PATIENCES: u64 = 2;
 
+/// A unit that runs, or starts, for this part of that time has come to rest.
+const REST_PART: u64 = 6;
+
 /// While a unit is still to come up.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
@@ -21,13 +24,15 @@ pub(crate) struct Vitals {
     look_at: Option<Millis>,
     /// Since when not all of them are well.
     ill_since: Option<Millis>,
+    /// Since when one or another of them has only just begun to run, whenever somebody looks.
+    restless_since: Option<Millis>,
 }
 
 impl Vitals {
     /// All critical units up for `proof_ms` is a success. What an execution before has found goes on.
     pub(crate) fn new(supervisor: &Supervisor, proof_ms: u64, now: Millis) -> Self {
         let proven = supervisor.holds(BOOT_OK);
-        Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None }
+        Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None, restless_since: None }
     }
 
     /// When [`Vitals::proves`] has something to do although nothing happens.
@@ -58,20 +63,44 @@ impl Vitals {
 
     /// A critical unit for whose sake the machine should be reset.
     pub(crate) fn hopeless(&mut self, now: Millis, supervisor: &Supervisor) -> Option<Name> {
-        let counts = self.look_at.is_none() && supervisor.phase() == Phase::Running;
-        let mut ill =
-            critical(supervisor).filter(|id| counts && is_ill(supervisor, *id)).peekable();
+        if self.look_at.is_some() || supervisor.phase() != Phase::Running {
+            (self.ill_since, self.restless_since) = (None, None);
+            return None;
+        }
+        let (ill, restless) = (self.ill(now, supervisor), self.restless(now, supervisor));
+        supervisor.unit(ill.or(restless)?).map(|unit| unit.name.clone())
+    }
+
+    /// One that is not well, while some were not for too long.
+    fn ill(&mut self, now: Millis, supervisor: &Supervisor) -> Option<UnitId> {
+        let mut ill = critical(supervisor).filter(|id| is_ill(supervisor, *id)).peekable();
         if ill.peek().is_none() {
             self.ill_since = None;
             return None;
         }
         let since = *self.ill_since.get_or_insert(now);
-        let patient_until = since.after(self.proof_ms.saturating_mul(PATIENCES));
+        let patient_until = self.patient_until(since);
         if now < patient_until {
             return None;
         }
-        let id = ill.find(|id| !may_still_start(supervisor, *id, now, patient_until))?;
-        supervisor.unit(id).map(|unit| unit.name.clone())
+        ill.find(|id| !may_still_start(supervisor, *id, now, patient_until))
+    }
+
+    /// One that ends every few seconds, which is no crash loop and seldom seen: it is up nearly always.
+    fn restless(&mut self, now: Millis, supervisor: &Supervisor) -> Option<UnitId> {
+        let rest_ms = self.proof_ms / REST_PART;
+        let restless = critical(supervisor)
+            .find(|id| runs_since(supervisor, *id).is_none_or(|since| now < since.after(rest_ms)));
+        if restless.is_none() {
+            self.restless_since = None;
+            return None;
+        }
+        let since = *self.restless_since.get_or_insert(now);
+        restless.filter(|_| now >= self.patient_until(since))
+    }
+
+    fn patient_until(&self, since: Millis) -> Millis {
+        since.after(self.proof_ms.saturating_mul(PATIENCES))
     }
 }
 
@@ -100,6 +129,13 @@ fn up_since(supervisor: &Supervisor, id: UnitId) -> Option<Millis> {
     let view = supervisor.view(id)?;
     let State::Up { since, .. } = view.state else { return None };
     (!view.unwell).then_some(since)
+}
+
+/// Since when it is up, well or not, or is being started.
+fn runs_since(supervisor: &Supervisor, id: UnitId) -> Option<Millis> {
+    let state = supervisor.view(id)?.state;
+    let State::Up { since, .. } = state else { return state.start_since() };
+    Some(since)
 }
 
 /// In a start that has time left, for ever where none was set: a database that repairs itself is not helped by a

@@ -191,6 +191,29 @@ fn starts_that_fail_one_after_the_other_are_no_start_that_takes_long() {
 }
 
 #[test]
+fn a_unit_that_runs_for_seconds_only_is_not_well_though_it_is_up() {
+    let mut world = World::new(vec![unit("web", true)]);
+    world.pass(60_000);
+    assert!(world.proves());
+    // Once in a while is not for long.
+    for _ in 0..20 {
+        world.exit("web");
+        world.pass(5_000);
+        assert_eq!(world.hopeless(), None);
+        world.pass(10_000);
+        assert_eq!(world.hopeless(), None);
+    }
+    for _ in 0..24 {
+        assert_eq!(world.hopeless(), None);
+        world.exit("web");
+        world.pass(5_000);
+    }
+    world.exit("web");
+    world.pass(5_000);
+    assert_eq!(world.hopeless().as_deref(), Some("web"));
+}
+
+#[test]
 fn a_start_without_a_time_out_has_all_the_time_there_is() {
     let slow = Unit { probes: Probes::Ready, start_timeout_ms: 0, ..unit("db", true) };
     let mut world = World::new(vec![slow]);
