@@ -134,11 +134,13 @@ impl<'a> Writer<'a> {
     /// What runs beside, or in place of, the program.
     pub(crate) fn hook(&mut self, hook: Option<Running>) {
         self.flag(hook.is_some());
-        if let Some(Running { stage, nth, pid, until }) = hook {
-            self.bytes(&[stage as u8, nth]);
-            self.pid(pid);
-            self.moment(until);
+        let Some(running) = hook else { return };
+        match running {
+            Running::Hook { stage, nth, .. } => self.bytes(&[stage as u8, nth]),
+            Running::Word { .. } => self.bytes(&[Stage::Reload as u8, WORD]),
         }
+        self.pid(running.pid());
+        self.moment(running.until());
     }
 
     pub(crate) fn last_hook(&mut self, last: Option<(Stage, u8, HookEnd)>) {
@@ -394,7 +396,12 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let (stage, nth) = (self.one_of(&STAGES)?, self.u8()?);
-        Ok(Some(Running { stage, nth, pid: self.pid()?, until: self.moment()? }))
+        let (pid, until) = (self.pid()?, self.moment()?);
+        Ok(Some(match (stage, nth) {
+            (Stage::Reload, WORD) if pid.is_none() => Running::Word { until },
+            (Stage::Reload, WORD) => return Err(Damage::Value),
+            _ => Running::Hook { stage, nth, pid, until },
+        }))
     }
 
     pub(crate) fn last_hook(&mut self) -> Read<Option<(Stage, u8, HookEnd)>> {
@@ -567,6 +574,9 @@ const KINDS: [Kind; 6] = [
     Kind::Target,
     Kind::Notify,
 ];
+
+/// In place of a hook's number, which is less: the unit's word is waited for.
+const WORD: u8 = u8::MAX;
 
 const STAGES: [Stage; 5] = [Stage::Pre, Stage::Post, Stage::Stop, Stage::StopPost, Stage::Reload];
 

@@ -1,7 +1,7 @@
 //! Deadlines: which one each state has, and what happens when it passes.
 
 use crate::backoff::Verdict;
-use crate::slot::{Next, Slot};
+use crate::slot::{Next, Running, Slot};
 use crate::{Kind, Millis, Notice, Reason, State, Supervisor, UnitId};
 
 /// How long a forking unit's main process is looked for after it ended while up: a daemon that
@@ -40,7 +40,7 @@ pub(crate) fn deadline(slot: &Slot) -> Millis {
 /// When the hook of a unit that is up has taken too long. One whose answer is still due comes to
 /// that once it is there.
 fn hook_until(slot: &Slot) -> Millis {
-    slot.hook.filter(|_| !slot.spawning).map_or(Millis::NEVER, |hook| hook.until)
+    slot.hook.filter(|_| !slot.spawning).map_or(Millis::NEVER, Running::until)
 }
 
 /// When a start under way has failed; None where it may take for ever, or none is under way.

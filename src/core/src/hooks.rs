@@ -27,7 +27,7 @@ impl Supervisor {
             // Bounded by the state that the unit is in.
             Stage::Pre | Stage::Post | Stage::Stop | Stage::StopPost => Millis::NEVER,
         };
-        slot.hook = Some(Running { stage, nth, pid: None, until });
+        slot.hook = Some(Running::Hook { stage, nth, pid: None, until });
         slot.spawning = true;
         slot.occupied = true;
         self.push(Action::Spawn { unit: id, what: Program::Hook(stage, nth) });
@@ -37,8 +37,9 @@ impl Supervisor {
     /// The hook that was asked for runs.
     pub(crate) fn hook_spawned(&mut self, id: UnitId, pid: Pid) {
         let _ = self.pids.insert(pid, id.0);
-        if let Some(hook) = self.slot_mut(id).and_then(|slot| slot.hook.as_mut()) {
-            hook.pid = Some(pid);
+        let running = self.slot_mut(id).and_then(|slot| slot.hook.as_mut());
+        if let Some(Running::Hook { pid: unknown, .. }) = running {
+            *unknown = Some(pid);
         }
         self.set_deadline(id);
     }
@@ -47,7 +48,8 @@ impl Supervisor {
     pub(crate) fn hook_ended(&mut self, id: UnitId, end: HookEnd) {
         let Some(slot) = self.slot_mut(id) else { return };
         let reloads = slot.reloads();
-        let Some(Running { stage, nth, .. }) = slot.hook.take() else { return };
+        let Some(Running::Hook { stage, nth, .. }) = slot.hook else { return };
+        slot.hook = None;
         slot.last_hook = Some((stage, nth, end));
         let well = end == HookEnd::Exited(ExitStatus::Code(0));
         let goes_on = well || slot.unit.hooks.of(stage).tolerates(nth);
@@ -157,14 +159,14 @@ impl Supervisor {
             self.forget_hook(id);
             return main;
         }
-        self.slot_mut(id).and_then(|slot| slot.hook.take()).and_then(|hook| hook.pid)
+        self.slot_mut(id).and_then(|slot| slot.hook.take()).and_then(Running::pid)
     }
 
     /// The hook that runs, if one does, becomes one of the unit's processes; where those are spared
     /// it is ended, for it is none that is to stay.
     pub(crate) fn forget_hook(&mut self, id: UnitId) {
         let hook = self.slot_mut(id).and_then(|slot| slot.hook.take());
-        let pid = hook.and_then(|hook| hook.pid);
+        let pid = hook.and_then(Running::pid);
         self.unmap(id, pid);
         if self.spares(id) {
             self.kill_hook(id, pid);
@@ -183,11 +185,14 @@ impl Supervisor {
     /// The time of the hook is over.
     pub(crate) fn hook_timed_out(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return };
-        let Some(Running { stage, nth, pid, .. }) = slot.hook else { return };
-        if slot.awaits_word() {
-            slot.hook = None;
-            return self.end_reload(id, Err(Reason::StartTimeout));
-        }
+        let (stage, nth, pid) = match slot.hook {
+            None => return,
+            Some(Running::Hook { stage, nth, pid, .. }) => (stage, nth, pid),
+            Some(Running::Word { .. }) => {
+                slot.hook = None;
+                return self.end_reload(id, Err(Reason::StartTimeout));
+            }
+        };
         let end = HookEnd::TimedOut;
         slot.last_hook = Some((stage, nth, end));
         let state = slot.state;

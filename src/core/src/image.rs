@@ -5,7 +5,7 @@
 //! looks right is no worse than an event that cannot be.
 
 use crate::codec::{Reader, Writer};
-use crate::slot::{Firsts, Slot};
+use crate::slot::{Firsts, Running, Slot};
 use crate::timer::Bell;
 use crate::{
     Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, Program, State, Supervisor, Unit, UnitId,
@@ -184,7 +184,7 @@ impl Supervisor {
         else {
             return Err(Damage::Twice);
         };
-        let (main, hook) = (slot.pid(), slot.hook.and_then(|hook| hook.pid));
+        let (main, hook) = (slot.pid(), slot.hook.and_then(Running::pid));
         let pids = [main, hook];
         let known = |pid| self.pids.contains_key(&pid);
         if pids.into_iter().flatten().any(known) || main.is_some() && main == hook {
@@ -249,7 +249,10 @@ impl Supervisor {
     #[must_use]
     pub fn awaits_spawn(&self, id: UnitId) -> Option<Program> {
         let slot = self.slot(id).filter(|slot| slot.spawning)?;
-        Some(slot.hook.map_or(Program::Main, |hook| Program::Hook(hook.stage, hook.nth)))
+        Some(match slot.hook {
+            Some(Running::Hook { stage, nth, .. }) => Program::Hook(stage, nth),
+            Some(Running::Word { .. }) | None => Program::Main,
+        })
     }
 
     /// Asks again for what was under way when the records were written. False: all is asked for.

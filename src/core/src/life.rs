@@ -2,7 +2,7 @@
 //! decided; asks nobody's leave.
 
 use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, Verdict};
-use crate::slot::Next;
+use crate::slot::{Next, Running};
 use crate::{
     Action, Goal, KillMode, Kind, Millis, Notice, Phase, Pid, Probes, Program, Reason, Restart,
     Stage, State, Supervisor, UnitId, Whom, signals,
@@ -51,7 +51,7 @@ impl Supervisor {
         slot.unwell = false;
         slot.extended_to = now;
         // A hook of the run before, gone with its group and not reaped yet, is nobody's.
-        let hook = slot.hook.take().and_then(|hook| hook.pid);
+        let hook = slot.hook.take().and_then(Running::pid);
         self.unmap(id, hook);
         let Some(slot) = self.slot_mut(id) else { return };
         match slot.unit.kind {

@@ -60,7 +60,7 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id).filter(|slot| slot.unit.reload_answers) else {
             return false;
         };
-        slot.hook = Some(Running::word(slot.reload_until(now)));
+        slot.hook = Some(Running::Word { until: slot.reload_until(now) });
         slot.reload_from = now;
         true
     }

@@ -21,25 +21,40 @@ pub(crate) enum Next {
     Again { delay_ms: u32 },
 }
 
-/// A hook that was asked for or runs. At most one of a unit at a time.
+/// What is under way beside the program, or in its place. At most one of a unit at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Running {
-    pub(crate) stage: Stage,
-    /// Its number in the stage, from 0.
-    pub(crate) nth: u8,
-    /// None: `Spawn` is not answered yet, or it is the unit's word that is waited for.
-    pub(crate) pid: Option<Pid>,
-    /// When it has taken too long, where its state does not say so.
-    pub(crate) until: Millis,
+pub(crate) enum Running {
+    /// A hook that was asked for or runs.
+    Hook {
+        stage: Stage,
+        /// Its number in the stage, from 0.
+        nth: u8,
+        /// None: `Spawn` is not answered yet.
+        pid: Option<Pid>,
+        /// When it has taken too long, where its state does not say so.
+        until: Millis,
+    },
+    /// After the last command of a reload: the unit itself is to say that it has reloaded.
+    Word {
+        /// When that has taken too long.
+        until: Millis,
+    },
 }
 
 impl Running {
-    /// More than there are commands: the unit itself is to say that it has reloaded.
-    const WORD: u8 = u8::MAX;
+    /// The hook's process.
+    pub(crate) const fn pid(self) -> Option<Pid> {
+        match self {
+            Self::Hook { pid, .. } => pid,
+            Self::Word { .. } => None,
+        }
+    }
 
-    /// In place of a command of a reload, after the last one: what the unit says.
-    pub(crate) const fn word(until: Millis) -> Self {
-        Self { stage: Stage::Reload, nth: Self::WORD, pid: None, until }
+    /// When it has taken too long.
+    pub(crate) const fn until(self) -> Millis {
+        match self {
+            Self::Hook { until, .. } | Self::Word { until } => until,
+        }
     }
 }
 
@@ -320,12 +335,15 @@ impl Slot {
     /// A command of its reload runs, or was asked for.
     pub(crate) const fn reloads(&self) -> bool {
         matches!(self.state, State::Up { .. } | State::Seeking { .. })
-            && matches!(self.hook, Some(Running { stage: Stage::Reload, .. }))
+            && matches!(
+                self.hook,
+                Some(Running::Hook { stage: Stage::Reload, .. } | Running::Word { .. })
+            )
     }
 
     /// Its commands have run and it has its signal: it is to say that it has reloaded.
     pub(crate) const fn awaits_word(&self) -> bool {
-        matches!(self.hook, Some(Running { stage: Stage::Reload, nth: Running::WORD, .. }))
+        matches!(self.hook, Some(Running::Word { .. }))
     }
 
     /// When a part of its reload that begins now has taken too long.

@@ -1,7 +1,7 @@
 //! One event changes one unit. What that means for the others is for `settle` to find out.
 
 use crate::backoff::{self, Verdict};
-use crate::slot::Next;
+use crate::slot::{Next, Running};
 use crate::{
     Action, Event, ExitStatus, HookEnd, KillMode, Kind, Pid, Reason, SpawnFault, State, Supervisor,
     UnitId,
@@ -46,7 +46,7 @@ impl Supervisor {
 
     fn spawned(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Spawned") };
-        let hook = slot.hook.and_then(|hook| hook.pid);
+        let hook = slot.hook.and_then(Running::pid);
         let is_known = slot.pid() == Some(pid) || hook == Some(pid);
         if !(slot.spawning || slot.entering && is_known) {
             if !core::mem::replace(&mut slot.forgotten, false) {
@@ -114,7 +114,7 @@ impl Supervisor {
         slot.spawning = false;
         let was_born = core::mem::replace(&mut slot.entering, false);
         if let Some(hook) = slot.hook {
-            self.unmap(id, hook.pid);
+            self.unmap(id, hook.pid());
             return self.hook_failed(id, fault);
         }
         let (state, reason, pid, was_up) = (slot.state, slot.reason, slot.pid(), slot.was_up);
@@ -158,7 +158,7 @@ impl Supervisor {
         let Some(id) = self.pids.remove(&pid).map(UnitId) else { return };
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
-        if slot.hook.is_some_and(|hook| hook.pid == Some(pid)) {
+        if slot.hook.is_some_and(|hook| hook.pid() == Some(pid)) {
             slot.entering = false;
             return self.hook_ended(id, HookEnd::Exited(status));
         }
@@ -277,7 +277,7 @@ impl Supervisor {
     fn main_found(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot(id) else { return self.unexpected(None, "MainFound") };
         // A hook that says so of itself is the main process of nothing.
-        if slot.hook.and_then(|hook| hook.pid) == Some(pid) {
+        if slot.hook.and_then(Running::pid) == Some(pid) {
             return;
         }
         let taken = self.pids.get(&pid).is_some_and(|owner| *owner != id.0);

@@ -2,6 +2,7 @@
 
 use crate::backoff::CRASH_LOOP;
 use crate::needs::Block;
+use crate::slot::Running;
 use crate::{
     Ask, Class, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Power, Reason, Stage, State,
     Supervisor, Unit, UnitId,
@@ -157,11 +158,10 @@ impl Supervisor {
             orphaned: slot.orphaned,
             blocked_by: if waits { self.blocker(id) } else { None },
             last_exit: slot.last_exit,
-            hook: slot.hook.filter(|_| !slot.awaits_word()).map(|hook| Hooking {
-                stage: hook.stage,
-                nth: hook.nth,
-                pid: hook.pid,
-            }),
+            hook: match slot.hook {
+                Some(Running::Hook { stage, nth, pid, .. }) => Some(Hooking { stage, nth, pid }),
+                Some(Running::Word { .. }) | None => None,
+            },
             last_hook: slot.last_hook,
             ended: slot.ended,
             crash_looping: slot.in_a_row >= CRASH_LOOP,
