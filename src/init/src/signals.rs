@@ -127,6 +127,17 @@ pub(crate) const fn haste(force: bool) -> Haste {
 #[cfg(test)]
 mod tests {
     use super::{CtrlAltDel, Millis};
+    use ettan_core::signals as decided;
+    use ettan_sys::signals as sent;
+
+    /// The core may not use `sys`, which has them, too.
+    #[test]
+    fn the_core_and_the_kernel_mean_the_same_signals() {
+        assert_eq!(
+            [decided::HUP, decided::INT, decided::KILL, decided::TERM],
+            [sent::HUP, sent::INT, sent::KILL, sent::TERM]
+        );
+    }
 
     #[test]
     fn f3_8_seven_presses_within_two_seconds_mean_now() {
