@@ -3,7 +3,7 @@
 
 use crate::control::describe::{self, Sources};
 use crate::control::{Command, Context, Control, TableFacts};
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::marks::Mark;
 use crate::pid1::Pid1;
 use crate::pipes::Pipes;
@@ -19,14 +19,14 @@ const CONTROL_SOCKET: &CStr = c"/run/ettan/control.sock";
 const DOOR_CALM_MS: u64 = 5_000;
 
 /// What PID 1 lends to those that tell of it.
-pub(crate) struct Told<'a> {
+pub(crate) struct Lent<'a> {
     facts: TableFacts<'a>,
     supervisor: &'a Supervisor,
     epoll: Option<&'a Epoll>,
     now: Millis,
 }
 
-impl Told<'_> {
+impl Lent<'_> {
     /// For the control socket; None while nothing can be polled.
     fn context(&self) -> Option<Context<'_>> {
         let Self { facts, supervisor, epoll, now } = self;
@@ -41,7 +41,7 @@ impl Told<'_> {
 
 impl Pid1 {
     /// Who tells of units, and what of PID 1 they need for that.
-    pub(crate) fn told(&mut self) -> (&mut Control, &mut Pipes, Told<'_>) {
+    pub(crate) fn tellers(&mut self) -> (&mut Control, &mut Pipes, Lent<'_>) {
         let now = self.now;
         let facts = TableFacts {
             table: self.tables.table(),
@@ -53,14 +53,14 @@ impl Pid1 {
             watchdog: &self.watchdog,
         };
         let (supervisor, epoll) = (&*self.supervisor, self.wake.epoll.as_ref());
-        let told = Told { facts, supervisor, epoll, now };
-        (&mut self.control, &mut self.pipes, told)
+        let lent = Lent { facts, supervisor, epoll, now };
+        (&mut self.control, &mut self.pipes, lent)
     }
 
     /// Serves a descriptor of the control socket.
     pub(crate) fn serve(&mut self, ready: &Ready) {
-        let (control, _, told) = self.told();
-        let Some(context) = told.context() else { return };
+        let (control, _, lent) = self.tellers();
+        let Some(context) = lent.context() else { return };
         match control.on_ready(ready, &context) {
             None => {}
             Some(Command::Ask { unit, ask }) => self.feed(Event::Ask { unit, ask }),
@@ -82,17 +82,17 @@ impl Pid1 {
     /// Tells clients what came of what they asked.
     pub(crate) fn answer_clients(&mut self) {
         let loaded = self.loading.outcome.take_if(|_| self.wake.epoll.is_some());
-        let (control, _, told) = self.told();
-        let Some(context) = told.context() else { return };
+        let (control, _, lent) = self.tellers();
+        let Some(context) = lent.context() else { return };
         if let Some(loaded) = loaded {
-            let text = describe::reloaded(loaded, &told.facts);
+            let text = describe::reloaded(loaded, &lent.facts);
             control.reloaded(loaded, &text, &context);
         }
         control.after_turn(&context);
         if let Some((at, errno)) = self.control.trouble()
             && at == self.now
         {
-            self.degraded.note(self.now, Feature::Control, errno);
+            self.degraded.note(self.now, Task::Control, errno);
         }
     }
 
@@ -101,22 +101,22 @@ impl Pid1 {
         if let Some(epoll) = &self.wake.epoll
             && let Err(errno) = self.control.mend(epoll, CONTROL_SOCKET)
         {
-            self.degraded.note(self.now, Feature::Control, errno);
+            self.degraded.note(self.now, Task::Control, errno);
         }
     }
 
     /// Tells those who asked for it that PID 1 was not executed anew.
     pub(crate) fn tell_not_executed(&mut self, text: &str) {
-        let (control, _, told) = self.told();
-        if let Some(context) = told.context() {
+        let (control, _, lent) = self.tellers();
+        if let Some(context) = lent.context() {
             control.not_executed(text, &context);
         }
     }
 
     /// Tells the log and whoever follows events.
     pub(crate) fn publish(&mut self, notice: &Notice) {
-        let (control, _, told) = self.told();
-        control.publish(notice, told.sources());
+        let (control, _, lent) = self.tellers();
+        control.publish(notice, lent.sources());
         if let Notice::State { unit, .. } = *notice {
             self.probes.note(unit);
         }
@@ -139,7 +139,7 @@ impl Pid1 {
             None => self.control.open(epoll, CONTROL_SOCKET),
         };
         if let Err(errno) = opened {
-            self.degraded.note(self.now, Feature::Control, errno);
+            self.degraded.note(self.now, Task::Control, errno);
         }
     }
 
@@ -148,13 +148,13 @@ impl Pid1 {
         if self.control.listener().is_none() {
             self.open_control(None);
             if self.control.listener().is_some() {
-                self.degraded.heal(self.now, Feature::Control);
+                self.degraded.heal(self.now, Task::Control);
             }
             return;
         }
         let calm = self.control.trouble().is_none_or(|(at, _)| self.now.since(at) > DOOR_CALM_MS);
         if calm {
-            self.degraded.heal(self.now, Feature::Control);
+            self.degraded.heal(self.now, Task::Control);
         }
     }
 }

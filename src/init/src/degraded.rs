@@ -17,9 +17,9 @@ const FORGET_MS: u64 = 60_000;
 /// How often what is degraded is tried again.
 const MEND_EVERY_MS: u64 = 250;
 
-/// What can be out of order for a while.
+/// What PID 1 does, each of which can be out of order for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Feature {
+pub(crate) enum Task {
     /// Waiting for descriptors: PID 1 looks around instead.
     Waiting,
     /// Receiving signals: exits are found by looking.
@@ -52,25 +52,25 @@ pub(crate) enum Feature {
     Loop,
 }
 
-const FEATURES: [Feature; 15] = [
-    Feature::Waiting,
-    Feature::Signals,
-    Feature::Reaping,
-    Feature::Signalling,
-    Feature::Starting,
-    Feature::Looking,
-    Feature::Control,
-    Feature::Logging,
-    Feature::Probing,
-    Feature::Notifying,
-    Feature::Watching,
-    Feature::Loading,
-    Feature::Hearing,
-    Feature::Surviving,
-    Feature::Loop,
+const TASKS: [Task; 15] = [
+    Task::Waiting,
+    Task::Signals,
+    Task::Reaping,
+    Task::Signalling,
+    Task::Starting,
+    Task::Looking,
+    Task::Control,
+    Task::Logging,
+    Task::Probing,
+    Task::Notifying,
+    Task::Watching,
+    Task::Loading,
+    Task::Hearing,
+    Task::Surviving,
+    Task::Loop,
 ];
 
-impl Feature {
+impl Task {
     /// What is degraded, and what is done meanwhile.
     const fn words(self) -> &'static str {
         match self {
@@ -145,56 +145,56 @@ struct Trouble {
 /// All that is degraded.
 #[derive(Default)]
 pub(crate) struct Degraded {
-    troubles: [Option<Trouble>; FEATURES.len()],
-    said: [Option<Millis>; FEATURES.len()],
+    troubles: [Option<Trouble>; TASKS.len()],
+    said: [Option<Millis>; TASKS.len()],
     /// When it is tried again.
     mend_at: Millis,
 }
 
 impl Degraded {
     /// It did not work just now. Said at most every ten seconds, however often it happens.
-    pub(crate) fn note(&mut self, now: Millis, feature: Feature, errno: Errno) {
-        self.put(now, feature, Some(errno));
+    pub(crate) fn note(&mut self, now: Millis, task: Task, errno: Errno) {
+        self.put(now, task, Some(errno));
     }
 
     /// The loop turns and nothing is done.
     pub(crate) fn note_spinning(&mut self, now: Millis) {
-        self.put(now, Feature::Loop, None);
+        self.put(now, Task::Loop, None);
     }
 
-    fn put(&mut self, now: Millis, feature: Feature, errno: Option<Errno>) {
-        let Some(place) = self.troubles.get_mut(feature as usize) else { return };
+    fn put(&mut self, now: Millis, task: Task, errno: Option<Errno>) {
+        let Some(place) = self.troubles.get_mut(task as usize) else { return };
         let since = place.map_or(now, |trouble| trouble.since);
         let is_new = place.replace(Trouble { since, last: now, errno }).is_none();
         if is_new
-            && let Some(said) = self.said.get_mut(feature as usize)
+            && let Some(said) = self.said.get_mut(task as usize)
             && said.is_none_or(|at| now.since(at) >= COMPLAIN_EVERY_MS)
         {
             *said = Some(now);
             match errno {
-                Some(errno) => log::error!("degraded: {}: {}", feature.words(), Cause(errno)),
-                None => log::error!("degraded: {}", feature.words()),
+                Some(errno) => log::error!("degraded: {}: {}", task.words(), Cause(errno)),
+                None => log::error!("degraded: {}", task.words()),
             }
         }
     }
 
     /// It works.
-    pub(crate) fn heal(&mut self, now: Millis, feature: Feature) {
-        let trouble = self.troubles.get_mut(feature as usize).and_then(Option::take);
-        let said = self.said.get(feature as usize).copied().flatten();
+    pub(crate) fn heal(&mut self, now: Millis, task: Task) {
+        let trouble = self.troubles.get_mut(task as usize).and_then(Option::take);
+        let said = self.said.get(task as usize).copied().flatten();
         if let Some(trouble) = trouble
             && said.is_some_and(|at| at >= trouble.since)
         {
             let span = Span(now.since(trouble.since));
-            log::info!("healed after {span}: {}", feature.words());
+            log::info!("healed after {span}: {}", task.words());
         }
     }
 
     /// What is not tried unless somebody asks for it counts as healed after a while.
-    pub(crate) fn expire(&mut self, now: Millis, feature: Feature) {
-        let trouble = self.troubles.get(feature as usize).copied().flatten();
+    pub(crate) fn expire(&mut self, now: Millis, task: Task) {
+        let trouble = self.troubles.get(task as usize).copied().flatten();
         if trouble.is_some_and(|trouble| now.since(trouble.last) > FORGET_MS) {
-            self.heal(now, feature);
+            self.heal(now, task);
         }
     }
 
@@ -202,24 +202,24 @@ impl Degraded {
     pub(crate) fn judge<T>(
         &mut self,
         now: Millis,
-        feature: Feature,
+        task: Task,
         outcome: Result<T, Errno>,
     ) -> Option<T> {
         match outcome {
             Ok(value) => {
-                self.heal(now, feature);
+                self.heal(now, task);
                 Some(value)
             }
             Err(errno) => {
-                self.note(now, feature, errno);
+                self.note(now, task, errno);
                 None
             }
         }
     }
 
     /// Whether this is degraded.
-    pub(crate) fn has(&self, feature: Feature) -> bool {
-        self.troubles.get(feature as usize).is_some_and(Option::is_some)
+    pub(crate) fn has(&self, task: Task) -> bool {
+        self.troubles.get(task as usize).is_some_and(Option::is_some)
     }
 
     /// When something degraded is due to be tried again.
@@ -243,11 +243,11 @@ impl Degraded {
     /// `starting: out of descriptors, for 12 s; control: …`, or nothing.
     pub(crate) fn text(&self, now: Millis) -> Text<256> {
         let mut text = heapless::String::<256>::new();
-        for (feature, trouble) in FEATURES.into_iter().zip(self.troubles) {
+        for (task, trouble) in TASKS.into_iter().zip(self.troubles) {
             let Some(Trouble { since, errno, .. }) = trouble else { continue };
             let mark = if text.is_empty() { "" } else { "; " };
             let span = Span(now.since(since));
-            let word = feature.word();
+            let word = task.word();
             let one: Text<128> = match errno {
                 Some(errno) => {
                     Text::format(format_args!("{mark}{word}: {}, for {span}", Cause(errno)))
@@ -263,34 +263,34 @@ impl Degraded {
 
 #[cfg(test)]
 mod tests {
-    use super::{Degraded, Errno, FEATURES, Feature, Millis};
+    use super::{Degraded, Errno, Millis, TASKS, Task};
 
     #[test]
-    fn every_feature_has_its_own_place() {
-        for (place, feature) in FEATURES.into_iter().enumerate() {
-            assert_eq!(feature as usize, place, "{feature:?}");
+    fn every_task_has_its_own_place() {
+        for (place, task) in TASKS.into_iter().enumerate() {
+            assert_eq!(task as usize, place, "{task:?}");
         }
     }
 
     #[test]
     fn what_is_degraded_is_told_until_it_heals() {
         let mut degraded = Degraded::default();
-        degraded.note(Millis(1_000), Feature::Starting, Errno::MFILE);
-        degraded.note(Millis(9_000), Feature::Starting, Errno::NOMEM);
-        degraded.note(Millis(12_000), Feature::Control, Errno::MFILE);
+        degraded.note(Millis(1_000), Task::Starting, Errno::MFILE);
+        degraded.note(Millis(9_000), Task::Starting, Errno::NOMEM);
+        degraded.note(Millis(12_000), Task::Control, Errno::MFILE);
         let text = degraded.text(Millis(13_000));
         assert!(text.starts_with("starting: ") && text.contains("for 12 s; control: "), "{text:?}");
-        degraded.heal(Millis(14_000), Feature::Starting);
-        assert!(!degraded.has(Feature::Starting) && degraded.has(Feature::Control));
-        degraded.heal(Millis(14_000), Feature::Control);
+        degraded.heal(Millis(14_000), Task::Starting);
+        assert!(!degraded.has(Task::Starting) && degraded.has(Task::Control));
+        degraded.heal(Millis(14_000), Task::Control);
         assert!(!degraded.any() && degraded.text(Millis(15_000)).is_empty());
     }
 
     #[test]
     fn all_at_once_still_fits_or_is_cut_between_entries() {
         let mut degraded = Degraded::default();
-        for feature in FEATURES {
-            degraded.note(Millis(0), feature, Errno::MFILE);
+        for task in TASKS {
+            degraded.note(Millis(0), task, Errno::MFILE);
         }
         let text = degraded.text(Millis(86_400_000));
         assert!(!text.is_empty() && text.split("; ").all(|one| one.contains(", for ")), "{text:?}");

@@ -2,7 +2,7 @@
 //! neither why nor how to mend it: the rest of PID 1 stays of use meanwhile, at fifty turns a
 //! second.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use ettan_core::Millis;
 
@@ -72,7 +72,7 @@ impl Pid1 {
         match self.guard.turned(self.now, worked) {
             Pulse::Same => {}
             Pulse::Spins => self.degraded.note_spinning(self.now),
-            Pulse::Calm => self.degraded.heal(self.now, Feature::Loop),
+            Pulse::Calm => self.degraded.heal(self.now, Task::Loop),
         }
     }
 }

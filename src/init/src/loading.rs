@@ -2,7 +2,7 @@
 //! help. Policy of PID 1 and not of the core, which knows units and no files.
 
 use crate::control::{Complaints, Many};
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use ettan_core::{Ask, Event, Goal, Millis, State};
 use ettan_sys::Errno;
@@ -59,10 +59,10 @@ impl Pid1 {
     pub(crate) fn finish_loading(&mut self) {
         match self.take_table() {
             Ok(loaded) => {
-                self.degraded.heal(self.now, Feature::Loading);
+                self.degraded.heal(self.now, Task::Loading);
                 self.loading.outcome = Some(loaded);
             }
-            Err(errno) => self.degraded.note(self.now, Feature::Loading, errno),
+            Err(errno) => self.degraded.note(self.now, Task::Loading, errno),
         }
     }
 

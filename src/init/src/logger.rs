@@ -1,7 +1,7 @@
 //! PID 1 and the logger: shows it the pipes and tells it what happens to units, as far as it listens. What it
 //! reads is no business of PID 1.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use crate::wake::token;
 use ettan_sys::poll::Interest;
@@ -11,13 +11,13 @@ impl Pid1 {
     pub(crate) fn tell_logger(&mut self) {
         let untold = self.pipes.untold();
         let shown = self.pipes.show(&self.tables).and_then(|()| {
-            let (_, pipes, told) = self.told();
-            pipes.send_marks(told.sources())
+            let (_, pipes, lent) = self.tellers();
+            pipes.send_marks(lent.sources())
         });
         self.guard.work |= self.pipes.untold() < untold;
         match shown {
-            Ok(()) => self.degraded.heal(self.now, Feature::Logging),
-            Err(errno) => self.degraded.note(self.now, Feature::Logging, errno),
+            Ok(()) => self.degraded.heal(self.now, Task::Logging),
+            Err(errno) => self.degraded.note(self.now, Task::Logging, errno),
         }
     }
 
@@ -27,7 +27,7 @@ impl Pid1 {
         let wanted = self.pipes.has_news().then_some(Interest::Write);
         if let Err(errno) = self.pipes.logger.poll(self.wake.epoll.as_ref(), token::LOGGER, wanted)
         {
-            self.degraded.note(self.now, Feature::Logging, errno);
+            self.degraded.note(self.now, Task::Logging, errno);
         }
     }
 

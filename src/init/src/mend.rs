@@ -1,7 +1,7 @@
 //! Tries again what broke or could not be made, four times a second while anything is degraded.
 //! Each part says for itself whether it works again.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use crate::report;
 use ettan_sys::inotify::Inotify;
@@ -13,42 +13,42 @@ impl Pid1 {
             return;
         }
         self.mend_waiting();
-        if self.degraded.has(Feature::Signals) {
+        if self.degraded.has(Task::Signals) {
             self.mend_signals();
         }
-        if self.degraded.has(Feature::Reaping) || self.degraded.has(Feature::Signals) {
+        if self.degraded.has(Task::Reaping) || self.degraded.has(Task::Signals) {
             self.reap();
         }
-        if self.degraded.has(Feature::Watching) {
+        if self.degraded.has(Task::Watching) {
             self.mend_watching();
         }
-        if self.degraded.has(Feature::Signalling) {
+        if self.degraded.has(Task::Signalling) {
             self.send_unsent();
         }
-        if self.degraded.has(Feature::Control) {
+        if self.degraded.has(Task::Control) {
             self.mend_door();
         }
-        if self.degraded.has(Feature::Notifying) {
+        if self.degraded.has(Task::Notifying) {
             self.mend_notify();
         }
-        if self.degraded.has(Feature::Loading) {
+        if self.degraded.has(Task::Loading) {
             self.finish_loading();
         }
-        if self.degraded.has(Feature::Logging) {
+        if self.degraded.has(Task::Logging) {
             self.pipes.logger.try_again();
         }
-        if self.degraded.has(Feature::Probing) {
+        if self.degraded.has(Task::Probing) {
             self.probes.prober.try_again();
         }
-        if self.degraded.has(Feature::Hearing) {
+        if self.degraded.has(Task::Hearing) {
             self.mend_hearing();
         }
-        if self.degraded.has(Feature::Surviving) {
+        if self.degraded.has(Task::Surviving) {
             let mended = self.past.mend();
-            self.degraded.judge(self.now, Feature::Surviving, mended);
+            self.degraded.judge(self.now, Task::Surviving, mended);
         }
         self.restock();
-        self.degraded.expire(self.now, Feature::Starting);
+        self.degraded.expire(self.now, Task::Starting);
     }
 
     fn mend_watching(&mut self) {
@@ -58,19 +58,19 @@ impl Pid1 {
                     let (seekers, view) = self.split();
                     seekers.watch_anew(made, &view);
                 }
-                Err(errno) => return self.degraded.note(self.now, Feature::Watching, errno),
+                Err(errno) => return self.degraded.note(self.now, Task::Watching, errno),
             }
         }
         if self.poll_sources() && self.wake.hears_changes() {
-            self.degraded.heal(self.now, Feature::Watching);
+            self.degraded.heal(self.now, Task::Watching);
         }
     }
 
     /// Listens for sd_notify, anew if somebody deleted the socket.
     pub(crate) fn mend_notify(&mut self) {
         match self.probes.mend() {
-            Ok(()) => self.degraded.heal(self.now, Feature::Notifying),
-            Err(errno) => self.degraded.note(self.now, Feature::Notifying, errno),
+            Ok(()) => self.degraded.heal(self.now, Task::Notifying),
+            Err(errno) => self.degraded.note(self.now, Task::Notifying, errno),
         }
     }
 
@@ -78,6 +78,6 @@ impl Pid1 {
     pub(crate) fn mend_hearing(&mut self) {
         let made = self.pipes.complete();
         let connected = report::connect(self.pipes.own());
-        self.degraded.judge(self.now, Feature::Hearing, made.and(connected));
+        self.degraded.judge(self.now, Task::Hearing, made.and(connected));
     }
 }

@@ -1,7 +1,7 @@
 //! `Action` → what the kernel is told. Performs; the outcome is an event, never a decision.
 
 use crate::builtin;
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::group::{COOKIE_LEN, Launched, cookie_cstr, cookie_digits, runs_beside};
 use crate::helper::{Helper, PROGRAM};
 use crate::hook;
@@ -14,8 +14,8 @@ use crate::start::{self, Start, Surroundings, USUAL, descriptors, fault, run};
 use crate::wake::token;
 use core::ffi::CStr;
 use ettan_core::{
-    Action, Event, Notice, Phase, Pid, Probes as Duty, Program, Reason, SpawnFault, Stage, State,
-    Step, UnitId, Whom,
+    Action, Event, Notice, Phase, Pid, Probes, Program, Reason, SpawnFault, Stage, State, Step,
+    UnitId, Whom,
 };
 use ettan_sys::spawn::{self, SpawnPlan, Strings};
 use ettan_sys::{Errno, procfs, signals};
@@ -107,7 +107,7 @@ impl Pid1 {
             Action::Announce { .. } => true,
             Action::Spawn { unit, what: Program::Main } => {
                 let policy = self.supervisor.unit(unit);
-                policy.is_none_or(|unit| unit.probes == Duty::Nothing)
+                policy.is_none_or(|unit| unit.probes == Probes::Nothing)
             }
             Action::Spawn { what: what @ Program::Hook(..), .. } => !runs_beside(what),
             Action::Signal { .. }
@@ -175,8 +175,8 @@ impl Pid1 {
         let spawned =
             self.with_reserve(|pid1| pid1.spawn_once(unit, what), |_, spawned| shortage(spawned));
         match shortage(&spawned) {
-            Some(errno) => self.degraded.note(self.now, Feature::Starting, errno),
-            None => self.degraded.heal(self.now, Feature::Starting),
+            Some(errno) => self.degraded.note(self.now, Task::Starting, errno),
+            None => self.degraded.heal(self.now, Task::Starting),
         }
         spawned
     }

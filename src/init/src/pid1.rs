@@ -5,7 +5,7 @@ use crate::boot::{self, Ground};
 use crate::builtin::Builtins;
 use crate::closing::Closing;
 use crate::control::Control;
-use crate::degraded::{Degraded, Feature};
+use crate::degraded::{Degraded, Task};
 use crate::group::Groups;
 use crate::guard::Guard;
 use crate::kernel_words::KernelWords;
@@ -14,7 +14,7 @@ use crate::loading::Loading;
 use crate::past::{self, Past};
 use crate::pipes::Pipes;
 use crate::places::Places;
-use crate::probes::Probes;
+use crate::probes::Probing;
 use crate::report;
 use crate::reserve::Reserve;
 use crate::resume;
@@ -169,7 +169,7 @@ pub(crate) struct Pid1 {
     pub(crate) places: Places,
     /// Whom it tells, and who tells it.
     pub(crate) pipes: Pipes,
-    pub(crate) probes: Probes,
+    pub(crate) probes: Probing,
     pub(crate) control: Control,
     /// What does not work just now, and what helps meanwhile.
     pub(crate) degraded: Degraded,
@@ -245,13 +245,13 @@ impl Pid1 {
         watchdog.told_before(supervisor.holds(RESET_AHEAD));
         let vitals = Vitals::new(&supervisor, words.proof_ms.into(), now);
         let inotify = ettan_sys::inotify::Inotify::new();
-        let inotify = degraded.judge(now, Feature::Watching, inotify);
-        let epoll = degraded.judge(now, Feature::Waiting, Epoll::new());
+        let inotify = degraded.judge(now, Task::Watching, inotify);
+        let epoll = degraded.judge(now, Task::Waiting, Epoll::new());
         if let Some(errno) = ground.no_signals {
-            degraded.note(now, Feature::Signals, errno);
+            degraded.note(now, Task::Signals, errno);
         }
         if let Some(errno) = past.defenceless {
-            degraded.note(now, Feature::Surviving, errno);
+            degraded.note(now, Task::Surviving, errno);
         }
         let pid1 = Self {
             now,

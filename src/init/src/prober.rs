@@ -1,11 +1,11 @@
 //! PID 1 and the prober: it runs while some unit needs it, hears how units are, and is heard. What
 //! it says becomes an event; what follows is the core's decision.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use crate::probes::Answer;
 use crate::wake::token;
-use ettan_core::{Ask, Event, Millis, Pid, Probes as Duty, UnitId};
+use ettan_core::{Ask, Event, Millis, Pid, Probes, UnitId};
 use ettan_sys::poll::Interest;
 use ettan_sys::procfs;
 
@@ -25,7 +25,7 @@ impl Pid1 {
         let supervisor = &self.supervisor;
         let needed = supervisor
             .units()
-            .any(|id| supervisor.unit(id).is_some_and(|unit| unit.probes != Duty::Nothing));
+            .any(|id| supervisor.unit(id).is_some_and(|unit| unit.probes != Probes::Nothing));
         let ask = if needed { Ask::Start } else { Ask::Stop };
         let wanted = self.supervisor.view(prober).map(|view| view.goal == ettan_core::Goal::Up);
         // One that is there is not told again: a start by hand would forgive its crashes.
@@ -124,15 +124,15 @@ impl Pid1 {
         let groups = &self.groups;
         let cookie = |unit| groups.launched(unit).cookie;
         if let Err(errno) = self.probes.tell(&self.supervisor, &self.tables, cookie) {
-            self.degraded.note(self.now, Feature::Probing, errno);
+            self.degraded.note(self.now, Task::Probing, errno);
         } else {
-            self.degraded.heal(self.now, Feature::Probing);
+            self.degraded.heal(self.now, Task::Probing);
         }
         self.guard.work |= self.probes.take_progress();
         let interest = if self.probes.has_news() { Interest::Both } else { Interest::Read };
         let epoll = self.wake.epoll.as_ref();
         if let Err(errno) = self.probes.prober.poll(epoll, token::PROBER, Some(interest)) {
-            self.degraded.note(self.now, Feature::Probing, errno);
+            self.degraded.note(self.now, Task::Probing, errno);
         }
     }
 }

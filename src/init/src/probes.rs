@@ -5,7 +5,7 @@ use crate::channel::{Channel, Sent};
 use crate::tables::Tables;
 use core::ffi::CStr;
 use core::fmt::Write as _;
-use ettan_core::{MAX_UNITS, Pid, Probes as Duty, Remedy, State, Supervisor, UnitId};
+use ettan_core::{MAX_UNITS, Pid, Probes, Remedy, State, Supervisor, UnitId};
 use ettan_sys::{Errno, OwnedFd, pipe, socket};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -48,7 +48,7 @@ type Tales = heapless::Vec<Told, MAX_UNITS>;
 static TALES: Mutex<Tales> = Mutex::new(Tales::new());
 
 /// The prober's socket, the services' socket, and what is not told yet.
-pub(crate) struct Probes {
+pub(crate) struct Probing {
     pub(crate) prober: Channel,
     notify: Option<OwnedFd>,
     /// Device and inode of that one's file.
@@ -78,9 +78,9 @@ pub(crate) enum Answer {
     Words,
 }
 
-impl Probes {
+impl Probing {
     /// Takes over the socket of sd_notify that the execution before had, and the prober's; without
-    /// it, [`Probes::mend`] makes one. Allocates; to be called once.
+    /// it, [`Probing::mend`] makes one. Allocates; to be called once.
     pub(crate) fn new(notify: Option<OwnedFd>, prober: Option<OwnedFd>) -> Self {
         let notify_file = notify.as_ref().and_then(|_| file_at(NOTIFY));
         let tales = TALES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -314,7 +314,7 @@ impl Probes {
         }
     }
 
-    /// Takes the one that [`Probes::put_heir`] has kept.
+    /// Takes the one that [`Probing::put_heir`] has kept.
     pub(crate) fn take_heir(&mut self, unit: UnitId) -> Option<Pid> {
         self.tales.iter_mut().find(|tale| tale.unit == unit)?.heir.take()
     }
@@ -364,7 +364,7 @@ fn put<const N: usize>(room: &mut heapless::String<N>, text: &str) {
     }
 }
 
-/// `unit NAME RUN STAGE MAIN WORDS`. False: the prober has nothing to do with it.
+/// `unit NAME RUN COURSE MAIN WORDS`. False: the prober has nothing to do with it.
 fn describe(
     supervisor: &Supervisor,
     tables: &Tables,
@@ -373,7 +373,7 @@ fn describe(
     packet: &mut heapless::Vec<u8, PACKET_MAX>,
 ) -> bool {
     let (Some(unit), Some(view)) = (supervisor.unit(id), supervisor.view(id)) else { return false };
-    let stage = match view.state {
+    let course = match view.state {
         State::Starting { .. } | State::Seeking { .. } => "begin",
         // The hooks after the start: it is ready, and not looked at before it is up.
         State::Awaiting { .. } | State::Finishing { .. } => "await",
@@ -387,11 +387,11 @@ fn describe(
         | State::Failed => "off",
     };
     let main = view.state.pid().map_or(0, Pid::raw);
-    let probed = unit.probes != Duty::Nothing && stage != "off";
-    let stage = if probed { stage } else { "off" };
+    let probed = unit.probes != Probes::Nothing && course != "off";
+    let course = if probed { course } else { "off" };
     let mut head = heapless::String::<128>::new();
     // Fits: a name has 64 bytes at the most.
-    let _ = write!(head, "unit {} {cookie:016x} {stage} {main} ", unit.name);
+    let _ = write!(head, "unit {} {cookie:016x} {course} {main} ", unit.name);
     let _ = packet.extend_from_slice(head.as_bytes());
     if probed && let Some(launch) = tables.launch(&unit.name) {
         // The loader lets no words through that are longer.

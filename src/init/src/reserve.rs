@@ -2,7 +2,7 @@
 //! unit and to start it, and taken again at once. They stand for /dev/null, which services find as descriptor
 //! 0.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use ettan_sys::{Errno, OwnedFd, pipe};
 
@@ -76,7 +76,7 @@ impl Pid1 {
     /// Takes the reserve again, as far as it goes.
     pub(crate) fn restock(&mut self) {
         if let Err(errno) = self.reserve.restock() {
-            self.degraded.note(self.now, Feature::Starting, errno);
+            self.degraded.note(self.now, Task::Starting, errno);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::helper::Helper;
 use crate::past::Past;
 use crate::pid1::Pid1;
 use crate::pipes::{LogPolicy, Pipes};
-use crate::probes::Probes;
+use crate::probes::Probing;
 use crate::start::errors_are_apart;
 use crate::state::{NONE, Part};
 use ettan_core::{
@@ -29,10 +29,10 @@ pub(crate) fn pipes(past: &mut Past) -> Pipes {
 }
 
 /// The prober's socket, and that of sd_notify.
-pub(crate) fn probes(past: &mut Past) -> Probes {
+pub(crate) fn probes(past: &mut Past) -> Probing {
     let [prober, notify] = past.whole().map_or([NONE; 2], |whole| whole.probes);
     let (prober, notify) = (past.take(prober), past.take(notify));
-    Probes::new(notify, prober)
+    Probing::new(notify, prober)
 }
 
 /// The units as they were, if there was an execution before and its records are whole.

@@ -1,6 +1,6 @@
 //! What a signal to PID 1 means. The exits that one tells of are `translate`'s.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use ettan_core::{Event, Haste, Millis, Power};
 use ettan_sys::reexec;
@@ -75,7 +75,7 @@ impl Pid1 {
             let signal = match self.wake.signal() {
                 Some(Ok(Some(signal))) => signal,
                 Some(Ok(None)) if self.wake.hears_signals() => {
-                    return self.degraded.heal(self.now, Feature::Signals);
+                    return self.degraded.heal(self.now, Task::Signals);
                 }
                 Some(Ok(None)) | None => return,
                 Some(Err(errno)) => return self.rest_signals(errno),

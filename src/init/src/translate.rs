@@ -1,6 +1,6 @@
 //! What the kernel said → `Event`. Takes news from descriptors; decides nothing.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use crate::places::Outcome;
 use crate::start::fault_of;
@@ -54,12 +54,12 @@ impl Pid1 {
             let reaped = match reap::reap() {
                 Ok(Some(reaped)) => reaped,
                 Ok(None) => {
-                    self.degraded.heal(self.now, Feature::Reaping);
+                    self.degraded.heal(self.now, Task::Reaping);
                     self.wake.reap_more = false;
                     break;
                 }
                 Err(errno) => {
-                    self.degraded.note(self.now, Feature::Reaping, errno);
+                    self.degraded.note(self.now, Task::Reaping, errno);
                     self.wake.reap_more = false;
                     break;
                 }
@@ -78,7 +78,7 @@ impl Pid1 {
         match self.seekers.read_changes(self.now) {
             Ok(changed) => self.guard.work |= changed,
             Err(errno) => {
-                self.degraded.note(self.now, Feature::Watching, errno);
+                self.degraded.note(self.now, Task::Watching, errno);
                 self.groups.lose_watches();
                 self.wake.lose_changes();
             }
@@ -150,8 +150,8 @@ impl Pid1 {
             self.feed(event);
         }
         match self.groups.trouble() {
-            Some(errno) => self.degraded.note(self.now, Feature::Looking, errno),
-            None => self.degraded.heal(self.now, Feature::Looking),
+            Some(errno) => self.degraded.note(self.now, Task::Looking, errno),
+            None => self.degraded.heal(self.now, Task::Looking),
         }
     }
 

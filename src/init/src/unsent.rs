@@ -1,7 +1,7 @@
 //! Signals that the kernel did not take, for want of a descriptor for example: sent again, as long as they
 //! mean the same process.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::pid1::Pid1;
 use ettan_core::{Pid, UnitId, Whom};
 use ettan_sys::Errno;
@@ -26,7 +26,7 @@ pub(crate) type UnsentList = heapless::Vec<Unsent, UNSENT>;
 impl Pid1 {
     /// Remembers a signal that could not be sent.
     pub(crate) fn not_sent(&mut self, unit: UnitId, signal: u8, whom: Whom, errno: Errno) {
-        self.degraded.note(self.now, Feature::Signalling, errno);
+        self.degraded.note(self.now, Task::Signalling, errno);
         let _ = self.unsent.push(Unsent { unit, main: self.main_of(unit), signal, whom });
     }
 
@@ -39,7 +39,7 @@ impl Pid1 {
             }
         }
         if self.unsent.is_empty() {
-            self.degraded.heal(self.now, Feature::Signalling);
+            self.degraded.heal(self.now, Task::Signalling);
         }
     }
 }

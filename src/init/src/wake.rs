@@ -1,7 +1,7 @@
 //! What wakes PID 1: the epoll set, the signals in it, and a way to go on without them. What became ready is
 //! `translate`'s.
 
-use crate::degraded::Feature;
+use crate::degraded::Task;
 use crate::guard;
 use crate::pid1::Pid1;
 use ettan_core::Millis;
@@ -137,7 +137,7 @@ impl Pid1 {
         let timeout_ms = self.timeout_ms();
         match self.wake.wait(ready, timeout_ms) {
             Ok(count) => {
-                self.degraded.heal(self.now, Feature::Waiting);
+                self.degraded.heal(self.now, Task::Waiting);
                 if self.guard.slow() {
                     // Perhaps what is ready is not told of.
                     self.look_around();
@@ -148,7 +148,7 @@ impl Pid1 {
             }
             Err(errno) => {
                 if self.wake.epoll.is_some() {
-                    self.degraded.note(self.now, Feature::Waiting, errno);
+                    self.degraded.note(self.now, Task::Waiting, errno);
                 }
                 self.wake.wait_blindly(timeout_ms);
                 self.now = Millis(clock::now());
@@ -176,11 +176,11 @@ impl Pid1 {
         let Some(epoll) = &self.wake.epoll else { return false };
         let places = self.places.poll(epoll, token::PLACES);
         if let Err(errno) = self.wake.poll_signals() {
-            self.degraded.note(self.now, Feature::Signals, errno);
+            self.degraded.note(self.now, Task::Signals, errno);
         }
         let changes = self.wake.poll_changes(self.seekers.inotify());
         if let Err(errno) = places.and(changes) {
-            self.degraded.note(self.now, Feature::Watching, errno);
+            self.degraded.note(self.now, Task::Watching, errno);
         }
         places.is_ok()
     }
@@ -191,7 +191,7 @@ impl Pid1 {
             return;
         }
         let made = Epoll::new();
-        self.wake.renew(self.degraded.judge(self.now, Feature::Waiting, made));
+        self.wake.renew(self.degraded.judge(self.now, Task::Waiting, made));
         self.pipes.logger.leave_poll();
         self.probes.prober.leave_poll();
         self.poll_sources();
@@ -200,7 +200,7 @@ impl Pid1 {
 
     pub(crate) fn mend_signals(&mut self) {
         if let Err(errno) = self.wake.mend_signals() {
-            return self.degraded.note(self.now, Feature::Signals, errno);
+            return self.degraded.note(self.now, Task::Signals, errno);
         }
         self.poll_sources();
         if self.wake.hears_signals() {
@@ -210,7 +210,7 @@ impl Pid1 {
 
     /// No signal is received any more until it is tried again.
     pub(crate) fn rest_signals(&mut self, errno: Errno) {
-        self.degraded.note(self.now, Feature::Signals, errno);
+        self.degraded.note(self.now, Task::Signals, errno);
         self.wake.rest_signals();
     }
 }

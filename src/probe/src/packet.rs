@@ -1,4 +1,4 @@
-//! What PID 1 asks: `unit NAME RUN STAGE MAIN WORDS`, and `notify` with the socket of sd_notify.
+//! What PID 1 asks: `unit NAME RUN COURSE MAIN WORDS`, and `notify` with the socket of sd_notify.
 //! What it is told: `ready NAME RUN` and the like.
 
 use std::os::fd::BorrowedFd;
@@ -10,7 +10,7 @@ pub(crate) const MAX_PACKET: usize = 4096;
 
 /// How far a unit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum Course {
     /// It is about to be executed; nothing of this run exists yet.
     Begin,
     /// Its program runs; it is not ready.
@@ -29,7 +29,7 @@ pub(crate) struct Unit<'a> {
     pub(crate) name: &'a str,
     /// The cookie of its run, 16 hexadecimal digits.
     pub(crate) run: &'a str,
-    pub(crate) stage: Stage,
+    pub(crate) course: Course,
     /// Its main process; 0 is none.
     pub(crate) main: i32,
     pub(crate) words: &'a str,
@@ -55,16 +55,16 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Packet<'_>> {
     }
     let name = fields.next().filter(|name| !name.is_empty() && !name.contains('/'))?;
     let run = fields.next().filter(|run| run.len() == 16)?;
-    let stage = match fields.next()? {
-        "begin" => Stage::Begin,
-        "await" => Stage::Await,
-        "up" => Stage::Up,
-        "stop" => Stage::Stop,
-        "off" => Stage::Off,
+    let course = match fields.next()? {
+        "begin" => Course::Begin,
+        "await" => Course::Await,
+        "up" => Course::Up,
+        "stop" => Course::Stop,
+        "off" => Course::Off,
         _ => return None,
     };
     let main = fields.next()?.parse().ok()?;
-    Some(Packet::Unit(Unit { name, run, stage, main, words: fields.next().unwrap_or("") }))
+    Some(Packet::Unit(Unit { name, run, course, main, words: fields.next().unwrap_or("") }))
 }
 
 /// Tells PID 1.
@@ -94,7 +94,7 @@ mod tests {
         let run = "0123456789abcdef";
         let text = format!("unit web {run} await 17 path=/run/x any");
         let unit =
-            Unit { name: "web", run, stage: Stage::Await, main: 17, words: "path=/run/x any" };
+            Unit { name: "web", run, course: Course::Await, main: 17, words: "path=/run/x any" };
         assert_eq!(read(text.as_bytes()), Some(Packet::Unit(unit)));
         let bare = format!("unit web {run} off 0");
         assert!(matches!(read(bare.as_bytes()), Some(Packet::Unit(Unit { words: "", .. }))));

@@ -11,7 +11,7 @@ use ettan_sys::{Errno, cgroup, clock, process, procfs, reap};
 
 use crate::budget::Budget;
 use crate::notify::{self, MAX_DATAGRAM};
-use crate::packet::{self, MAX_PACKET, Packet, Stage, Teller, Unit};
+use crate::packet::{self, Course, MAX_PACKET, Packet, Teller, Unit};
 use crate::watch::Watch;
 
 /// Datagrams heard in one turn, before PID 1 is heard again.
@@ -147,7 +147,7 @@ impl Prober<'_> {
         let watch =
             self.watches.entry(unit.name.to_owned()).or_insert_with(|| Watch::new(unit.name));
         watch.hear(unit, self.places, clock::now(), &teller);
-        if unit.stage == Stage::Off {
+        if unit.course == Course::Off {
             self.watches.remove(unit.name);
         }
     }

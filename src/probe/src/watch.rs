@@ -6,7 +6,7 @@ use ettan_sys::reap::Status;
 
 use crate::checkup::{Checkup, Verdict};
 use crate::notify::Said;
-use crate::packet::{Stage, Teller, Unit};
+use crate::packet::{Course, Teller, Unit};
 use crate::plan::{Plan, Wish};
 use crate::sample::{self, Mark, Sample};
 use crate::serve::Places;
@@ -27,7 +27,7 @@ pub(crate) struct Watch {
     pub(crate) name: String,
     pub(crate) run: String,
     pub(crate) main: i32,
-    stage: Stage,
+    course: Course,
     words: String,
     plan: Plan,
     sample: Sample,
@@ -54,7 +54,7 @@ impl Watch {
             name: name.to_owned(),
             run: String::new(),
             main: 0,
-            stage: Stage::Off,
+            course: Course::Off,
             words: String::new(),
             plan: Plan::read(""),
             sample: Sample::default(),
@@ -88,33 +88,33 @@ impl Watch {
             self.watchdog_ms = self.plan.watchdog_ms;
             unit.words.clone_into(&mut self.words);
             self.checkup = Checkup::new(&self.plan.health, now_ms);
-            self.want_anew(unit.stage, places);
+            self.want_anew(unit.course, places);
         }
         self.main = unit.main;
-        let entered = unit.stage != self.stage;
-        self.stage = unit.stage;
+        let entered = unit.course != self.course;
+        self.course = unit.course;
         self.told = None;
         self.is_told = self.status.is_none();
-        match unit.stage {
-            Stage::Begin => teller.tell("announced", &self.name, &self.run, ""),
-            Stage::Await if entered => {
+        match unit.course {
+            Course::Begin => teller.tell("announced", &self.name, &self.run, ""),
+            Course::Await if entered => {
                 (self.since_ms, self.next_ms, self.pause_ms) = (now_ms, now_ms, FIRST_MS);
             }
-            Stage::Await => self.next_ms = now_ms,
-            Stage::Up if entered => {
+            Course::Await => self.next_ms = now_ms,
+            Course::Up if entered => {
                 self.wanted.clear();
                 self.lived_ms = now_ms;
                 self.checkup = Checkup::new(&self.plan.health, now_ms);
             }
-            Stage::Up if self.checkup.unwell => {
+            Course::Up if self.checkup.unwell => {
                 teller.tell("unwell", &self.name, &self.run, "none");
             }
-            Stage::Up => {}
-            Stage::Stop => {
+            Course::Up => {}
+            Course::Stop => {
                 self.wanted.clear();
                 self.checkup = Checkup::default();
             }
-            Stage::Off => sample::forget(places.notes, &self.name),
+            Course::Off => sample::forget(places.notes, &self.name),
         }
     }
 
@@ -124,7 +124,7 @@ impl Watch {
         unit.words.clone_into(&mut self.words);
         self.watchdog_ms = self.plan.watchdog_ms;
         let kept = Sample::kept(places.notes, &self.name, &self.run);
-        let begins = unit.stage == Stage::Begin;
+        let begins = unit.course == Course::Begin;
         // Without a sample all that is there counts: nobody can say what is old.
         let known = kept.is_some() || begins;
         if begins && kept.is_none() {
@@ -142,11 +142,11 @@ impl Watch {
 
     /// The unit's file says something else by now: what it still says keeps how far it is. Of what
     /// is new, nobody can say any more how it was before the start.
-    fn want_anew(&mut self, stage: Stage, places: Places<'_>) {
+    fn want_anew(&mut self, course: Course, places: Places<'_>) {
         let wishes = std::mem::take(&mut self.plan.wishes);
-        match stage {
-            Stage::Begin | Stage::Await => {}
-            Stage::Up | Stage::Stop | Stage::Off => return,
+        match course {
+            Course::Begin | Course::Await => {}
+            Course::Up | Course::Stop | Course::Off => return,
         }
         let mut before = std::mem::take(&mut self.wanted);
         for wish in wishes {
@@ -250,18 +250,18 @@ impl Watch {
 
     /// When to look again at the latest.
     pub(crate) fn due_ms(&self) -> u64 {
-        let watchdog = match (self.stage, self.watchdog_ms) {
-            (Stage::Up, Some(span)) => self.lived_ms.saturating_add(span),
+        let watchdog = match (self.course, self.watchdog_ms) {
+            (Course::Up, Some(span)) => self.lived_ms.saturating_add(span),
             _ => u64::MAX,
         };
         let status = match self.is_told {
             true => u64::MAX,
             false => self.status_told_ms.saturating_add(TELL_EVERY_MS),
         };
-        let look = match self.stage {
-            Stage::Await => self.next_ms,
-            Stage::Up => self.checkup.due_ms(),
-            Stage::Begin | Stage::Stop | Stage::Off => u64::MAX,
+        let look = match self.course {
+            Course::Await => self.next_ms,
+            Course::Up => self.checkup.due_ms(),
+            Course::Begin | Course::Stop | Course::Off => u64::MAX,
         };
         watchdog.min(status).min(look)
     }
@@ -279,13 +279,13 @@ impl Watch {
 
     /// Does what is due.
     pub(crate) fn turn(&mut self, now_ms: u64, teller: &Teller<'_>) {
-        match self.stage {
-            Stage::Await => self.look_for_ready(now_ms, teller),
-            Stage::Up => {
+        match self.course {
+            Course::Await => self.look_for_ready(now_ms, teller),
+            Course::Up => {
                 self.mind_watchdog(now_ms, teller);
                 self.mind_health(now_ms, teller);
             }
-            Stage::Begin | Stage::Stop | Stage::Off => {}
+            Course::Begin | Course::Stop | Course::Off => {}
         }
         if !self.is_told && now_ms >= self.status_told_ms.saturating_add(TELL_EVERY_MS) {
             self.is_told = true;
@@ -372,7 +372,7 @@ mod tests {
         let unit = |words| Unit {
             name: "web",
             run: "0000000000000a00",
-            stage: Stage::Await,
+            course: Course::Await,
             main: 7,
             words,
         };

@@ -117,7 +117,7 @@ pub(crate) struct TableFacts<'a> {
     /// See [`Facts::degraded`].
     pub(crate) degraded: &'a Degraded,
     /// See [`Facts::told`].
-    pub(crate) probes: &'a crate::probes::Probes,
+    pub(crate) probes: &'a crate::probes::Probing,
     /// PID 1's clock.
     pub(crate) now: Millis,
     /// See [`Facts::history`].
