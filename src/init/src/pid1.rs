@@ -18,7 +18,7 @@ use crate::probes::Probing;
 use crate::report;
 use crate::reserve::Reserve;
 use crate::resume;
-use crate::seek::{Seekers, View};
+use crate::seek::Seekers;
 use crate::signals::Signalled;
 use crate::state::Part;
 use crate::tables::Tables;
@@ -76,6 +76,19 @@ impl Pid1 {
         report::flush();
         self.guard_loop();
         self.feed_watchdog();
+    }
+
+    /// What is due in every turn, whoever woke us.
+    fn after_wait(&mut self) {
+        self.mend();
+        self.mind_wall();
+        self.tell_swept();
+        self.look_for_main_processes();
+        if self.loading.again_at.is_some_and(|at| at <= self.now) {
+            self.reload();
+        }
+        self.mind_upgrade();
+        self.power_again();
     }
 
     /// Gives the core an event, and performs everything that follows from it. What a performed
@@ -137,13 +150,6 @@ impl Pid1 {
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(Millis(clock::now())))
-    }
-
-    /// What a look at processes and PID files needs to see.
-    pub(crate) fn split(&mut self) -> (&mut Seekers, View<'_>) {
-        let view =
-            View { supervisor: &self.supervisor, groups: &self.groups, tables: &self.tables };
-        (&mut self.seekers, view)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::degraded::Task;
 use crate::pid1::Pid1;
 use crate::places::Outcome;
+use crate::seek::{Seekers, View};
 use crate::start::fault_of;
 use crate::state;
 use crate::wake::token;
@@ -35,19 +36,7 @@ impl Pid1 {
         }
     }
 
-    /// What is due in every turn, whoever woke us.
-    pub(crate) fn after_wait(&mut self) {
-        self.mend();
-        self.mind_wall();
-        self.tell_swept();
-        self.look_for_main_processes();
-        if self.loading.again_at.is_some_and(|at| at <= self.now) {
-            self.reload();
-        }
-        self.mind_upgrade();
-        self.power_again();
-    }
-
+    /// Children that have ended, a bounded number of them.
     pub(crate) fn reap(&mut self) {
         self.wake.reap_more = true;
         for _ in 0..REAP_MAX {
@@ -140,7 +129,8 @@ impl Pid1 {
         }
     }
 
-    fn tell_swept(&mut self) {
+    /// Units of whose last run nothing is left by now.
+    pub(crate) fn tell_swept(&mut self) {
         loop {
             let swept = self.with_reserve(
                 |pid1| pid1.groups.swept(&pid1.supervisor, pid1.seekers.inotify()),
@@ -155,7 +145,15 @@ impl Pid1 {
         }
     }
 
-    fn look_for_main_processes(&mut self) {
+    /// What a look at processes and PID files needs to see.
+    pub(crate) fn split(&mut self) -> (&mut Seekers, View<'_>) {
+        let view =
+            View { supervisor: &self.supervisor, groups: &self.groups, tables: &self.tables };
+        (&mut self.seekers, view)
+    }
+
+    /// PID files that name a main process by now.
+    pub(crate) fn look_for_main_processes(&mut self) {
         loop {
             let now = self.now;
             let (seekers, view) = self.split();
