@@ -2,8 +2,9 @@
 //! believes no byte it has not looked at.
 
 use crate::image::{Damage, name_of};
+use crate::run::Running;
 use crate::shutdown::Pressure;
-use crate::slot::{Next, Running};
+use crate::slot::Next;
 use crate::{
     Commands, ExitStatus, HookEnd, Hooks, KillMode, Kind, LimitAction, Millis, Name, Phase, Pid,
     Power, Probes, Reason, Restart, SpawnFault, Stage, StartLimit, State, Statuses, Step, Unit,

@@ -1,7 +1,8 @@
 //! Deadlines: which one each state has, and what happens when it passes.
 
 use crate::backoff::Verdict;
-use crate::slot::{Next, Running, Slot};
+use crate::run::Running;
+use crate::slot::{Next, Slot};
 use crate::{Kind, Millis, Notice, Reason, State, Supervisor, UnitId};
 
 /// How long a forking unit's main process is looked for after it ended while up: a daemon that
@@ -18,7 +19,9 @@ const COMPLAIN_MAX_MS: u64 = 3_600_000;
 pub(crate) fn deadline(slot: &Slot) -> Millis {
     match slot.state {
         State::Down | State::Failed => Millis::NEVER,
-        State::Seeking { since } if slot.moving => since.after(MOVE_MS).min(hook_until(slot)),
+        State::Seeking { since } if slot.processes.moving => {
+            since.after(MOVE_MS).min(hook_until(slot))
+        }
         State::Preparing { .. }
         | State::Starting { .. }
         | State::Seeking { .. }
@@ -40,13 +43,13 @@ pub(crate) fn deadline(slot: &Slot) -> Millis {
 /// When the hook of a unit that is up has taken too long. One whose answer is still due comes to
 /// that once it is there.
 fn hook_until(slot: &Slot) -> Millis {
-    slot.hook.filter(|_| !slot.spawning).map_or(Millis::NEVER, Running::until)
+    slot.hook.filter(|_| !slot.pending.spawning).map_or(Millis::NEVER, Running::until)
 }
 
 /// When a start under way has failed; None where it may take for ever, or none is under way.
 pub(crate) fn ready_by(slot: &Slot) -> Option<Millis> {
     let since = slot.state.start_since()?;
-    let span = slot.unit.start_timeout().filter(|_| !slot.moving)?;
+    let span = slot.unit.start_timeout().filter(|_| !slot.processes.moving)?;
     Some(since.after(span).max(slot.extended_to))
 }
 
@@ -72,7 +75,7 @@ impl Supervisor {
             State::Seeking { .. } | State::Up { .. } if hook_until(slot) <= now => {
                 self.hook_timed_out(id);
             }
-            State::Seeking { .. } if slot.moving => self.main_is_gone(id),
+            State::Seeking { .. } if slot.processes.moving => self.main_is_gone(id),
             State::Seeking { .. } => self.start_timed_out(id),
             State::Up { .. } => {
                 slot.in_a_row = 0;
@@ -150,7 +153,7 @@ impl Supervisor {
 fn overdue(slot: &Slot) -> Reason {
     match slot.state {
         State::Starting { pid: Some(_), .. }
-            if slot.unit.kind == Kind::Forking && !slot.entering =>
+            if slot.unit.kind == Kind::Forking && !slot.processes.entering =>
         {
             Reason::Unforked
         }

@@ -9,7 +9,7 @@ impl Supervisor {
     pub(crate) fn announced(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Announced") };
         // Said twice, or stopped meanwhile.
-        if !core::mem::replace(&mut slot.announcing, false) {
+        if !core::mem::replace(&mut slot.pending.announcing, false) {
             return;
         }
         let reason = slot.reason;
@@ -21,7 +21,7 @@ impl Supervisor {
         // Meanwhile nobody wants it any more, or what it needs went: it starts when that is back.
         let Some(slot) = self.slot_mut(id) else { return };
         (slot.carries, slot.bounce) = (false, false);
-        if slot.occupied {
+        if slot.processes.occupied {
             // The hooks before the start have run, so those after the end do.
             slot.next = Next::Goal;
             self.gone(id, reason);

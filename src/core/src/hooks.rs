@@ -2,7 +2,8 @@
 //! and on reload. One after the other, at most one of a unit at a time.
 
 use crate::backoff::{self, Verdict};
-use crate::slot::{Next, Running};
+use crate::run::Running;
+use crate::slot::Next;
 use crate::{
     Action, ExitStatus, HookEnd, Millis, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage,
     State, Supervisor, UnitId, Whom, signals,
@@ -28,8 +29,8 @@ impl Supervisor {
             Stage::Pre | Stage::Post | Stage::Stop | Stage::StopPost => Millis::NEVER,
         };
         slot.hook = Some(Running::Hook { stage, nth, pid: None, until });
-        slot.spawning = true;
-        slot.occupied = true;
+        slot.pending.spawning = true;
+        slot.processes.occupied = true;
         self.push(Action::Spawn { unit: id, what: Program::Hook(stage, nth) });
         true
     }
@@ -172,7 +173,7 @@ impl Supervisor {
             self.kill_hook(id, pid);
         }
         if let Some(slot) = self.slot_mut(id).filter(|_| pid.is_some()) {
-            slot.forgotten |= core::mem::replace(&mut slot.entering, false);
+            slot.forget_entering();
         }
     }
 
@@ -229,7 +230,7 @@ impl Supervisor {
         let reason = self.reason_of(id);
         let main = pid;
         let pid = self.drop_hook(id, main);
-        let spawning = self.slot(id).is_some_and(|slot| slot.spawning);
+        let spawning = self.slot(id).is_some_and(|slot| slot.pending.spawning);
         if pid.is_none() && !spawning {
             return self.sweep(id, None, reason);
         }
@@ -247,9 +248,9 @@ impl Supervisor {
     pub(crate) fn clean(&mut self, id: UnitId, reason: Reason) {
         let kill_at = self.kill_at(id, Some(Stage::StopPost));
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.cleaned = true;
+        slot.run.cleaned = true;
         let pid = slot.pid();
-        if core::mem::replace(&mut slot.seeking, false) {
+        if core::mem::replace(&mut slot.processes.seeking, false) {
             self.push(Action::Forget { unit: id });
         }
         self.unmap(id, pid);
@@ -262,7 +263,7 @@ impl Supervisor {
     /// No hook is needed, for the program was found running.
     pub(crate) fn runs(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Runs") };
-        let asked = slot.spawning && slot.hook.is_some();
+        let asked = slot.pending.spawning && slot.hook.is_some();
         let (State::Preparing { since, .. }, true) = (slot.state, asked) else {
             return self.unexpected(Some(id), "Runs");
         };

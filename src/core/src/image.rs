@@ -5,7 +5,8 @@
 //! looks right is no worse than an event that cannot be.
 
 use crate::codec::{Reader, Writer};
-use crate::slot::{Firsts, Running, Slot};
+use crate::run::Running;
+use crate::slot::{Firsts, Slot};
 use crate::timer::Bell;
 use crate::{
     Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, Program, State, Supervisor, Unit, UnitId,
@@ -248,7 +249,7 @@ impl Supervisor {
     /// The program whose `Spawn` is not answered yet.
     #[must_use]
     pub fn awaits_spawn(&self, id: UnitId) -> Option<Program> {
-        let slot = self.slot(id).filter(|slot| slot.spawning)?;
+        let slot = self.slot(id).filter(|slot| slot.pending.spawning)?;
         Some(match slot.hook {
             Some(Running::Hook { stage, nth, .. }) => Program::Hook(stage, nth),
             Some(Running::Word { .. }) | None => Program::Main,
@@ -259,7 +260,8 @@ impl Supervisor {
     pub(crate) fn resume_one(&mut self) -> bool {
         let Some(id) = self.resuming.take_first().map(UnitId) else { return false };
         let Some(slot) = self.slot(id) else { return true };
-        let (seeking, spawning, announcing) = (slot.seeking, slot.spawning, slot.announcing);
+        let (seeking, spawning, announcing) =
+            (slot.processes.seeking, slot.pending.spawning, slot.pending.announcing);
         let hooking = slot.hook.is_some();
         match slot.state {
             State::Seeking { .. }
@@ -298,13 +300,13 @@ impl Supervisor {
 fn flags(slot: &mut Slot) -> [&mut bool; 27] {
     [
         &mut slot.orphaned,
-        &mut slot.announcing,
+        &mut slot.pending.announcing,
         &mut slot.unwell,
-        &mut slot.spawning,
-        &mut slot.entering,
-        &mut slot.occupied,
-        &mut slot.seeking,
-        &mut slot.moving,
+        &mut slot.pending.spawning,
+        &mut slot.processes.entering,
+        &mut slot.processes.occupied,
+        &mut slot.processes.seeking,
+        &mut slot.processes.moving,
         &mut slot.carries,
         &mut slot.once,
         &mut slot.done,
@@ -313,13 +315,13 @@ fn flags(slot: &mut Slot) -> [&mut bool; 27] {
         &mut slot.bounce,
         &mut slot.retry,
         &mut slot.unkillable,
-        &mut slot.cleaned,
-        &mut slot.was_up,
-        &mut slot.forks,
-        &mut slot.forgotten,
-        &mut slot.ended,
+        &mut slot.run.cleaned,
+        &mut slot.run.was_up,
+        &mut slot.run.forks,
+        &mut slot.pending.forgotten,
+        &mut slot.run.ended,
         &mut slot.reload_again,
-        &mut slot.launched,
+        &mut slot.run.launched,
         &mut slot.gave_up,
         &mut slot.failing,
         &mut slot.alarm,

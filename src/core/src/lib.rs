@@ -35,6 +35,7 @@ mod notice;
 pub mod order;
 mod relate;
 mod reload;
+mod run;
 mod settle;
 mod shutdown;
 pub mod signals;

@@ -2,7 +2,8 @@
 //! decided; asks nobody's leave.
 
 use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, Verdict};
-use crate::slot::{Next, Running};
+use crate::run::{Processes, Run, Running};
+use crate::slot::Next;
 use crate::{
     Action, Goal, KillMode, Kind, Millis, Notice, Phase, Pid, Probes, Program, Reason, Restart,
     Stage, State, Supervisor, UnitId, Whom, signals,
@@ -57,11 +58,7 @@ impl Supervisor {
         match slot.unit.kind {
             Kind::Target => self.rise(id, None, reason),
             Kind::Simple | Kind::Notify | Kind::Forking | Kind::Oneshot { .. } => {
-                slot.cleaned = false;
-                slot.ended = false;
-                slot.was_up = false;
-                slot.forks = slot.unit.kind == Kind::Forking;
-                slot.launched = false;
+                slot.run = Run::of(slot.unit.kind);
                 self.enter_start(id, now, reason);
             }
         }
@@ -82,7 +79,7 @@ impl Supervisor {
         match slot.unit.probes {
             Probes::Nothing => self.spawn(id),
             Probes::Up | Probes::Ready => {
-                slot.announcing = true;
+                slot.pending.announcing = true;
                 self.push(Action::Announce { unit: id });
             }
         }
@@ -91,15 +88,15 @@ impl Supervisor {
 
     pub(crate) fn spawn(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.spawning = true;
-        slot.occupied = true;
+        slot.pending.spawning = true;
+        slot.processes.occupied = true;
         self.push(Action::Spawn { unit: id, what: Program::Main });
     }
 
     /// The program is there: a process, or the success of a oneshot. What is left of the start.
     pub(crate) fn started(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.was_up = true;
+        slot.run.was_up = true;
         match (slot.unit.probes, slot.state, pid) {
             (
                 Probes::Ready,
@@ -133,11 +130,11 @@ impl Supervisor {
     pub(crate) fn rise(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
-        if !slot.moving {
+        if !slot.processes.moving {
             slot.since = now;
         }
         slot.first.note_up(now);
-        slot.moving = false;
+        slot.processes.moving = false;
         slot.carries = true;
         slot.tried = true;
         let since = slot.since;
@@ -159,10 +156,10 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return };
         slot.bounce = false;
         slot.carries = false;
-        slot.moving = false;
-        slot.announcing = false;
+        slot.processes.moving = false;
+        slot.pending.announcing = false;
         slot.next = next;
-        if !slot.occupied {
+        if !slot.processes.occupied {
             self.gone(id, reason);
             return;
         }
@@ -177,7 +174,7 @@ impl Supervisor {
             return self.await_sweep(id, None, reason);
         }
         let known = self.drop_hook(id, known);
-        let spawning = self.slot(id).is_some_and(|slot| slot.spawning);
+        let spawning = self.slot(id).is_some_and(|slot| slot.pending.spawning);
         if known.is_none() && !spawning && !blind {
             // A oneshot that remains: nothing to end in good order, only leftovers.
             self.sweep(id, None, reason);
@@ -227,17 +224,15 @@ impl Supervisor {
     /// and nobody knows which of its processes is the main one: a second one must never be.
     #[must_use]
     pub fn spares(&self, id: UnitId) -> bool {
-        self.slot(id).is_some_and(|slot| {
-            let is_unknown = slot.launched && !slot.was_up && slot.forks;
-            slot.unit.kill_mode == KillMode::Process && !is_unknown
-        })
+        self.slot(id)
+            .is_some_and(|slot| slot.unit.kill_mode == KillMode::Process && !slot.run.hides_main())
     }
 
     /// KILL for all that is left. `pid` is the main process, if it is not reaped yet.
     pub(crate) fn sweep(&mut self, id: UnitId, pid: Option<Pid>, reason: Reason) {
         let Some(slot) = self.slot(id) else { return };
         // While the answer to `Spawn` is due, what it made could escape: sweep when it is here.
-        if !slot.spawning {
+        if !slot.pending.spawning {
             self.push(Action::Sweep { unit: id });
         }
         self.await_sweep(id, pid, reason);
@@ -248,7 +243,7 @@ impl Supervisor {
         let now = self.now;
         let patience = self.patience_ms(id);
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.moving = false;
+        slot.processes.moving = false;
         slot.complain_at = now.after(patience);
         self.enter(id, State::Sweeping { pid, since: now }, reason);
     }
@@ -257,16 +252,15 @@ impl Supervisor {
     pub(crate) fn gone(&mut self, id: UnitId, reason: Reason) {
         let running = self.phase == Phase::Running;
         let Some(slot) = self.slot_mut(id) else { return };
-        if slot.occupied && !slot.cleaned && slot.unit.hooks.of(Stage::StopPost).count > 0 {
+        let has_hooks = slot.unit.hooks.of(Stage::StopPost).count > 0;
+        if slot.processes.occupied && !slot.run.cleaned && has_hooks {
             return self.clean(id, reason);
         }
-        slot.occupied = false;
-        slot.entering = false;
-        slot.moving = false;
+        let Processes { seeking, .. } = core::mem::take(&mut slot.processes);
         let pid = slot.pid();
         let next = core::mem::replace(&mut slot.next, Next::Goal);
         let stays = slot.goal == Goal::Down || slot.orphaned || !running;
-        if core::mem::replace(&mut slot.seeking, false) {
+        if seeking {
             self.push(Action::Forget { unit: id });
         }
         self.unmap(id, pid);
@@ -365,7 +359,7 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return Next::Goal };
         let unit = &slot.unit;
         let final_end =
-            slot.last_exit.filter(|_| slot.ended).is_some_and(|exit| unit.no_restart.has(exit));
+            slot.last_exit.filter(|_| slot.run.ended).is_some_and(|exit| unit.no_restart.has(exit));
         let restart = if slot.once || final_end { Restart::No } else { unit.restart };
         let long = u64::from(unit.min_uptime_ms).max(MIN_RUN_MS);
         let was_long = run.is_some_and(|run| run >= long);

@@ -198,7 +198,7 @@ impl Supervisor {
             (Probes::Nothing | Probes::Up, State::Awaiting { pid, .. }) => {
                 self.finish_start(id, Some(pid), slot.reason);
             }
-            (Probes::Nothing, _) if slot.announcing => self.announced(id),
+            (Probes::Nothing, _) if slot.pending.announcing => self.announced(id),
             (Probes::Nothing | Probes::Up | Probes::Ready, _) => {}
         }
         true

@@ -7,7 +7,7 @@
 //! * A stop breaks it too. The command that runs goes on to its end, within the time of the stop;
 //!   no other follows, and no signal.
 
-use crate::slot::Running;
+use crate::run::Running;
 use crate::{Action, Class, Millis, Notice, Phase, Reason, Stage, Supervisor, UnitId, Whom};
 
 impl Supervisor {

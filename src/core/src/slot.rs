@@ -1,9 +1,10 @@
 //! One unit's place: its policy, its goal and state, and what has to be remembered between
 //! events. Decides nothing.
 
+use crate::run::{Pending, Processes, Run, Running};
 use crate::{
-    Class, ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Pid, Probes, Reason,
-    Restart, Stage, StartLimit, State, Statuses, Unit, signals,
+    Class, ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Probes, Reason, Restart,
+    Stage, StartLimit, State, Statuses, Unit, signals,
 };
 
 /// What follows once no process of the unit is left. Decided when the end begins.
@@ -19,43 +20,6 @@ pub(crate) enum Next {
     Fail,
     /// It starts again after this delay; 0 is at once.
     Again { delay_ms: u32 },
-}
-
-/// What is under way beside the program, or in its place. At most one of a unit at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Running {
-    /// A hook that was asked for or runs.
-    Hook {
-        stage: Stage,
-        /// Its number in the stage, from 0.
-        nth: u8,
-        /// None: `Spawn` is not answered yet.
-        pid: Option<Pid>,
-        /// When it has taken too long, where its state does not say so.
-        until: Millis,
-    },
-    /// After the last command of a reload: the unit itself is to say that it has reloaded.
-    Word {
-        /// When that has taken too long.
-        until: Millis,
-    },
-}
-
-impl Running {
-    /// The hook's process.
-    pub(crate) const fn pid(self) -> Option<Pid> {
-        match self {
-            Self::Hook { pid, .. } => pid,
-            Self::Word { .. } => None,
-        }
-    }
-
-    /// When it has taken too long.
-    pub(crate) const fn until(self) -> Millis {
-        match self {
-            Self::Hook { until, .. } | Self::Word { until } => until,
-        }
-    }
 }
 
 /// A run of entries in one of the edge lists.
@@ -153,6 +117,9 @@ pub(crate) struct Slot {
     pub(crate) rank: u16,
     /// Where in `needs` the last blocker was found.
     pub(crate) hint: u16,
+    pub(crate) run: Run,
+    pub(crate) processes: Processes,
+    pub(crate) pending: Pending,
     /// The slot holds a unit.
     pub(crate) used: bool,
     /// Was free when the last load began: its number is forgotten by everyone.
@@ -161,20 +128,8 @@ pub(crate) struct Slot {
     pub(crate) listed: bool,
     /// Its definition is gone; it keeps running.
     pub(crate) orphaned: bool,
-    /// `Announce` was handed out, its answer has not come.
-    pub(crate) announcing: bool,
     /// Up, and does not work.
     pub(crate) unwell: bool,
-    /// `Spawn` was handed out, its answer has not come.
-    pub(crate) spawning: bool,
-    /// Its process prepares, and has not executed the program yet.
-    pub(crate) entering: bool,
-    /// There may be processes: spawned, and not `Emptied` since.
-    pub(crate) occupied: bool,
-    /// `SeekMain` was handed out, `Forget` not yet.
-    pub(crate) seeking: bool,
-    /// The main process ended while up; looking whether it moved.
-    pub(crate) moving: bool,
     /// What requires this unit may run. Stays true over a restart that comes at once.
     pub(crate) carries: bool,
     /// Asked to run once: policy does not start it again.
@@ -201,18 +156,6 @@ pub(crate) struct Slot {
     pub(crate) alarm: bool,
     /// KILL did not help within the usual time; nobody waits for it any more.
     pub(crate) unkillable: bool,
-    /// The hooks after the end of this run were executed.
-    pub(crate) cleaned: bool,
-    /// A hook that nobody waits for any more may still be executed, or fail to.
-    pub(crate) forgotten: bool,
-    /// The program of this run was executed.
-    pub(crate) was_up: bool,
-    /// The program of this run is a launcher, whatever the unit's kind is by now.
-    pub(crate) forks: bool,
-    /// `last_exit` is of this run.
-    pub(crate) ended: bool,
-    /// The program of this run, or its launcher, has or had a process.
-    pub(crate) launched: bool,
     /// Asked to reload while it did: once more when that is over.
     pub(crate) reload_again: bool,
     /// The machine goes down, and it has no time left to wait for others.
@@ -249,17 +192,14 @@ impl Slot {
             position: 0,
             rank: 0,
             hint: 0,
+            run: Run::default(),
+            processes: Processes::default(),
+            pending: Pending::default(),
             used: true,
             rested: false,
             listed: true,
             orphaned: false,
-            announcing: false,
             unwell: false,
-            spawning: false,
-            entering: false,
-            occupied: false,
-            seeking: false,
-            moving: false,
             carries: false,
             once: false,
             done: false,
@@ -273,12 +213,6 @@ impl Slot {
             failing: false,
             alarm: false,
             unkillable: false,
-            cleaned: false,
-            was_up: false,
-            forks: false,
-            forgotten: false,
-            ended: false,
-            launched: false,
             reload_again: false,
             pressed: false,
         }
@@ -359,6 +293,11 @@ impl Slot {
     /// What is bound to it may run: it serves, or its main process moves.
     pub(crate) const fn stands(&self) -> bool {
         self.serves() || self.carries && matches!(self.state, State::Seeking { .. })
+    }
+
+    /// Nobody waits any more for whoever prepares, and its answer is still to come.
+    pub(crate) const fn forget_entering(&mut self) {
+        self.pending.forgotten |= core::mem::replace(&mut self.processes.entering, false);
     }
 
     /// It failed, or began to crash-loop.

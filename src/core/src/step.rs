@@ -1,7 +1,8 @@
 //! One event changes one unit. What that means for the others is for `settle` to find out.
 
 use crate::backoff::{self, Verdict};
-use crate::slot::{Next, Running};
+use crate::run::Running;
+use crate::slot::Next;
 use crate::{
     Action, Event, ExitStatus, HookEnd, KillMode, Kind, Pid, Reason, SpawnFault, State, Supervisor,
     UnitId,
@@ -37,10 +38,10 @@ impl Supervisor {
     /// There is a process, which has not executed the program yet.
     fn entering(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Entering") };
-        if !slot.spawning {
+        if !slot.pending.spawning {
             return self.unexpected(Some(id), "Entering");
         }
-        slot.entering = true;
+        slot.processes.entering = true;
         self.born(id, pid);
     }
 
@@ -48,15 +49,15 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Spawned") };
         let hook = slot.hook.and_then(Running::pid);
         let is_known = slot.pid() == Some(pid) || hook == Some(pid);
-        if !(slot.spawning || slot.entering && is_known) {
-            if !core::mem::replace(&mut slot.forgotten, false) {
+        if !(slot.pending.spawning || slot.processes.entering && is_known) {
+            if !core::mem::replace(&mut slot.pending.forgotten, false) {
                 self.unexpected(Some(id), "Spawned");
             }
             return;
         }
-        slot.entering = false;
+        slot.processes.entering = false;
         let (state, kind, reason) = (slot.state, slot.unit.kind, slot.reason);
-        if slot.spawning {
+        if slot.pending.spawning {
             self.born(id, pid);
         }
         if let (State::Starting { .. }, Kind::Simple | Kind::Notify) = (state, kind) {
@@ -67,16 +68,16 @@ impl Supervisor {
     /// The answer to `Spawn`: what was decided while it was due happens now.
     fn born(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.spawning = false;
+        slot.pending.spawning = false;
         if slot.hook.is_some() {
             return self.hook_spawned(id, pid);
         }
-        slot.launched = true;
+        slot.run.launched = true;
         let (state, reason) = (slot.state, slot.reason);
         if state.pid().is_none() {
             let _ = self.pids.insert(pid, id.0);
         } else {
-            slot.forgotten |= core::mem::replace(&mut slot.entering, false);
+            slot.forget_entering();
         }
         match state {
             State::Starting { since, .. } => {
@@ -105,19 +106,19 @@ impl Supervisor {
 
     fn spawn_failed(&mut self, id: UnitId, fault: SpawnFault) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "SpawnFailed") };
-        if !slot.spawning && !slot.entering {
-            if !core::mem::replace(&mut slot.forgotten, false) {
+        if !slot.pending.spawning && !slot.processes.entering {
+            if !core::mem::replace(&mut slot.pending.forgotten, false) {
                 self.unexpected(Some(id), "SpawnFailed");
             }
             return;
         }
-        slot.spawning = false;
-        let was_born = core::mem::replace(&mut slot.entering, false);
+        slot.pending.spawning = false;
+        let was_born = core::mem::replace(&mut slot.processes.entering, false);
         if let Some(hook) = slot.hook {
             self.unmap(id, hook.pid());
             return self.hook_failed(id, fault);
         }
-        let (state, reason, pid, was_up) = (slot.state, slot.reason, slot.pid(), slot.was_up);
+        let (state, reason, pid, was_up) = (slot.state, slot.reason, slot.pid(), slot.run.was_up);
         match state {
             State::Starting { .. } => {
                 let next = if backoff::is_temporary(fault) {
@@ -159,24 +160,24 @@ impl Supervisor {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         if slot.hook.is_some_and(|hook| hook.pid() == Some(pid)) {
-            slot.entering = false;
+            slot.processes.entering = false;
             return self.hook_ended(id, HookEnd::Exited(status));
         }
         // A launcher that did its work ends nothing.
         let is_starting = matches!(slot.state, State::Starting { .. });
         if !(is_starting && slot.unit.kind == Kind::Forking && status == ExitStatus::Code(0)) {
             slot.last_exit = Some(status);
-            slot.ended = true;
+            slot.run.ended = true;
         }
         // With a hook beside it, it is the hook that may not be executed yet.
-        slot.entering &= slot.hook.is_some();
+        slot.processes.entering &= slot.hook.is_some();
         let (kind, reason) = (slot.unit.kind, slot.reason);
         let verdict = backoff::verdict(&slot.unit, status);
         match slot.state {
             State::Starting { .. } => self.starter_exited(id, status),
             State::Awaiting { .. } => self.start_ended(id, status),
             State::Up { .. } if kind == Kind::Forking => {
-                slot.moving = true;
+                slot.processes.moving = true;
                 self.seek(id, reason);
             }
             State::Up { since, .. } | State::Finishing { since, .. } => {
@@ -233,7 +234,7 @@ impl Supervisor {
     fn seek(&mut self, id: UnitId, reason: Reason) {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.seeking = true;
+        slot.processes.seeking = true;
         let since = slot.state.start_since().unwrap_or(now);
         self.push(Action::SeekMain { unit: id });
         self.enter(id, State::Seeking { since }, reason);
@@ -243,7 +244,7 @@ impl Supervisor {
         let Some(slot) = self.slot(id) else { return self.unexpected(None, "Emptied") };
         match slot.state {
             // Of a spawn whose answer is still to come.
-            State::Sweeping { .. } if slot.spawning => {}
+            State::Sweeping { .. } if slot.pending.spawning => {}
             // How its main process ended is still to be told: it can be reaped only after that.
             State::Sweeping { pid: Some(_), .. } => {}
             State::Sweeping { pid: None, .. } => self.gone(id, slot.reason),
@@ -267,7 +268,7 @@ impl Supervisor {
     fn sweep_on(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
         let State::Sweeping { since, .. } = slot.state else { return };
-        let (spawning, reason) = (slot.spawning, slot.reason);
+        let (spawning, reason) = (slot.pending.spawning, slot.reason);
         if !spawning {
             self.push(Action::Sweep { unit: id });
         }
@@ -282,7 +283,7 @@ impl Supervisor {
         }
         let taken = self.pids.get(&pid).is_some_and(|owner| *owner != id.0);
         // A notifying unit may name another process of its own at any time.
-        let may = slot.seeking || slot.unit.kind == Kind::Notify;
+        let may = slot.processes.seeking || slot.unit.kind == Kind::Notify;
         if !taken && may {
             self.take_main(id, pid);
         } else if taken || !matches!(slot.state, State::Starting { .. }) {
@@ -294,7 +295,7 @@ impl Supervisor {
     /// The main process is this one.
     fn take_main(&mut self, id: UnitId, pid: Pid) {
         let Some(slot) = self.slot(id) else { return };
-        let (reason, moving, hooking) = (slot.reason, slot.moving, slot.hook.is_some());
+        let (reason, moving, hooking) = (slot.reason, slot.processes.moving, slot.hook.is_some());
         match slot.state {
             State::Seeking { .. } => {
                 let _ = self.pids.insert(pid, id.0);
@@ -350,13 +351,13 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "MainLost") };
         if status.is_some() {
             slot.last_exit = status;
-            slot.ended = true;
+            slot.run.ended = true;
         }
         let (pid, reason) = (slot.pid(), slot.reason);
         match slot.state {
-            State::Seeking { .. } if slot.moving => self.main_is_gone(id),
+            State::Seeking { .. } if slot.processes.moving => self.main_is_gone(id),
             State::Seeking { .. } | State::Awaiting { .. } | State::Finishing { .. }
-                if slot.seeking =>
+                if slot.processes.seeking =>
             {
                 // What ends before it is up has not ended well.
                 let verdict = match status {
@@ -366,16 +367,16 @@ impl Supervisor {
                 self.unmap(id, pid);
                 self.end_run(id, verdict, None, Reason::MainLost(status));
             }
-            State::Up { pid: Some(_), .. } if slot.seeking => {
+            State::Up { pid: Some(_), .. } if slot.processes.seeking => {
                 slot.last_exit = status;
                 self.unmap(id, pid);
                 self.main_is_gone(id);
             }
-            State::Stopping { kill_at, .. } if slot.seeking && slot.hook.is_some() => {
+            State::Stopping { kill_at, .. } if slot.processes.seeking && slot.hook.is_some() => {
                 self.unmap(id, pid);
                 self.enter(id, State::Stopping { pid: None, kill_at }, reason);
             }
-            State::Stopping { .. } if slot.seeking => {
+            State::Stopping { .. } if slot.processes.seeking => {
                 self.unmap(id, pid);
                 self.sweep(id, None, reason);
             }

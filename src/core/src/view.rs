@@ -2,7 +2,7 @@
 
 use crate::backoff::CRASH_LOOP;
 use crate::needs::Block;
-use crate::slot::Running;
+use crate::run::Running;
 use crate::{
     Ask, Class, ExitStatus, Goal, HookEnd, Millis, Phase, Pid, Power, Reason, Stage, State,
     Supervisor, Unit, UnitId,
@@ -140,7 +140,7 @@ impl Supervisor {
     /// Whether a process of the unit, or of its hook, prepares and has not executed its program yet.
     #[must_use]
     pub fn is_entering(&self, id: UnitId) -> bool {
-        self.slot(id).is_some_and(|slot| slot.entering)
+        self.slot(id).is_some_and(|slot| slot.processes.entering)
     }
 
     /// The state of a unit, and what is behind it.
@@ -163,7 +163,7 @@ impl Supervisor {
                 Some(Running::Word { .. }) | None => None,
             },
             last_hook: slot.last_hook,
-            ended: slot.ended,
+            ended: slot.run.ended,
             crash_looping: slot.in_a_row >= CRASH_LOOP,
             gave_up: slot.gave_up,
             unkillable: slot.unkillable,
