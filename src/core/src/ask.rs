@@ -32,7 +32,7 @@ impl Supervisor {
     fn ask_start(&mut self, id: UnitId, once: bool) {
         if self.may_start(id) {
             if let Some(slot) = self.slot_mut(id) {
-                slot.once = once;
+                slot.wish.once = once;
             }
             self.forgive(id);
             self.pull(id, Reason::Asked, Way::Clears);
@@ -46,7 +46,7 @@ impl Supervisor {
         }
         self.forgive(id);
         if let Some(slot) = self.slot_mut(id) {
-            slot.once = false;
+            slot.wish.once = false;
         }
         self.bounce(id, reason);
         self.pull(id, reason, Way::Clears);
@@ -61,7 +61,7 @@ impl Supervisor {
         slot.failing = false;
         match slot.state.class() {
             Class::AtRest if matches!(slot.state, State::Backoff { .. }) => {
-                slot.retry = true;
+                slot.wish.retry = true;
                 self.touch(id);
             }
             Class::Ending => self.follow_goal(id),

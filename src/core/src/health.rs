@@ -3,7 +3,7 @@
 
 use crate::backoff::Verdict;
 use crate::slot::Next;
-use crate::{Class, Goal, Haste, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
+use crate::{Class, Haste, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
 
 impl Supervisor {
     pub(crate) fn announced(&mut self, id: UnitId) {
@@ -13,14 +13,14 @@ impl Supervisor {
             return;
         }
         let reason = slot.reason;
-        let wanted = slot.goal == Goal::Up && !slot.orphaned;
+        let wanted = slot.is_wanted() && !slot.orphaned;
         if wanted && self.phase == Phase::Running && self.blocked(id).is_none() {
             self.spawn(id);
             return;
         }
         // Meanwhile nobody wants it any more, or what it needs went: it starts when that is back.
         let Some(slot) = self.slot_mut(id) else { return };
-        (slot.carries, slot.bounce) = (false, false);
+        (slot.standing.carries, slot.wish.bounce) = (false, false);
         if slot.processes.occupied {
             // The hooks before the start have run, so those after the end do.
             slot.next = Next::Goal;

@@ -105,7 +105,7 @@ impl Supervisor {
         let mut out = Writer::new(into);
         out.u16(IMAGE_VERSION);
         out.unit(&slot.unit);
-        out.flag(slot.goal == Goal::Up);
+        out.flag(slot.is_wanted());
         out.state(slot.state);
         out.reason(slot.reason);
         out.exit(slot.last_exit);
@@ -307,13 +307,13 @@ fn flags(slot: &mut Slot) -> [&mut bool; 27] {
         &mut slot.processes.occupied,
         &mut slot.processes.seeking,
         &mut slot.processes.moving,
-        &mut slot.carries,
-        &mut slot.once,
-        &mut slot.done,
-        &mut slot.tried,
-        &mut slot.hopeless,
-        &mut slot.bounce,
-        &mut slot.retry,
+        &mut slot.standing.carries,
+        &mut slot.wish.once,
+        &mut slot.standing.done,
+        &mut slot.standing.tried,
+        &mut slot.standing.hopeless,
+        &mut slot.wish.bounce,
+        &mut slot.wish.retry,
         &mut slot.unkillable,
         &mut slot.run.cleaned,
         &mut slot.run.was_up,
@@ -334,7 +334,7 @@ fn read_slot(bytes: &[u8], id: UnitId) -> Result<(Slot, Option<Bell>), Damage> {
     let version = version(&mut from)?;
     let unit: Unit = from.unit()?;
     let mut slot = Slot::new(unit);
-    slot.goal = if from.flag()? { Goal::Up } else { Goal::Down };
+    slot.wish.goal = if from.flag()? { Goal::Up } else { Goal::Down };
     slot.state = from.state()?;
     slot.reason = from.reason()?;
     slot.last_exit = from.exit()?;

@@ -48,6 +48,7 @@ mod ties;
 mod timer;
 mod unit;
 mod view;
+mod wish;
 
 pub use action::{Action, Program, Whom};
 pub use calendar::{Calendar, Summer, Turn, Zone};

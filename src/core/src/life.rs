@@ -17,9 +17,9 @@ impl Supervisor {
     pub(crate) fn begin(&mut self, id: UnitId) {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.done = false;
-        slot.bounce = false;
-        slot.retry = false;
+        slot.standing.done = false;
+        slot.wish.bounce = false;
+        slot.wish.retry = false;
         if slot.unit.skipped {
             return self.finish(id, Reason::Skipped);
         }
@@ -135,8 +135,7 @@ impl Supervisor {
         }
         slot.first.note_up(now);
         slot.processes.moving = false;
-        slot.carries = true;
-        slot.tried = true;
+        slot.standing.rise();
         let since = slot.since;
         self.enter(id, State::Up { pid, since }, reason);
     }
@@ -154,8 +153,8 @@ impl Supervisor {
             self.forget_hook(id);
         }
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.bounce = false;
-        slot.carries = false;
+        slot.wish.bounce = false;
+        slot.standing.carries = false;
         slot.processes.moving = false;
         slot.pending.announcing = false;
         slot.next = next;
@@ -259,7 +258,7 @@ impl Supervisor {
         let Processes { seeking, .. } = core::mem::take(&mut slot.processes);
         let pid = slot.pid();
         let next = core::mem::replace(&mut slot.next, Next::Goal);
-        let stays = slot.goal == Goal::Down || slot.orphaned || !running;
+        let stays = !slot.is_wanted() || slot.orphaned || !running;
         if seeking {
             self.push(Action::Forget { unit: id });
         }
@@ -293,7 +292,7 @@ impl Supervisor {
             self.begin(id);
         } else {
             if let Some(slot) = self.slot_mut(id) {
-                slot.carries = false;
+                slot.standing.carries = false;
             }
             self.enter(id, State::Down, reason);
         }
@@ -319,9 +318,7 @@ impl Supervisor {
     /// Down or failed, and nothing is to follow.
     pub(crate) fn rest(&mut self, id: UnitId, state: State, reason: Reason) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.carries = false;
-        slot.done = false;
-        slot.tried = true;
+        slot.standing.rest();
         self.enter(id, state, reason);
     }
 
@@ -330,10 +327,9 @@ impl Supervisor {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         slot.first.note_up(now);
-        slot.goal = Goal::Down;
-        slot.done = true;
-        slot.carries = true;
-        slot.tried = true;
+        slot.wish.goal = Goal::Down;
+        slot.standing.rise();
+        slot.standing.done = true;
         slot.failing = false;
         slot.in_a_row = 0;
         slot.delays = 0;
@@ -343,7 +339,7 @@ impl Supervisor {
     fn wait(&mut self, id: UnitId, delay_ms: u32, reason: Reason) {
         let until = self.now.after(u64::from(delay_ms));
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.carries = false;
+        slot.standing.carries = false;
         let in_a_row = slot.in_a_row;
         if in_a_row >= CRASH_LOOP {
             slot.note_failure();
@@ -360,7 +356,7 @@ impl Supervisor {
         let unit = &slot.unit;
         let final_end =
             slot.last_exit.filter(|_| slot.run.ended).is_some_and(|exit| unit.no_restart.has(exit));
-        let restart = if slot.once || final_end { Restart::No } else { unit.restart };
+        let restart = if slot.wish.once || final_end { Restart::No } else { unit.restart };
         let long = u64::from(unit.min_uptime_ms).max(MIN_RUN_MS);
         let was_long = run.is_some_and(|run| run >= long);
         slot.failing &= !was_long;
@@ -383,7 +379,7 @@ impl Supervisor {
         if was_long {
             return Next::Again { delay_ms: 0 };
         }
-        slot.tried = true;
+        slot.standing.tried = true;
         slot.in_a_row = slot.in_a_row.saturating_add(1);
         self.delayed(id)
     }
@@ -398,8 +394,8 @@ impl Supervisor {
 
     pub(crate) fn set_goal(&mut self, id: UnitId, goal: Goal) {
         let Some(slot) = self.slot_mut(id) else { return };
-        if slot.goal != goal {
-            slot.goal = goal;
+        if slot.wish.goal != goal {
+            slot.wish.goal = goal;
             self.touch(id);
         }
     }

@@ -60,9 +60,9 @@ impl Supervisor {
         if slot.state != State::Failed {
             return self.set_deadline(id);
         }
-        slot.goal = Goal::Down;
-        slot.retry = false;
-        slot.once = false;
+        slot.wish.goal = Goal::Down;
+        slot.wish.retry = false;
+        slot.wish.once = false;
         self.enter(id, State::Down, Reason::Asked);
     }
 

@@ -9,8 +9,7 @@ use crate::bits::Bits;
 use crate::slot::Slot;
 use crate::ties::Way;
 use crate::{
-    Catalog, Goal, MAX_UNITS, Millis, Notice, Phase, Probes, Reason, State, Supervisor, Unit,
-    UnitId,
+    Catalog, MAX_UNITS, Millis, Notice, Phase, Probes, Reason, State, Supervisor, Unit, UnitId,
 };
 
 /// Catalog index → slot; `NONE` where the unit was left out.
@@ -119,9 +118,8 @@ impl Supervisor {
     /// Stops what was meant to be gone, once it is related to nobody any more.
     fn end_orphans(&mut self, catalog: &(impl Catalog + ?Sized)) {
         for id in self.each() {
-            let ends = |slot: &&Slot| {
-                slot.orphaned && slot.goal == Goal::Up && catalog.ends(&slot.unit.name)
-            };
+            let ends =
+                |slot: &&Slot| slot.orphaned && slot.is_wanted() && catalog.ends(&slot.unit.name);
             if self.slot(id).filter(ends).is_some() {
                 self.lay_off(id, Reason::Reloaded, &Bits::EMPTY);
             }
@@ -154,10 +152,10 @@ impl Supervisor {
         let changed = slot.unit.fingerprint != unit.fingerprint
             || slot.unit.kind != unit.kind
             || slot.unit.skipped && !unit.skipped;
-        if slot.unit.kind != unit.kind && slot.done {
+        if slot.unit.kind != unit.kind && slot.standing.done {
             // What a oneshot did is not what the unit of that name now is.
-            slot.done = false;
-            slot.carries = false;
+            slot.standing.done = false;
+            slot.standing.carries = false;
         }
         slot.unit = unit;
         slot.orphaned = false;
@@ -208,9 +206,8 @@ impl Supervisor {
     /// it was to run.
     fn revive(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
-        let fresh =
-            slot.goal == Goal::Down && matches!(slot.reason, Reason::None | Reason::Skipped);
-        if slot.goal == Goal::Up {
+        let fresh = !slot.is_wanted() && matches!(slot.reason, Reason::None | Reason::Skipped);
+        if slot.is_wanted() {
             self.ask_restart(id, Reason::Reloaded);
         } else if fresh && slot.unit.autostart && self.bell(id).is_none() {
             self.pull(id, Reason::Needed, Way::Gives);

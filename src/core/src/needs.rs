@@ -17,7 +17,7 @@
 //!   nothing of the other lives.
 
 use crate::slot::{Range, Slot};
-use crate::{Blocker, Class, Goal, MAX_UNITS, NeedKind, State, Supervisor, UnitId};
+use crate::{Blocker, Class, MAX_UNITS, NeedKind, State, Supervisor, UnitId};
 
 /// The most needs of all units together: eight a unit. A Debian system states three to four a
 /// unit, and a target that wants everything adds one for each.
@@ -250,7 +250,7 @@ impl Supervisor {
             return None;
         }
         // One that is about to be laid to rest is told of first.
-        let yields = |slot: &Slot| slot.goal == Goal::Down && slot.state != State::Down;
+        let yields = |slot: &Slot| !slot.is_wanted() && slot.state != State::Down;
         let lives = |id: &UnitId| self.slot(*id).is_some_and(|s| s.is_live() || yields(s));
         if let Some(rival) = self.rivals_of(slot).find(lives) {
             return Some(Block::Rival(rival));
@@ -274,7 +274,7 @@ impl Supervisor {
     /// Whether something the unit requires is gone.
     pub(crate) fn lost_requirement(&self, slot: &Slot) -> bool {
         self.needs_of(slot).iter().any(|edge| {
-            edge.binds() && self.slot(UnitId(edge.unit)).is_some_and(|other| !other.carries)
+            edge.binds() && self.slot(UnitId(edge.unit)).is_some_and(|other| !other.carries())
         })
     }
 
@@ -285,7 +285,7 @@ impl Supervisor {
         }
         let required = self.needs_of(slot).iter().filter(|edge| edge.binds());
         let mut others = required.map(|edge| UnitId(edge.unit));
-        others.find(|id| self.slot(*id).is_some_and(|other| !other.carries)).map(Block::Unit)
+        others.find(|id| self.slot(*id).is_some_and(|other| !other.carries())).map(Block::Unit)
     }
 
     /// Whether something the unit is bound to is gone.
@@ -306,14 +306,9 @@ impl Supervisor {
     /// Whether the unit cannot start, and not only because its turn has not come: what it
     /// requires is not wanted, failed at least once, or is itself without hope.
     pub(crate) fn without_hope(&self, slot: &Slot) -> bool {
-        slot.missing
-            || self.needs_of(slot).iter().any(|edge| {
-                edge.binds()
-                    && self.slot(UnitId(edge.unit)).is_some_and(|other| {
-                        !other.carries
-                            && (other.goal == Goal::Down || other.tried || other.hopeless)
-                    })
-            })
+        let fails = |other: &Slot| !other.carries() && !other.is_expected();
+        let mut required = self.needs_of(slot).iter().filter(|edge| edge.binds());
+        slot.missing || required.any(|edge| self.slot(UnitId(edge.unit)).is_some_and(fails))
     }
 
     /// Whether the unit must wait with its own stop: something that comes after it still runs and
@@ -333,10 +328,7 @@ impl Supervisor {
 
     /// Whether a live unit has to go.
     pub(crate) fn must_stop(&self, slot: &Slot) -> bool {
-        slot.goal == Goal::Down
-            || slot.bounce
-            || self.lost_requirement(slot)
-            || self.lost_bond(slot)
+        !slot.is_wanted() || slot.wish.bounce || self.lost_requirement(slot) || self.lost_bond(slot)
     }
 }
 
@@ -344,8 +336,8 @@ impl Supervisor {
 fn is_coming(slot: &Slot) -> bool {
     let under_way = match slot.state.class() {
         Class::AtRest => slot.state != State::Failed,
-        Class::Up => slot.bounce,
+        Class::Up => slot.wish.bounce,
         Class::Rising | Class::Ending => true,
     };
-    under_way && slot.goal == Goal::Up && !slot.tried && !slot.hopeless
+    under_way && slot.is_expected()
 }

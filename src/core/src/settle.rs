@@ -17,7 +17,7 @@ impl Supervisor {
         match slot.state.class() {
             Class::AtRest if slot.orphaned => self.release(id),
             Class::AtRest if slot.state == State::Down => self.settle_down(id),
-            Class::AtRest if slot.goal == Goal::Down => self.enter(id, State::Down, slot.reason),
+            Class::AtRest if !slot.is_wanted() => self.enter(id, State::Down, slot.reason),
             Class::AtRest if self.may_retry(slot) => self.try_again(id),
             Class::Rising | Class::Up => self.settle_live(id),
             Class::AtRest | Class::Ending => {}
@@ -27,15 +27,15 @@ impl Supervisor {
     /// Whether what failed or waits is to be tried now: asked to, or what it failed for lack of has appeared.
     fn may_retry(&self, slot: &Slot) -> bool {
         let found = slot.state == State::Failed && slot.reason == Reason::Requirement;
-        slot.goal == Goal::Up
+        slot.is_wanted()
             && self.phase == Phase::Running
-            && (slot.retry || found && !slot.missing)
+            && (slot.wish.retry || found && !slot.missing)
     }
 
     fn try_again(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.retry = false;
-        slot.tried = false;
+        slot.wish.retry = false;
+        slot.standing.tried = false;
         let reason = slot.reason;
         match self.blocked(id) {
             None => self.begin(id),
@@ -45,19 +45,17 @@ impl Supervisor {
 
     fn weigh_hope(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
-        let hopeless =
-            slot.goal == Goal::Up && slot.state == State::Down && self.without_hope(slot);
-        if hopeless != slot.hopeless {
+        let hopeless = slot.is_wanted() && slot.state == State::Down && self.without_hope(slot);
+        if hopeless != slot.standing.hopeless {
             if let Some(slot) = self.slot_mut(id) {
-                slot.hopeless = hopeless;
+                slot.standing.hopeless = hopeless;
             }
             self.touch(id);
         }
     }
 
     fn settle_down(&mut self, id: UnitId) {
-        let wanted = self.slot(id).is_some_and(|slot| slot.goal == Goal::Up);
-        if !wanted || self.phase != Phase::Running {
+        if !self.is_wanted(id) || self.phase != Phase::Running {
             return;
         }
         let Some((block, at)) = self.blocked(id) else { return self.begin(id) };
@@ -65,7 +63,7 @@ impl Supervisor {
         slot.hint = at;
         match block {
             crate::needs::Block::Missing => {
-                slot.tried = true;
+                slot.standing.tried = true;
                 self.enter(id, State::Failed, Reason::Requirement);
             }
             crate::needs::Block::Unit(_)
@@ -78,16 +76,16 @@ impl Supervisor {
     fn settle_live(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id) else { return };
         let up = slot.state.class() == Class::Up;
-        let (carries, reason) = (slot.carries, slot.reason);
+        let (carries, reason) = (slot.carries(), slot.reason);
         let leaves = self.must_stop(slot);
-        let reason = match (slot.goal, self.lost_bond(slot)) {
-            (Goal::Up, true) if !slot.bounce => Reason::Bound,
-            (Goal::Up, false) if !slot.bounce => Reason::Requirement,
+        let reason = match (slot.wish.goal, self.lost_bond(slot)) {
+            (Goal::Up, true) if !slot.wish.bounce => Reason::Bound,
+            (Goal::Up, false) if !slot.wish.bounce => Reason::Requirement,
             (Goal::Up | Goal::Down, _) => reason,
         };
         if carries && leaves || !carries && !leaves && up {
             if let Some(slot) = self.slot_mut(id) {
-                slot.carries = !leaves;
+                slot.standing.carries = !leaves;
             }
             self.touch(id);
         }

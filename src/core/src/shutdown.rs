@@ -368,8 +368,8 @@ impl Supervisor {
             let Some(slot) = self.slot_mut(id).filter(|slot| slot.unit.builtin == builtin) else {
                 continue;
             };
-            slot.goal = Goal::Down;
-            slot.bounce = false;
+            slot.wish.goal = Goal::Down;
+            slot.wish.bounce = false;
             if let Class::Rising | Class::Up = slot.state.class() {
                 slot.reason = Reason::Shutdown;
             }

@@ -2,6 +2,7 @@
 //! events. Decides nothing.
 
 use crate::run::{Pending, Processes, Run, Running};
+use crate::wish::{Standing, Wish};
 use crate::{
     Class, ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Probes, Reason, Restart,
     Stage, StartLimit, State, Statuses, Unit, signals,
@@ -73,7 +74,7 @@ impl Firsts {
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) unit: Unit,
-    pub(crate) goal: Goal,
+    pub(crate) wish: Wish,
     pub(crate) state: State,
     pub(crate) reason: Reason,
     pub(crate) last_exit: Option<ExitStatus>,
@@ -117,6 +118,7 @@ pub(crate) struct Slot {
     pub(crate) rank: u16,
     /// Where in `needs` the last blocker was found.
     pub(crate) hint: u16,
+    pub(crate) standing: Standing,
     pub(crate) run: Run,
     pub(crate) processes: Processes,
     pub(crate) pending: Pending,
@@ -130,22 +132,8 @@ pub(crate) struct Slot {
     pub(crate) orphaned: bool,
     /// Up, and does not work.
     pub(crate) unwell: bool,
-    /// What requires this unit may run. Stays true over a restart that comes at once.
-    pub(crate) carries: bool,
-    /// Asked to run once: policy does not start it again.
-    pub(crate) once: bool,
-    /// The oneshot did its work since it was last asked to.
-    pub(crate) done: bool,
-    /// Came up or failed once since it was asked for: order after it is satisfied.
-    pub(crate) tried: bool,
-    /// Cannot start because of what it requires: order after it is not waited for.
-    pub(crate) hopeless: bool,
-    /// To be stopped and started once.
-    pub(crate) bounce: bool,
     /// Failed because it had started too often.
     pub(crate) gave_up: bool,
-    /// Failed or in back-off, and to be tried now.
-    pub(crate) retry: bool,
     /// Requires a unit that does not exist.
     pub(crate) missing: bool,
     /// Conflicts with a unit, or has units that are bound to it.
@@ -167,7 +155,7 @@ impl Slot {
     pub(crate) fn new(unit: Unit) -> Self {
         Self {
             unit,
-            goal: Goal::Down,
+            wish: Wish::DOWN,
             state: State::Down,
             reason: Reason::None,
             last_exit: None,
@@ -192,6 +180,7 @@ impl Slot {
             position: 0,
             rank: 0,
             hint: 0,
+            standing: Standing::default(),
             run: Run::default(),
             processes: Processes::default(),
             pending: Pending::default(),
@@ -200,14 +189,7 @@ impl Slot {
             listed: true,
             orphaned: false,
             unwell: false,
-            carries: false,
-            once: false,
-            done: false,
-            tried: false,
-            hopeless: false,
-            bounce: false,
             gave_up: false,
-            retry: false,
             missing: false,
             wary: false,
             failing: false,
@@ -251,6 +233,11 @@ impl Slot {
         self.listed = false;
     }
 
+    /// It is to be up.
+    pub(crate) const fn is_wanted(&self) -> bool {
+        matches!(self.wish.goal, Goal::Up)
+    }
+
     /// Has processes, or stands for some; it has to be stopped before it is down.
     pub(crate) const fn is_live(&self) -> bool {
         !matches!(self.state.class(), Class::AtRest)
@@ -285,14 +272,25 @@ impl Slot {
         self.unit.start_timeout().map_or(Millis::NEVER, |span| now.after(span))
     }
 
+    /// What requires it may run.
+    pub(crate) const fn carries(&self) -> bool {
+        self.standing.carries
+    }
+
+    /// Whoever comes after it still waits for it: it is wanted, and has neither come up or failed
+    /// since it was asked for nor lost hope.
+    pub(crate) const fn is_expected(&self) -> bool {
+        self.is_wanted() && !self.standing.tried && !self.standing.hopeless
+    }
+
     /// What requires it may start now.
     pub(crate) const fn serves(&self) -> bool {
-        self.carries && (self.done || matches!(self.state, State::Up { .. }))
+        self.carries() && (self.standing.done || matches!(self.state, State::Up { .. }))
     }
 
     /// What is bound to it may run: it serves, or its main process moves.
     pub(crate) const fn stands(&self) -> bool {
-        self.serves() || self.carries && matches!(self.state, State::Seeking { .. })
+        self.serves() || self.carries() && matches!(self.state, State::Seeking { .. })
     }
 
     /// Nobody waits any more for whoever prepares, and its answer is still to come.

@@ -332,7 +332,7 @@ impl Supervisor {
         if to == State::Failed && from != to {
             slot.note_failure();
         }
-        let (goal, builtin, is_awaited) = (slot.goal, slot.unit.builtin, slot.is_awaited());
+        let (goal, builtin, is_awaited) = (slot.wish.goal, slot.unit.builtin, slot.is_awaited());
         self.count(builtin, was_awaited, is_awaited);
         self.set_deadline(id);
         if is_news(from, to) {

@@ -6,6 +6,8 @@
 //! `pull`, and a load that brings a new conflict decides it at once.
 
 use crate::bits::Bits;
+use crate::slot::Slot;
+use crate::wish::Wish;
 use crate::{Class, Goal, Phase, Reason, State, Supervisor, UnitId};
 
 /// What happens when a unit is to start and another, that it conflicts with, is to be up.
@@ -46,10 +48,8 @@ impl Supervisor {
     fn clear(&mut self, id: UnitId, way: Way, pulled: &mut Bits) -> bool {
         let Some(slot) = self.slot(id) else { return false };
         let mut rivals = Bits::EMPTY;
-        if slot.wary && slot.goal == Goal::Down {
-            let wanted = |rival: &UnitId| {
-                *rival != id && self.slot(*rival).is_some_and(|slot| slot.goal == Goal::Up)
-            };
+        if slot.wary && !slot.is_wanted() {
+            let wanted = |rival: &UnitId| *rival != id && self.is_wanted(*rival);
             self.rivals_of(slot).filter(wanted).for_each(|rival| rivals.put(rival.0));
         }
         let gives = way == Way::Gives && !rivals.is_empty() || rivals.meets(pulled);
@@ -100,8 +100,8 @@ impl Supervisor {
         }
     }
 
-    fn is_wanted(&self, id: UnitId) -> bool {
-        self.slot(id).is_some_and(|slot| slot.goal == Goal::Up)
+    pub(crate) fn is_wanted(&self, id: UnitId) -> bool {
+        self.slot(id).is_some_and(Slot::is_wanted)
     }
 
     /// What is part of a unit that restarts, restarts with it.
@@ -124,8 +124,8 @@ impl Supervisor {
         let Some(slot) = self.slot_mut(id) else { return };
         match slot.state.class() {
             Class::Rising | Class::Up => {
-                slot.bounce = true;
-                slot.tried = false;
+                slot.wish.bounce = true;
+                slot.standing.tried = false;
                 slot.reason = reason;
             }
             Class::AtRest | Class::Ending => {}
@@ -163,7 +163,7 @@ impl Supervisor {
 
     /// Who has to give way, of this unit and the first of those that are to be up against it.
     fn loser(&self, id: UnitId) -> Option<UnitId> {
-        let slot = self.slot(id).filter(|slot| slot.wary && slot.goal == Goal::Up)?;
+        let slot = self.slot(id).filter(|slot| slot.wary && slot.is_wanted())?;
         let wanted = |rival: &UnitId| *rival != id && self.is_wanted(*rival);
         let rival = self.rivals_of(slot).find(wanted)?;
         let other = self.slot(rival)?;
@@ -175,13 +175,10 @@ impl Supervisor {
     /// Sets the goal of one unit to down.
     fn lower(&mut self, id: UnitId, reason: Reason) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.bounce = false;
-        slot.retry = false;
-        slot.once = false;
-        slot.done = false;
-        slot.goal = Goal::Down;
+        slot.wish = Wish::DOWN;
+        slot.standing.done = false;
         if !slot.is_live() {
-            slot.carries = false;
+            slot.standing.carries = false;
         }
         let rests = matches!(slot.state, State::Backoff { .. } | State::Failed);
         slot.reason = reason;
@@ -198,16 +195,16 @@ impl Supervisor {
     fn raise(&mut self, id: UnitId, reason: Reason) -> bool {
         let Some(slot) = self.slot_mut(id) else { return false };
         let failed = slot.state == State::Failed;
-        if slot.goal == Goal::Up && (!failed || slot.retry) {
+        if slot.is_wanted() && (!failed || slot.wish.retry) {
             return false;
         }
-        slot.goal = Goal::Up;
+        slot.wish.goal = Goal::Up;
         // A unit that is up and was about to stop stays up, and has no start to wait for.
-        slot.tried = matches!(slot.state, State::Up { .. }) && !slot.bounce;
+        slot.standing.tried = matches!(slot.state, State::Up { .. }) && !slot.wish.bounce;
         slot.reason = reason;
         // Runs again; what requires it keeps running on its last success meanwhile.
-        slot.done = false;
-        slot.retry = failed;
+        slot.standing.done = false;
+        slot.wish.retry = failed;
         self.touch(id);
         true
     }

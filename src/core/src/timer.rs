@@ -10,7 +10,7 @@
 
 use crate::load::{NONE, Places};
 use crate::ties::Way;
-use crate::{Calendar, Catalog, Goal, Millis, Notice, Phase, Reason, State, Supervisor, UnitId};
+use crate::{Calendar, Catalog, Millis, Notice, Phase, Reason, State, Supervisor, UnitId};
 
 /// The most units with a timer. An appliance has a handful; a Debian server has about twenty.
 pub const MAX_TIMERS: usize = 64;
@@ -311,14 +311,13 @@ impl Supervisor {
     }
 
     fn start_by_timer(&mut self, id: UnitId) {
-        let wanted = |id| self.slot(id).is_some_and(|slot| slot.goal == Goal::Up);
-        let hushed = self.hushed_for.is_some_and(wanted);
+        let hushed = self.hushed_for.is_some_and(|id| self.is_wanted(id));
         let Some(slot) = self.slot_mut(id) else { return };
-        if hushed || (slot.goal == Goal::Up && slot.state != State::Failed) {
+        if hushed || (slot.is_wanted() && slot.state != State::Failed) {
             self.publish(Notice::PassedOver { unit: id });
             return;
         }
-        slot.once = false;
+        slot.wish.once = false;
         self.forgive(id);
         self.pull(id, Reason::Timer, Way::Clears);
     }

@@ -147,10 +147,10 @@ impl Supervisor {
     #[must_use]
     pub fn view(&self, id: UnitId) -> Option<View<'_>> {
         let slot = self.slot(id)?;
-        let waits = slot.goal == Goal::Up
+        let waits = slot.is_wanted()
             && (slot.state == State::Down || slot.state == State::Failed && slot.missing);
         Some(View {
-            goal: slot.goal,
+            goal: slot.wish.goal,
             state: slot.state,
             reason: slot.reason,
             restarts: slot.restarts,
@@ -170,7 +170,7 @@ impl Supervisor {
             at_rest_since: Some(slot.since)
                 .filter(|at| at.0 > 0 && slot.state.class() == Class::AtRest),
             first: slot.first.times(),
-            once: slot.once,
+            once: slot.wish.once,
             unwell: slot.unwell,
             ready_by: crate::due::ready_by(slot),
         })
@@ -203,7 +203,7 @@ impl Supervisor {
         let slot = self.slot(id)?;
         match reason {
             Reason::Conflict => {
-                let wanted = |id: &UnitId| self.slot(*id).is_some_and(|s| s.goal == Goal::Up);
+                let wanted = |id: &UnitId| self.is_wanted(*id);
                 self.rivals_of(slot).find(wanted).map(Blocker::Unit)
             }
             Reason::Bound => self.named(id, self.gone_bond(slot)?),
@@ -263,7 +263,7 @@ impl Supervisor {
         };
         match ask {
             Ask::Start | Ask::Once | Ask::Restart => self.start_outcome(slot),
-            Ask::Stop => match (slot.is_live(), slot.goal) {
+            Ask::Stop => match (slot.is_live(), slot.wish.goal) {
                 (_, Goal::Up) if !slot.orphaned => Some(Outcome::Failed(slot.reason)),
                 (true, Goal::Up | Goal::Down) => None,
                 (false, Goal::Up | Goal::Down) => Some(Outcome::Done),
@@ -279,21 +279,21 @@ impl Supervisor {
     }
 
     fn start_outcome(&self, slot: &crate::slot::Slot) -> Option<Outcome> {
-        if slot.done {
+        if slot.standing.done {
             return Some(Outcome::Done);
         }
         if self.phase != Phase::Running {
             return Some(Outcome::Failed(Reason::Shutdown));
         }
-        if slot.goal == Goal::Down || slot.orphaned {
+        if !slot.is_wanted() || slot.orphaned {
             return Some(Outcome::Failed(slot.reason));
         }
         match slot.state {
-            State::Up { .. } if slot.bounce => None,
+            State::Up { .. } if slot.wish.bounce => None,
             State::Up { .. } => Some(Outcome::Done),
             State::Failed => Some(Outcome::Failed(slot.reason)),
-            State::Backoff { .. } if slot.tried => Some(Outcome::Failed(slot.reason)),
-            State::Down if slot.hopeless => Some(Outcome::Failed(Reason::Requirement)),
+            State::Backoff { .. } if slot.standing.tried => Some(Outcome::Failed(slot.reason)),
+            State::Down if slot.standing.hopeless => Some(Outcome::Failed(Reason::Requirement)),
             State::Down
             | State::Preparing { .. }
             | State::Starting { .. }
