@@ -56,9 +56,9 @@ impl Supervisor {
 
     /// A start by hand, or by the timer, clears the counters and ends a back-off.
     pub(crate) fn forgive(&mut self, id: UnitId) {
-        self.forget_counts(id);
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.failing = false;
+        slot.counts.forget();
+        slot.alarm.failing = false;
         match slot.state.class() {
             Class::AtRest if matches!(slot.state, State::Backoff { .. }) => {
                 slot.wish.retry = true;

@@ -28,9 +28,8 @@ pub(crate) fn deadline(slot: &Slot) -> Millis {
         | State::Awaiting { .. }
         | State::Finishing { .. } => ready_by(slot).unwrap_or(Millis::NEVER),
         State::Up { since, .. } => {
-            let counts = slot.in_a_row > 0 || slot.delays > 0;
             let reset = since.after(u64::from(slot.unit.restart_reset_ms));
-            if counts { reset.min(hook_until(slot)) } else { hook_until(slot) }
+            if slot.counts.has_row() { reset.min(hook_until(slot)) } else { hook_until(slot) }
         }
         State::Stopping { kill_at, .. } | State::Cleaning { kill_at } => {
             kill_at.unwrap_or(Millis::NEVER)
@@ -78,8 +77,7 @@ impl Supervisor {
             State::Seeking { .. } if slot.processes.moving => self.main_is_gone(id),
             State::Seeking { .. } => self.start_timed_out(id),
             State::Up { .. } => {
-                slot.in_a_row = 0;
-                slot.delays = 0;
+                slot.counts.end_row();
                 self.set_deadline(id);
             }
             State::Stopping { .. } if slot.hook.is_some() => self.hook_timed_out(id),

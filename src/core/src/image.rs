@@ -112,19 +112,19 @@ impl Supervisor {
         out.next(slot.next);
         out.hook(slot.hook);
         out.last_hook(slot.last_hook);
-        out.reload_end(slot.reload_end);
-        out.moment(slot.reload_from);
+        out.reload_end(slot.reload.end);
+        out.moment(slot.reload.from);
         out.moment(slot.since);
         out.moment(slot.complain_at);
         out.moment(slot.extended_to);
         for at in slot.first.to_numbers() {
             out.u32(at);
         }
-        out.u32(slot.restarts);
-        out.u32(slot.in_a_row);
-        out.u32(slot.delays);
-        out.moment(slot.counted_from);
-        out.u16(slot.counted);
+        out.u32(slot.counts.restarts);
+        out.u32(slot.counts.in_a_row);
+        out.u32(slot.counts.delays);
+        out.moment(slot.counts.starts_from);
+        out.u16(slot.counts.starts);
         let set = flags(&mut slot.clone()).map(|flag| u32::from(*flag));
         out.u32((0..).zip(set).fold(0, |bits, (nth, flag)| bits | flag.wrapping_shl(nth)));
         out.bell(self.bell(id));
@@ -320,11 +320,11 @@ fn flags(slot: &mut Slot) -> [&mut bool; 27] {
         &mut slot.run.forks,
         &mut slot.pending.forgotten,
         &mut slot.run.ended,
-        &mut slot.reload_again,
+        &mut slot.reload.again,
         &mut slot.run.launched,
-        &mut slot.gave_up,
-        &mut slot.failing,
-        &mut slot.alarm,
+        &mut slot.counts.gave_up,
+        &mut slot.alarm.failing,
+        &mut slot.alarm.unanswered,
         &mut slot.pressed,
     ]
 }
@@ -341,14 +341,15 @@ fn read_slot(bytes: &[u8], id: UnitId) -> Result<(Slot, Option<Bell>), Damage> {
     slot.next = from.next()?;
     slot.hook = from.hook()?;
     slot.last_hook = from.last_hook()?;
-    slot.reload_end = from.reload_end()?;
-    slot.reload_from = from.moment()?;
+    slot.reload.end = from.reload_end()?;
+    slot.reload.from = from.moment()?;
     slot.since = from.moment()?;
     slot.complain_at = from.moment()?;
     slot.extended_to = from.moment()?;
     slot.first = Firsts::of_numbers([from.u32()?, from.u32()?]);
-    (slot.restarts, slot.in_a_row, slot.delays) = (from.u32()?, from.u32()?, from.u32()?);
-    (slot.counted_from, slot.counted) = (from.moment()?, from.u16()?);
+    (slot.counts.restarts, slot.counts.in_a_row, slot.counts.delays) =
+        (from.u32()?, from.u32()?, from.u32()?);
+    (slot.counts.starts_from, slot.counts.starts) = (from.moment()?, from.u16()?);
     let mut bits = from.u32()?;
     for flag in flags(&mut slot) {
         *flag = bits & 1 == 1;

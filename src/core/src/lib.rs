@@ -21,6 +21,7 @@ mod bits;
 mod calendar;
 mod codec;
 mod codec_timer;
+mod counts;
 mod due;
 mod event;
 mod health;

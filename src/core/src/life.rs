@@ -24,7 +24,7 @@ impl Supervisor {
             return self.finish(id, Reason::Skipped);
         }
         slot.first.note_start(now);
-        slot.gave_up = false;
+        slot.counts.gave_up = false;
         self.count_start(id);
         self.note_run(id);
         let Some(slot) = self.slot_mut(id) else { return };
@@ -300,7 +300,7 @@ impl Supervisor {
 
     fn restart(&mut self, id: UnitId, reason: Reason) {
         if let Some(slot) = self.slot_mut(id) {
-            slot.restarts = slot.restarts.saturating_add(1);
+            slot.counts.restarts = slot.counts.restarts.saturating_add(1);
         }
         self.resume(id, reason);
     }
@@ -330,9 +330,8 @@ impl Supervisor {
         slot.wish.goal = Goal::Down;
         slot.standing.rise();
         slot.standing.done = true;
-        slot.failing = false;
-        slot.in_a_row = 0;
-        slot.delays = 0;
+        slot.alarm.failing = false;
+        slot.counts.end_row();
         self.enter(id, State::Down, reason);
     }
 
@@ -340,9 +339,9 @@ impl Supervisor {
         let until = self.now.after(u64::from(delay_ms));
         let Some(slot) = self.slot_mut(id) else { return };
         slot.standing.carries = false;
-        let in_a_row = slot.in_a_row;
+        let in_a_row = slot.counts.in_a_row;
         if in_a_row >= CRASH_LOOP {
-            slot.note_failure();
+            slot.alarm.note_failure();
         }
         self.enter(id, State::Backoff { until }, reason);
         if in_a_row >= CRASH_LOOP {
@@ -359,7 +358,7 @@ impl Supervisor {
         let restart = if slot.wish.once || final_end { Restart::No } else { unit.restart };
         let long = u64::from(unit.min_uptime_ms).max(MIN_RUN_MS);
         let was_long = run.is_some_and(|run| run >= long);
-        slot.failing &= !was_long;
+        slot.alarm.failing &= !was_long;
         if !backoff::again(restart, verdict) {
             return match (verdict, slot.unit.kind) {
                 (Verdict::Success, Kind::Oneshot { .. }) => Next::Done,
@@ -367,28 +366,27 @@ impl Supervisor {
                     Next::Quit
                 }
                 (Verdict::Failure | Verdict::Abnormal, _) => {
-                    slot.in_a_row = slot.in_a_row.saturating_add(1);
+                    slot.counts.in_a_row = slot.counts.in_a_row.saturating_add(1);
                     Next::Fail
                 }
             };
         }
         if run.is_some_and(|run| run >= u64::from(slot.unit.restart_reset_ms)) {
-            slot.in_a_row = 0;
-            slot.delays = 0;
+            slot.counts.end_row();
         }
         if was_long {
             return Next::Again { delay_ms: 0 };
         }
         slot.standing.tried = true;
-        slot.in_a_row = slot.in_a_row.saturating_add(1);
+        slot.counts.in_a_row = slot.counts.in_a_row.saturating_add(1);
         self.delayed(id)
     }
 
     /// Again, after the next delay.
     pub(crate) fn delayed(&mut self, id: UnitId) -> Next {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return Next::Goal };
-        let span = backoff::delay_ms(&slot.unit, slot.delays, &mut self.dice);
-        slot.delays = slot.delays.saturating_add(1);
+        let span = backoff::delay_ms(&slot.unit, slot.counts.delays, &mut self.dice);
+        slot.counts.delays = slot.counts.delays.saturating_add(1);
         Next::Again { delay_ms: u32::try_from(span).unwrap_or(u32::MAX) }
     }
 

@@ -16,11 +16,11 @@ impl Supervisor {
         let now = self.now;
         let Some(slot) = self.slot_mut(id) else { return };
         let interval_ms = u64::from(slot.unit.start_limit.interval_ms);
-        if slot.counted == 0 || now.since(slot.counted_from) > interval_ms {
-            slot.counted_from = now;
-            slot.counted = 0;
+        if slot.counts.starts == 0 || now.since(slot.counts.starts_from) > interval_ms {
+            slot.counts.starts_from = now;
+            slot.counts.starts = 0;
         }
-        slot.counted = slot.counted.saturating_add(1);
+        slot.counts.starts = slot.counts.starts.saturating_add(1);
     }
 
     /// Whether a start after this delay would be one too many.
@@ -28,20 +28,20 @@ impl Supervisor {
         let at = self.now.after(u64::from(delay_ms));
         let Some(slot) = self.slot_mut(id) else { return false };
         if lacked(reason).is_some_and(is_temporary) {
-            slot.counted = slot.counted.saturating_sub(1);
+            slot.counts.starts = slot.counts.starts.saturating_sub(1);
             return false;
         }
         let limit = slot.unit.start_limit;
         limit.burst > 0
-            && slot.counted >= limit.burst
-            && at.since(slot.counted_from) <= u64::from(limit.interval_ms)
+            && slot.counts.starts >= limit.burst
+            && at.since(slot.counts.starts_from) <= u64::from(limit.interval_ms)
     }
 
     /// It is given up.
     pub(crate) fn give_up(&mut self, id: UnitId, reason: Reason) {
         let Some(slot) = self.slot_mut(id) else { return };
         let action = slot.unit.start_limit.action;
-        slot.gave_up = true;
+        slot.counts.gave_up = true;
         self.rest(id, State::Failed, reason);
         self.publish(Notice::GaveUp { unit: id });
         match action {
@@ -54,9 +54,9 @@ impl Supervisor {
 
     /// Nothing is counted any more, and what had failed is down.
     pub(crate) fn ask_reset(&mut self, id: UnitId) {
-        self.forget_counts(id);
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.restarts = 0;
+        slot.counts.forget();
+        slot.counts.restarts = 0;
         if slot.state != State::Failed {
             return self.set_deadline(id);
         }
@@ -64,15 +64,6 @@ impl Supervisor {
         slot.wish.retry = false;
         slot.wish.once = false;
         self.enter(id, State::Down, Reason::Asked);
-    }
-
-    /// Short runs, delays and starts are counted from nothing.
-    pub(crate) fn forget_counts(&mut self, id: UnitId) {
-        let Some(slot) = self.slot_mut(id) else { return };
-        slot.in_a_row = 0;
-        slot.delays = 0;
-        slot.counted = 0;
-        slot.gave_up = false;
     }
 }
 

@@ -10,14 +10,31 @@
 use crate::run::Running;
 use crate::{Action, Class, Millis, Notice, Phase, Reason, Stage, Supervisor, UnitId, Whom};
 
+/// What is remembered of reloads, beside the command that runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reload {
+    /// How the last one ended: well, or why not.
+    pub(crate) end: Result<(), Reason>,
+    /// Asked for while one was under way: once more when that is over.
+    pub(crate) again: bool,
+    /// When the unit was last sent its reload signal and its word was awaited.
+    pub(crate) from: Millis,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { end: Ok(()), again: false, from: Millis(0) }
+    }
+}
+
 impl Supervisor {
     pub(crate) fn ask_reload(&mut self, id: UnitId) {
         let stays = self.may_reload(id);
         let Some(slot) = self.slot_mut(id) else { return };
         if !stays || slot.state.class() != Class::Up {
-            slot.reload_end = Err(slot.reason);
+            slot.reload.end = Err(slot.reason);
         } else if slot.hook.is_some() {
-            slot.reload_again = true;
+            slot.reload.again = true;
         } else {
             self.go_on_reloading(id, 0);
         }
@@ -61,14 +78,14 @@ impl Supervisor {
             return false;
         };
         slot.hook = Some(Running::Word { until: slot.reload_until(now) });
-        slot.reload_from = now;
+        slot.reload.from = now;
         true
     }
 
     /// It says so. One that began before the signal came is not what was asked for.
     pub(crate) fn reloaded(&mut self, id: UnitId, since: Millis) {
         let Some(slot) = self.slot_mut(id) else { return self.unexpected(None, "Reloaded") };
-        if slot.awaits_word() && since >= slot.reload_from {
+        if slot.awaits_word() && since >= slot.reload.from {
             slot.hook = None;
             self.end_reload(id, Ok(()));
         }
@@ -77,8 +94,8 @@ impl Supervisor {
     /// It is over; once more, if that was asked for meanwhile.
     pub(crate) fn end_reload(&mut self, id: UnitId, end: Result<(), Reason>) {
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.reload_end = end;
-        let again = core::mem::replace(&mut slot.reload_again, false);
+        slot.reload.end = end;
+        let again = core::mem::replace(&mut slot.reload.again, false);
         self.publish(Notice::Reload { unit: id, end });
         self.set_deadline(id);
         if again && self.may_reload(id) {
@@ -90,8 +107,8 @@ impl Supervisor {
     pub(crate) fn break_reload(&mut self, id: UnitId, reason: Reason) {
         let Some(slot) = self.slot_mut(id).filter(|slot| slot.reloads()) else { return };
         let end = Err(reason);
-        slot.reload_end = end;
-        slot.reload_again = false;
+        slot.reload.end = end;
+        slot.reload.again = false;
         if slot.awaits_word() {
             slot.hook = None;
         }

@@ -1,6 +1,8 @@
 //! One unit's place: its policy, its goal and state, and what has to be remembered between
 //! events. Decides nothing.
 
+use crate::counts::{Alarm, Counts};
+use crate::reload::Reload;
 use crate::run::{Pending, Processes, Run, Running};
 use crate::wish::{Standing, Wish};
 use crate::{
@@ -84,26 +86,14 @@ pub(crate) struct Slot {
     pub(crate) since: Millis,
     /// When it was first started, and first up, since boot.
     pub(crate) first: Firsts,
+    pub(crate) reload: Reload,
     pub(crate) hook: Option<Running>,
     /// How the last hook ended.
     pub(crate) last_hook: Option<(Stage, u8, HookEnd)>,
-    /// How the last reload ended: well, or why not.
-    pub(crate) reload_end: Result<(), Reason>,
-    /// When it was last sent its reload signal and its word was awaited.
-    pub(crate) reload_from: Millis,
     /// When to say (again) that it cannot be killed.
     pub(crate) complain_at: Millis,
     /// The start (or the stop) may take until then, as the unit asked for.
     pub(crate) extended_to: Millis,
-    /// Starts nobody asked for.
-    pub(crate) restarts: u32,
-    /// Short runs and failed starts, one after the other.
-    pub(crate) in_a_row: u32,
-    /// Delays taken one after the other: the exponent of the next one.
-    pub(crate) delays: u32,
-    /// When the starts that are counted against its limit began, and how many there were.
-    pub(crate) counted_from: Millis,
-    pub(crate) counted: u16,
     /// Edges to the units this one needs.
     pub(crate) needs: Range,
     /// Edges from the units that need this one.
@@ -119,6 +109,8 @@ pub(crate) struct Slot {
     /// Where in `needs` the last blocker was found.
     pub(crate) hint: u16,
     pub(crate) standing: Standing,
+    pub(crate) counts: Counts,
+    pub(crate) alarm: Alarm,
     pub(crate) run: Run,
     pub(crate) processes: Processes,
     pub(crate) pending: Pending,
@@ -132,20 +124,12 @@ pub(crate) struct Slot {
     pub(crate) orphaned: bool,
     /// Up, and does not work.
     pub(crate) unwell: bool,
-    /// Failed because it had started too often.
-    pub(crate) gave_up: bool,
     /// Requires a unit that does not exist.
     pub(crate) missing: bool,
     /// Conflicts with a unit, or has units that are bound to it.
     pub(crate) wary: bool,
-    /// Failed or began to crash-loop since it last ran for long, or was last asked for.
-    pub(crate) failing: bool,
-    /// That is still to be answered by its on-failure units.
-    pub(crate) alarm: bool,
     /// KILL did not help within the usual time; nobody waits for it any more.
     pub(crate) unkillable: bool,
-    /// Asked to reload while it did: once more when that is over.
-    pub(crate) reload_again: bool,
     /// The machine goes down, and it has no time left to wait for others.
     pub(crate) pressed: bool,
 }
@@ -162,17 +146,11 @@ impl Slot {
             next: Next::Goal,
             since: Millis(0),
             first: Firsts::default(),
+            reload: Reload::default(),
             hook: None,
             last_hook: None,
-            reload_end: Ok(()),
-            reload_from: Millis(0),
             complain_at: Millis(0),
             extended_to: Millis(0),
-            restarts: 0,
-            in_a_row: 0,
-            delays: 0,
-            counted_from: Millis(0),
-            counted: 0,
             needs: Range::default(),
             dependants: Range::default(),
             conditions: 0,
@@ -181,6 +159,8 @@ impl Slot {
             rank: 0,
             hint: 0,
             standing: Standing::default(),
+            counts: Counts::default(),
+            alarm: Alarm::default(),
             run: Run::default(),
             processes: Processes::default(),
             pending: Pending::default(),
@@ -189,13 +169,9 @@ impl Slot {
             listed: true,
             orphaned: false,
             unwell: false,
-            gave_up: false,
             missing: false,
             wary: false,
-            failing: false,
-            alarm: false,
             unkillable: false,
-            reload_again: false,
             pressed: false,
         }
     }
@@ -296,12 +272,6 @@ impl Slot {
     /// Nobody waits any more for whoever prepares, and its answer is still to come.
     pub(crate) const fn forget_entering(&mut self) {
         self.pending.forgotten |= core::mem::replace(&mut self.processes.entering, false);
-    }
-
-    /// It failed, or began to crash-loop.
-    pub(crate) const fn note_failure(&mut self) {
-        self.alarm |= !self.failing;
-        self.failing = true;
     }
 
     /// The process the core waits for, if it is known.

@@ -330,7 +330,7 @@ impl Supervisor {
             slot.unkillable = false;
         }
         if to == State::Failed && from != to {
-            slot.note_failure();
+            slot.alarm.note_failure();
         }
         let (goal, builtin, is_awaited) = (slot.wish.goal, slot.unit.builtin, slot.is_awaited());
         self.count(builtin, was_awaited, is_awaited);

@@ -134,10 +134,10 @@ impl Supervisor {
 
     /// Starts what is to start when this unit fails.
     pub(crate) fn answer_alarm(&mut self, id: UnitId) {
-        let Some(slot) = self.slot(id).filter(|slot| slot.alarm) else { return };
+        let Some(slot) = self.slot(id).filter(|slot| slot.alarm.unanswered) else { return };
         let range = slot.needs;
         if let Some(slot) = self.slot_mut(id) {
-            slot.alarm = false;
+            slot.alarm.unanswered = false;
         }
         if self.phase != Phase::Running {
             return;
