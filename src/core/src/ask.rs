@@ -25,7 +25,7 @@ impl Supervisor {
     }
 
     fn may_start(&self, id: UnitId) -> bool {
-        self.phase == Phase::Running && self.slot(id).is_some_and(|slot| !slot.orphaned)
+        self.phase == Phase::Running && self.slot(id).is_some_and(|slot| !slot.is_orphaned())
     }
 
     /// `once`: what follows on its end is not by policy, but nothing.

@@ -13,7 +13,7 @@ impl Supervisor {
             return;
         }
         let reason = slot.reason;
-        let wanted = slot.is_wanted() && !slot.orphaned;
+        let wanted = slot.is_wanted() && !slot.is_orphaned();
         if wanted && self.phase == Phase::Running && self.blocked(id).is_none() {
             self.spawn(id);
             return;

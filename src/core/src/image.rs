@@ -6,7 +6,7 @@
 
 use crate::codec::{Reader, Writer};
 use crate::run::Running;
-use crate::slot::{Firsts, Slot};
+use crate::slot::{Firsts, Slot, Tenant};
 use crate::timer::Bell;
 use crate::{
     Action, Catalog, Goal, MAX_UNITS, Millis, Name, Phase, Program, State, Supervisor, Unit, UnitId,
@@ -126,7 +126,8 @@ impl Supervisor {
         out.moment(slot.counts.starts_from);
         out.u16(slot.counts.starts);
         let set = flags(&mut slot.clone()).map(|flag| u32::from(*flag));
-        out.u32((0..).zip(set).fold(0, |bits, (nth, flag)| bits | flag.wrapping_shl(nth)));
+        let orphaned = u32::from(slot.is_orphaned());
+        out.u32((1..).zip(set).fold(orphaned, |bits, (nth, flag)| bits | flag.wrapping_shl(nth)));
         out.bell(self.bell(id));
         if IMAGE_VERSION > 1 {
             out.u32(NEXT_FIELD);
@@ -296,10 +297,9 @@ impl Supervisor {
     }
 }
 
-/// The flags that are kept, in the order of the record.
-fn flags(slot: &mut Slot) -> [&mut bool; 27] {
+/// The flags that are kept, in the order of the record; before them stands whether it is an orphan.
+fn flags(slot: &mut Slot) -> [&mut bool; 26] {
     [
-        &mut slot.orphaned,
         &mut slot.pending.announcing,
         &mut slot.unwell,
         &mut slot.pending.spawning,
@@ -351,11 +351,14 @@ fn read_slot(bytes: &[u8], id: UnitId) -> Result<(Slot, Option<Bell>), Damage> {
         (from.u32()?, from.u32()?, from.u32()?);
     (slot.counts.starts_from, slot.counts.starts) = (from.moment()?, from.u16()?);
     let mut bits = from.u32()?;
-    for flag in flags(&mut slot) {
-        *flag = bits & 1 == 1;
-        bits >>= 1;
+    if bits & 1 == 1 {
+        slot.tenant = Tenant::Orphan;
     }
-    if bits != 0 {
+    for flag in flags(&mut slot) {
+        bits >>= 1;
+        *flag = bits & 1 == 1;
+    }
+    if bits > 1 {
         return Err(Damage::Value);
     }
     let bell = from.bell(id)?;

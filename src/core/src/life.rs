@@ -258,7 +258,7 @@ impl Supervisor {
         let Processes { seeking, .. } = core::mem::take(&mut slot.processes);
         let pid = slot.pid();
         let next = core::mem::replace(&mut slot.next, Next::Goal);
-        let stays = !slot.is_wanted() || slot.orphaned || !running;
+        let stays = !slot.is_wanted() || slot.is_orphaned() || !running;
         if seeking {
             self.push(Action::Forget { unit: id });
         }

@@ -6,7 +6,7 @@
 //! the catalog did not name them, and `Notice::LeftOut` says how many; the others are loaded.
 
 use crate::bits::Bits;
-use crate::slot::Slot;
+use crate::slot::{Slot, Tenant};
 use crate::ties::Way;
 use crate::{
     Catalog, MAX_UNITS, Millis, Notice, Phase, Probes, Reason, State, Supervisor, Unit, UnitId,
@@ -57,8 +57,8 @@ impl Supervisor {
     pub(crate) fn take_in(&mut self, now: Millis, catalog: &(impl Catalog + ?Sized)) {
         self.advance_clock(now);
         self.allow_work();
-        self.mark_listed(catalog);
-        self.drop_unlisted();
+        self.let_rest();
+        self.drop_unlisted(&self.listed(catalog));
         let mut places = [NONE; MAX_UNITS];
         let mut fates = [Fate::Keep; MAX_UNITS];
         let mut seen = Bits::EMPTY;
@@ -90,25 +90,33 @@ impl Supervisor {
         }
     }
 
-    fn mark_listed(&mut self, catalog: &(impl Catalog + ?Sized)) {
+    /// What is free now is forgotten by everyone once the load is over.
+    fn let_rest(&mut self) {
         for slot in &mut self.slots {
-            slot.listed = slot.unit.builtin;
-            slot.rested = !slot.used;
-        }
-        for index in 0..catalog.len().min(MAX_UNITS) {
-            let id = catalog.unit(index).and_then(|unit| self.find(&unit.name));
-            if let Some(slot) = id.and_then(|id| self.slot_mut(id)) {
-                slot.listed = true;
+            if let Tenant::Nobody { rested } = &mut slot.tenant {
+                *rested = true;
             }
         }
     }
 
-    fn drop_unlisted(&mut self) {
-        for id in self.each() {
-            let Some(slot) = self.slot_mut(id).filter(|slot| !slot.listed) else { continue };
+    /// The slots of the units that the catalog names, and of the built-in ones.
+    fn listed(&self, catalog: &(impl Catalog + ?Sized)) -> Bits {
+        let mut listed = Bits::EMPTY;
+        let is_builtin = |id: &UnitId| self.slot(*id).is_some_and(|slot| slot.unit.builtin);
+        self.each().filter(is_builtin).for_each(|id| listed.put(id.0));
+        for index in 0..catalog.len().min(MAX_UNITS) {
+            let id = catalog.unit(index).and_then(|unit| self.find(&unit.name));
+            id.into_iter().for_each(|id| listed.put(id.0));
+        }
+        listed
+    }
+
+    fn drop_unlisted(&mut self, listed: &Bits) {
+        for id in self.each().filter(|id| !listed.has(id.0)) {
+            let Some(slot) = self.slot_mut(id) else { continue };
             if slot.is_live() {
-                slot.orphaned = true;
-                slot.missing = false;
+                slot.tenant = Tenant::Orphan;
+                slot.relations.missing = false;
             } else {
                 self.release(id);
             }
@@ -118,8 +126,9 @@ impl Supervisor {
     /// Stops what was meant to be gone, once it is related to nobody any more.
     fn end_orphans(&mut self, catalog: &(impl Catalog + ?Sized)) {
         for id in self.each() {
-            let ends =
-                |slot: &&Slot| slot.orphaned && slot.is_wanted() && catalog.ends(&slot.unit.name);
+            let ends = |slot: &&Slot| {
+                slot.is_orphaned() && slot.is_wanted() && catalog.ends(&slot.unit.name)
+            };
             if self.slot(id).filter(ends).is_some() {
                 self.lay_off(id, Reason::Reloaded, &Bits::EMPTY);
             }
@@ -158,18 +167,19 @@ impl Supervisor {
             slot.standing.carries = false;
         }
         slot.unit = unit;
-        slot.orphaned = false;
+        slot.tenant = Tenant::Unit;
         self.set_deadline(id);
         Some((id, if changed { Fate::Raise } else { Fate::Keep }))
     }
 
     /// A slot for a new unit: one that was free before this load, else one never used, else any.
     fn place(&mut self, unit: Unit) -> Option<UnitId> {
-        let rested = self.slots.iter().position(|slot| !slot.used && slot.rested);
+        let forgotten = Tenant::Nobody { rested: true };
+        let rested = self.slots.iter().position(|slot| slot.tenant == forgotten);
         let at = match rested {
             Some(at) => at,
             None if !self.slots.is_full() => self.slots.len(),
-            None => self.slots.iter().position(|slot| !slot.used)?,
+            None => self.slots.iter().position(|slot| !slot.is_used())?,
         };
         let id = UnitId(u16::try_from(at).ok()?);
         self.changed.put(id.0);
@@ -232,7 +242,8 @@ impl Supervisor {
         self.unpublished = at.saturating_add(1);
         let owner = self.each().find(|id| {
             self.slot(*id).is_some_and(|slot| {
-                at.checked_sub(slot.needs.start).is_some_and(|nth| nth < slot.needs.len)
+                let needs = slot.relations.needs;
+                at.checked_sub(needs.start).is_some_and(|nth| nth < needs.len)
             })
         });
         if let Some(unit) = owner {
@@ -245,14 +256,14 @@ impl Supervisor {
     pub(crate) fn release(&mut self, id: UnitId) {
         self.vacate(id);
         let slots = &self.slots;
-        self.by_name.retain(|at| slots.get(usize::from(*at)).is_some_and(|slot| slot.used));
+        self.by_name.retain(|at| slots.get(usize::from(*at)).is_some_and(Slot::is_used));
     }
 
     fn vacate(&mut self, id: UnitId) {
         let Some(slot) = self.slot_mut(id) else { return };
-        let kept = (slot.position, slot.dependants);
+        let kept = (slot.position, slot.relations.dependants);
         slot.free();
-        (slot.position, slot.dependants) = kept;
+        (slot.position, slot.relations.dependants) = kept;
         self.bells.retain(|bell| bell.unit != id.0);
         if let Some(entry) = self.deadlines.get_mut(usize::from(id.0)) {
             *entry = Millis::NEVER;

@@ -16,7 +16,8 @@
 //! * `Conflicts`: seen from both ends. Of two only one has the goal up (see `ties`); it waits until
 //!   nothing of the other lives.
 
-use crate::slot::{Range, Slot};
+use crate::relate::Range;
+use crate::slot::Slot;
 use crate::{Blocker, Class, MAX_UNITS, NeedKind, State, Supervisor, UnitId};
 
 /// The most needs of all units together: eight a unit. A Debian system states three to four a
@@ -189,7 +190,7 @@ pub(crate) fn entries(list: &[Edge], range: Range) -> &[Edge] {
 
 impl Supervisor {
     pub(crate) fn needs_of(&self, slot: &Slot) -> &[Edge] {
-        entries(&self.needs, slot.needs)
+        entries(&self.needs, slot.relations.needs)
     }
 
     /// Need number `nth` of a unit: units, then conditions, then what it requires and nobody
@@ -203,12 +204,12 @@ impl Supervisor {
         }
         let nth = nth.saturating_sub(edges.len());
         let strict = |on| Tie { on, ..Tie::of(Edge { unit: 0, marks: AFTER | REQUIRES }) };
-        let waited =
-            (0_u32..64).filter(|bit| slot.conditions.checked_shr(*bit).unwrap_or(0) & 1 == 1);
+        let waited = (0_u32..64)
+            .filter(|bit| slot.relations.conditions.checked_shr(*bit).unwrap_or(0) & 1 == 1);
         if let Some(bit) = waited.clone().nth(nth) {
             let condition = self.conditions.get(usize::try_from(bit).ok()?)?;
             let tie = strict(Blocker::Condition(condition.name.as_str()));
-            let binds_to = slot.bound.checked_shr(bit).unwrap_or(0) & 1 == 1;
+            let binds_to = slot.relations.bound.checked_shr(bit).unwrap_or(0) & 1 == 1;
             return Some(Tie { requires: false, binds_to, ..tie });
         }
         let mut missing = self.missing.iter().filter(|(unit, _)| *unit == id.0);
@@ -217,7 +218,7 @@ impl Supervisor {
     }
 
     pub(crate) fn dependants_of(&self, slot: &Slot) -> &[Edge] {
-        entries(&self.dependants, slot.dependants)
+        entries(&self.dependants, slot.relations.dependants)
     }
 
     /// What keeps the unit from starting, with the number of the need where it was found. The
@@ -225,28 +226,29 @@ impl Supervisor {
     /// look at all of them each time one comes up.
     pub(crate) fn blocked(&self, id: UnitId) -> Option<(Block, u16)> {
         let slot = self.slot(id)?;
-        if slot.missing {
+        if slot.relations.missing {
             return Some((Block::Missing, 0));
         }
         let edges = self.needs_of(slot);
-        let (early, late) = edges.split_at_checked(usize::from(slot.hint)).unwrap_or((edges, &[]));
+        let (early, late) =
+            edges.split_at_checked(usize::from(slot.relations.hint)).unwrap_or((edges, &[]));
         let rotated = late.iter().chain(early);
         if let Some((ahead, edge)) = rotated.enumerate().find(|(_, edge)| self.blocks(**edge)) {
-            let at = usize::from(slot.hint).saturating_add(ahead);
+            let at = usize::from(slot.relations.hint).saturating_add(ahead);
             let at = at.checked_rem(edges.len()).unwrap_or(0);
             return Some((Block::Unit(UnitId(edge.unit)), u16::try_from(at).unwrap_or(0)));
         }
-        let unmet = slot.conditions & !self.holding;
+        let unmet = slot.relations.conditions & !self.holding;
         if unmet != 0 {
             let bit = u8::try_from(unmet.trailing_zeros()).unwrap_or(0);
             return Some((Block::Condition(bit), 0));
         }
-        self.obstacle(slot).map(|block| (block, slot.hint))
+        self.obstacle(slot).map(|block| (block, slot.relations.hint))
     }
 
     /// What has to be gone before the unit starts.
     fn obstacle(&self, slot: &Slot) -> Option<Block> {
-        if !slot.wary {
+        if !slot.relations.wary {
             return None;
         }
         // One that is about to be laid to rest is told of first.
@@ -280,7 +282,7 @@ impl Supervisor {
 
     /// The first unit it requires that is gone, or was never there.
     pub(crate) fn gone_requirement(&self, slot: &Slot) -> Option<Block> {
-        if slot.missing {
+        if slot.relations.missing {
             return Some(Block::Missing);
         }
         let required = self.needs_of(slot).iter().filter(|edge| edge.binds());
@@ -294,7 +296,7 @@ impl Supervisor {
     }
 
     pub(crate) fn gone_bond(&self, slot: &Slot) -> Option<Block> {
-        let gone = slot.bound & !self.holding;
+        let gone = slot.relations.bound & !self.holding;
         if gone != 0 {
             return Some(Block::Condition(u8::try_from(gone.trailing_zeros()).unwrap_or(0)));
         }
@@ -308,7 +310,8 @@ impl Supervisor {
     pub(crate) fn without_hope(&self, slot: &Slot) -> bool {
         let fails = |other: &Slot| !other.carries() && !other.is_expected();
         let mut required = self.needs_of(slot).iter().filter(|edge| edge.binds());
-        slot.missing || required.any(|edge| self.slot(UnitId(edge.unit)).is_some_and(fails))
+        slot.relations.missing
+            || required.any(|edge| self.slot(UnitId(edge.unit)).is_some_and(fails))
     }
 
     /// Whether the unit must wait with its own stop: something that comes after it still runs and

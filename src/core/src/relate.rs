@@ -3,10 +3,44 @@
 use crate::load::{NONE, Places};
 use crate::needs::{Edge, MAX_CONDITIONS};
 use crate::order::{Graph, Link, sort, sort_from};
-use crate::slot::Range;
+use crate::slot::{Slot, Tenant};
 use crate::supervisor::Condition;
 use crate::{Catalog, MAX_UNITS, Millis, Name, NeedKind, On, Supervisor, UnitId};
 use heapless::Vec;
+
+/// Whom a unit needs and who needs it. Made anew by each load.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Relations {
+    /// Conditions to wait for, one bit each.
+    pub(crate) conditions: u64,
+    /// Those of them that have to hold as long as it runs.
+    pub(crate) bound: u64,
+    /// Edges to the units this one needs.
+    pub(crate) needs: Range,
+    /// Edges from the units that need this one.
+    pub(crate) dependants: Range,
+    /// Where in `needs` the last blocker was found.
+    pub(crate) hint: u16,
+    /// Requires a unit that does not exist.
+    pub(crate) missing: bool,
+    /// Conflicts with a unit, or has units that are bound to it.
+    pub(crate) wary: bool,
+}
+
+/// A run of entries in one of the edge lists.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Range {
+    pub(crate) start: u16,
+    pub(crate) len: u16,
+}
+
+impl Range {
+    /// Where they stand in the list.
+    pub(crate) fn indices(self) -> core::ops::Range<usize> {
+        let start = usize::from(self.start);
+        start..start.saturating_add(usize::from(self.len))
+    }
+}
 
 impl Supervisor {
     /// Takes the needs of every unit of the catalog in.
@@ -15,12 +49,7 @@ impl Supervisor {
         self.missing.clear();
         self.wishes = self.wishes.wrapping_add(1);
         for slot in &mut self.slots {
-            slot.needs = Range::default();
-            slot.dependants = Range::default();
-            slot.conditions = 0;
-            slot.bound = 0;
-            slot.missing = false;
-            slot.hint = 0;
+            slot.relations = Relations::default();
         }
         for (index, place) in places.iter().enumerate() {
             if *place != NONE && self.relate_one(catalog, places, index, *place).is_none() {
@@ -30,7 +59,7 @@ impl Supervisor {
         // What was left out after others named it is not needed by them any more.
         let slots = &self.slots;
         for edge in &mut self.needs {
-            if !slots.get(usize::from(edge.unit)).is_some_and(|slot| slot.used && slot.listed) {
+            if !slots.get(usize::from(edge.unit)).is_some_and(Slot::is_defined) {
                 *edge = Edge::to(edge.unit);
             }
         }
@@ -65,7 +94,7 @@ impl Supervisor {
         }
         let len = self.needs.len().saturating_sub(start);
         let range = Range { start: u16::try_from(start).ok()?, len: u16::try_from(len).ok()? };
-        self.slot_mut(UnitId(place))?.needs = range;
+        self.slot_mut(UnitId(place))?.relations.needs = range;
         Some(())
     }
 
@@ -89,9 +118,9 @@ impl Supervisor {
         };
         let mask = 1_u64.wrapping_shl(u32::from(self.intern(name)?));
         let slot = self.slot_mut(UnitId(place))?;
-        slot.conditions |= mask;
+        slot.relations.conditions |= mask;
         if bound {
-            slot.bound |= mask;
+            slot.relations.bound |= mask;
         }
         Some(())
     }
@@ -104,7 +133,7 @@ impl Supervisor {
             | NeedKind::PartOf
             | NeedKind::OnFailure => {}
             NeedKind::Requires | NeedKind::BindsTo => {
-                self.slot_mut(UnitId(place))?.missing = true;
+                self.slot_mut(UnitId(place))?.relations.missing = true;
                 if let Ok(name) = Name::try_from(name) {
                     let _ = self.missing.push((place, name));
                 }
@@ -117,11 +146,10 @@ impl Supervisor {
     fn leave_out(&mut self, id: UnitId) {
         self.left_out = self.left_out.saturating_add(1);
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.listed = false;
-        slot.conditions = 0;
-        slot.bound = 0;
+        slot.relations.conditions = 0;
+        slot.relations.bound = 0;
         if slot.is_live() {
-            slot.orphaned = true;
+            slot.tenant = Tenant::Orphan;
         } else {
             self.release(id);
         }
@@ -151,7 +179,7 @@ impl Supervisor {
 
     /// The conditions that units name, or go by, one bit each.
     pub(crate) fn waited_for(&self) -> u64 {
-        self.slots.iter().fold(self.heeded, |bits, slot| bits | slot.conditions)
+        self.slots.iter().fold(self.heeded, |bits, slot| bits | slot.relations.conditions)
     }
 
     /// The number of a published condition; None when nobody knows it and it need not be kept.
@@ -211,7 +239,7 @@ impl Supervisor {
             let mut users = self.dependants_of(slot).iter();
             let wary = rivals || users.any(|edge| edge.conflicts() || edge.is_strict());
             if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
-                slot.wary = wary;
+                slot.relations.wary = wary;
             }
         }
     }
@@ -222,22 +250,25 @@ impl Supervisor {
         let _ = self.dependants.resize(self.needs.len(), Edge::default());
         for edge in &self.needs {
             if let Some(slot) = self.slots.get_mut(usize::from(edge.unit)) {
-                slot.dependants.len = slot.dependants.len.saturating_add(1);
+                let users = &mut slot.relations.dependants;
+                users.len = users.len.saturating_add(1);
             }
         }
         let mut start = 0_u16;
         for slot in &mut self.slots {
-            let next = start.saturating_add(slot.dependants.len);
-            slot.dependants = Range { start, len: 0 };
+            let users = &mut slot.relations.dependants;
+            let next = start.saturating_add(users.len);
+            *users = Range { start, len: 0 };
             start = next;
         }
         for id in self.each() {
-            let Some(range) = self.slot(id).map(|slot| slot.needs) else { continue };
+            let Some(range) = self.slot(id).map(|slot| slot.relations.needs) else { continue };
             for at in range.indices() {
                 let Some(edge) = self.needs.get(at).copied() else { break };
                 let Some(needed) = self.slots.get_mut(usize::from(edge.unit)) else { continue };
-                let to = needed.dependants.start.saturating_add(needed.dependants.len);
-                needed.dependants.len = needed.dependants.len.saturating_add(1);
+                let users = &mut needed.relations.dependants;
+                let to = users.start.saturating_add(users.len);
+                users.len = users.len.saturating_add(1);
                 if let Some(entry) = self.dependants.get_mut(usize::from(to)) {
                     *entry = edge.turned(id.0);
                 }
@@ -261,7 +292,7 @@ impl Names<'_> {
 
     fn edge_at(&self, node: u16, nth: u16) -> Option<usize> {
         let at = self.by_name.get(usize::from(node))?;
-        let range = self.all.slots.get(usize::from(*at))?.needs;
+        let range = self.all.slots.get(usize::from(*at))?.relations.needs;
         range.indices().nth(usize::from(nth))
     }
 }

@@ -15,7 +15,7 @@ impl Supervisor {
         self.answer_alarm(id);
         let Some(slot) = self.slot(id) else { return };
         match slot.state.class() {
-            Class::AtRest if slot.orphaned => self.release(id),
+            Class::AtRest if slot.is_orphaned() => self.release(id),
             Class::AtRest if slot.state == State::Down => self.settle_down(id),
             Class::AtRest if !slot.is_wanted() => self.enter(id, State::Down, slot.reason),
             Class::AtRest if self.may_retry(slot) => self.try_again(id),
@@ -29,7 +29,7 @@ impl Supervisor {
         let found = slot.state == State::Failed && slot.reason == Reason::Requirement;
         slot.is_wanted()
             && self.phase == Phase::Running
-            && (slot.wish.retry || found && !slot.missing)
+            && (slot.wish.retry || found && !slot.relations.missing)
     }
 
     fn try_again(&mut self, id: UnitId) {
@@ -60,7 +60,7 @@ impl Supervisor {
         }
         let Some((block, at)) = self.blocked(id) else { return self.begin(id) };
         let Some(slot) = self.slot_mut(id) else { return };
-        slot.hint = at;
+        slot.relations.hint = at;
         match block {
             crate::needs::Block::Missing => {
                 slot.standing.tried = true;

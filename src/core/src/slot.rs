@@ -1,7 +1,8 @@
-//! One unit's place: its policy, its goal and state, and what has to be remembered between
-//! events. Decides nothing.
+//! One unit's place: its policy, its wish and state, and what has to be remembered between events,
+//! grouped by what it belongs to and how long it lives. Decides nothing.
 
 use crate::counts::{Alarm, Counts};
+use crate::relate::Relations;
 use crate::reload::Reload;
 use crate::run::{Pending, Processes, Run, Running};
 use crate::wish::{Standing, Wish};
@@ -9,6 +10,17 @@ use crate::{
     Class, ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Probes, Reason, Restart,
     Stage, StartLimit, State, Statuses, Unit, signals,
 };
+
+/// What the slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenant {
+    /// Nothing. `rested`: so it was when the last load began, and its number is forgotten by everyone.
+    Nobody { rested: bool },
+    /// A unit that the catalog, or Ettan itself, defines.
+    Unit,
+    /// A unit whose definition is gone; it keeps running.
+    Orphan,
+}
 
 /// What follows once no process of the unit is left. Decided when the end begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +35,6 @@ pub(crate) enum Next {
     Fail,
     /// It starts again after this delay; 0 is at once.
     Again { delay_ms: u32 },
-}
-
-/// A run of entries in one of the edge lists.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Range {
-    pub(crate) start: u16,
-    pub(crate) len: u16,
-}
-
-impl Range {
-    /// Where they stand in the list.
-    pub(crate) fn indices(self) -> core::ops::Range<usize> {
-        let start = usize::from(self.start);
-        start..start.saturating_add(usize::from(self.len))
-    }
 }
 
 /// The first start and the first time up since boot, for the chart of the boot. In 32 bits: what
@@ -72,9 +69,11 @@ impl Firsts {
     }
 }
 
-/// Everything remembered of one unit. About 300 bytes.
+/// Everything remembered of one unit. About 300 bytes. Where a flag does not say until when it
+/// holds, its group does.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
+    pub(crate) tenant: Tenant,
     pub(crate) unit: Unit,
     pub(crate) wish: Wish,
     pub(crate) state: State,
@@ -94,43 +93,23 @@ pub(crate) struct Slot {
     pub(crate) complain_at: Millis,
     /// The start (or the stop) may take until then, as the unit asked for.
     pub(crate) extended_to: Millis,
-    /// Edges to the units this one needs.
-    pub(crate) needs: Range,
-    /// Edges from the units that need this one.
-    pub(crate) dependants: Range,
-    /// Conditions to wait for, one bit each.
-    pub(crate) conditions: u64,
-    /// Those of them that have to hold as long as it runs.
-    pub(crate) bound: u64,
     /// Place in the dependency order.
     pub(crate) position: u16,
     /// Place in the order of names.
     pub(crate) rank: u16,
-    /// Where in `needs` the last blocker was found.
-    pub(crate) hint: u16,
     pub(crate) standing: Standing,
     pub(crate) counts: Counts,
     pub(crate) alarm: Alarm,
+    pub(crate) relations: Relations,
     pub(crate) run: Run,
     pub(crate) processes: Processes,
     pub(crate) pending: Pending,
-    /// The slot holds a unit.
-    pub(crate) used: bool,
-    /// Was free when the last load began: its number is forgotten by everyone.
-    pub(crate) rested: bool,
-    /// Named by the catalog being loaded.
-    pub(crate) listed: bool,
-    /// Its definition is gone; it keeps running.
-    pub(crate) orphaned: bool,
-    /// Up, and does not work.
+    /// Up, and does not work. Until it begins again.
     pub(crate) unwell: bool,
-    /// Requires a unit that does not exist.
-    pub(crate) missing: bool,
-    /// Conflicts with a unit, or has units that are bound to it.
-    pub(crate) wary: bool,
-    /// KILL did not help within the usual time; nobody waits for it any more.
+    /// KILL did not help within the usual time; nobody waits for it any more. Until it is not swept
+    /// any longer.
     pub(crate) unkillable: bool,
-    /// The machine goes down, and it has no time left to wait for others.
+    /// The machine goes down, and it has no time left to wait for others. To the end.
     pub(crate) pressed: bool,
 }
 
@@ -138,6 +117,7 @@ impl Slot {
     /// A place for `unit`, which is down.
     pub(crate) fn new(unit: Unit) -> Self {
         Self {
+            tenant: Tenant::Unit,
             unit,
             wish: Wish::DOWN,
             state: State::Down,
@@ -151,26 +131,16 @@ impl Slot {
             last_hook: None,
             complain_at: Millis(0),
             extended_to: Millis(0),
-            needs: Range::default(),
-            dependants: Range::default(),
-            conditions: 0,
-            bound: 0,
             position: 0,
             rank: 0,
-            hint: 0,
             standing: Standing::default(),
             counts: Counts::default(),
             alarm: Alarm::default(),
+            relations: Relations::default(),
             run: Run::default(),
             processes: Processes::default(),
             pending: Pending::default(),
-            used: true,
-            rested: false,
-            listed: true,
-            orphaned: false,
             unwell: false,
-            missing: false,
-            wary: false,
             unkillable: false,
             pressed: false,
         }
@@ -205,8 +175,20 @@ impl Slot {
             builtin: false,
             fingerprint: 0,
         });
-        self.used = false;
-        self.listed = false;
+        self.tenant = Tenant::Nobody { rested: false };
+    }
+
+    pub(crate) const fn is_used(&self) -> bool {
+        !matches!(self.tenant, Tenant::Nobody { .. })
+    }
+
+    /// The catalog, or Ettan itself, still defines its unit.
+    pub(crate) const fn is_defined(&self) -> bool {
+        matches!(self.tenant, Tenant::Unit)
+    }
+
+    pub(crate) const fn is_orphaned(&self) -> bool {
+        matches!(self.tenant, Tenant::Orphan)
     }
 
     /// It is to be up.

@@ -430,7 +430,7 @@ impl Supervisor {
         self.holding ^= mask;
         self.facts_changed = true;
         for id in self.each() {
-            if let Some(slot) = self.slot(id).filter(|slot| slot.conditions & mask != 0) {
+            if let Some(slot) = self.slot(id).filter(|slot| slot.relations.conditions & mask != 0) {
                 let position = slot.position;
                 self.dirty.put(position);
             }

@@ -278,13 +278,13 @@ impl Supervisor {
     }
 
     pub(crate) fn slot(&self, id: UnitId) -> Option<&Slot> {
-        self.slots.get(usize::from(id.0)).filter(|slot| slot.used)
+        self.slots.get(usize::from(id.0)).filter(|slot| slot.is_used())
     }
 
     /// Whoever asks for this changes something: the slot's record is out of date from here on.
     pub(crate) fn slot_mut(&mut self, id: UnitId) -> Option<&mut Slot> {
         self.changed.put(id.0);
-        self.slots.get_mut(usize::from(id.0)).filter(|slot| slot.used)
+        self.slots.get_mut(usize::from(id.0)).filter(|slot| slot.is_used())
     }
 
     pub(crate) fn name_of(&self, slot: u16) -> &str {
@@ -306,8 +306,8 @@ impl Supervisor {
         let Some(slot) = self.slots.get(usize::from(id.0)) else { return };
         self.dirty.put(slot.position);
         let around = [
-            crate::needs::entries(&self.needs, slot.needs),
-            crate::needs::entries(&self.dependants, slot.dependants),
+            crate::needs::entries(&self.needs, slot.relations.needs),
+            crate::needs::entries(&self.dependants, slot.relations.dependants),
         ];
         for edge in around.into_iter().flatten().filter(|edge| edge.concerns()) {
             if let Some(other) = self.slots.get(usize::from(edge.unit)) {

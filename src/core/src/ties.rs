@@ -30,7 +30,9 @@ impl Supervisor {
         self.raise(first, reason);
         todo.put(first.0);
         while let Some(puller) = todo.take_first() {
-            let Some(range) = self.slot(UnitId(puller)).map(|slot| slot.needs) else { continue };
+            let Some(range) = self.slot(UnitId(puller)).map(|slot| slot.relations.needs) else {
+                continue;
+            };
             for at in range.indices() {
                 let Some(edge) = self.needs.get(at).copied() else { break };
                 let id = UnitId(edge.unit);
@@ -48,7 +50,7 @@ impl Supervisor {
     fn clear(&mut self, id: UnitId, way: Way, pulled: &mut Bits) -> bool {
         let Some(slot) = self.slot(id) else { return false };
         let mut rivals = Bits::EMPTY;
-        if slot.wary && !slot.is_wanted() {
+        if slot.relations.wary && !slot.is_wanted() {
             let wanted = |rival: &UnitId| *rival != id && self.is_wanted(*rival);
             self.rivals_of(slot).filter(wanted).for_each(|rival| rivals.put(rival.0));
         }
@@ -87,7 +89,7 @@ impl Supervisor {
         let mut todo = Bits::EMPTY;
         todo.put(first.0);
         while let Some(whole) = todo.take_first() {
-            let Some(range) = self.slot(UnitId(whole)).map(|slot| slot.dependants) else {
+            let Some(range) = self.slot(UnitId(whole)).map(|slot| slot.relations.dependants) else {
                 continue;
             };
             for at in range.indices() {
@@ -135,7 +137,7 @@ impl Supervisor {
     /// Starts what is to start when this unit fails.
     pub(crate) fn answer_alarm(&mut self, id: UnitId) {
         let Some(slot) = self.slot(id).filter(|slot| slot.alarm.unanswered) else { return };
-        let range = slot.needs;
+        let range = slot.relations.needs;
         if let Some(slot) = self.slot_mut(id) {
             slot.alarm.unanswered = false;
         }
@@ -163,7 +165,7 @@ impl Supervisor {
 
     /// Who has to give way, of this unit and the first of those that are to be up against it.
     fn loser(&self, id: UnitId) -> Option<UnitId> {
-        let slot = self.slot(id).filter(|slot| slot.wary && slot.is_wanted())?;
+        let slot = self.slot(id).filter(|slot| slot.relations.wary && slot.is_wanted())?;
         let wanted = |rival: &UnitId| *rival != id && self.is_wanted(*rival);
         let rival = self.rivals_of(slot).find(wanted)?;
         let other = self.slot(rival)?;

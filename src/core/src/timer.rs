@@ -185,7 +185,7 @@ impl Supervisor {
         for (index, place) in places.iter().enumerate().filter(|(_, place)| **place != NONE) {
             let Some(timer) = catalog.timer(index) else { continue };
             let id = UnitId(*place);
-            if !self.slot(id).is_some_and(|slot| slot.listed && slot.unit.autostart) {
+            if !self.slot(id).is_some_and(|slot| slot.is_defined() && slot.unit.autostart) {
                 continue;
             }
             let old = before.iter().find(|bell| bell.unit == *place);

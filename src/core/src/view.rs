@@ -148,14 +148,14 @@ impl Supervisor {
     pub fn view(&self, id: UnitId) -> Option<View<'_>> {
         let slot = self.slot(id)?;
         let waits = slot.is_wanted()
-            && (slot.state == State::Down || slot.state == State::Failed && slot.missing);
+            && (slot.state == State::Down || slot.state == State::Failed && slot.relations.missing);
         Some(View {
             goal: slot.wish.goal,
             state: slot.state,
             reason: slot.reason,
             restarts: slot.counts.restarts,
             in_a_row: slot.counts.in_a_row,
-            orphaned: slot.orphaned,
+            orphaned: slot.is_orphaned(),
             blocked_by: if waits { self.blocker(id) } else { None },
             last_exit: slot.last_exit,
             hook: match slot.hook {
@@ -264,7 +264,7 @@ impl Supervisor {
         match ask {
             Ask::Start | Ask::Once | Ask::Restart => self.start_outcome(slot),
             Ask::Stop => match (slot.is_live(), slot.wish.goal) {
-                (_, Goal::Up) if !slot.orphaned => Some(Outcome::Failed(slot.reason)),
+                (_, Goal::Up) if !slot.is_orphaned() => Some(Outcome::Failed(slot.reason)),
                 (true, Goal::Up | Goal::Down) => None,
                 (false, Goal::Up | Goal::Down) => Some(Outcome::Done),
             },
@@ -285,7 +285,7 @@ impl Supervisor {
         if self.phase != Phase::Running {
             return Some(Outcome::Failed(Reason::Shutdown));
         }
-        if !slot.is_wanted() || slot.orphaned {
+        if !slot.is_wanted() || slot.is_orphaned() {
             return Some(Outcome::Failed(slot.reason));
         }
         match slot.state {
