@@ -19,7 +19,7 @@ use crate::hooks;
 use crate::instances::{self, Instance, Others};
 use crate::place;
 use crate::ready;
-use crate::reference::{Target, shown};
+use crate::reference::{self, Target, shown};
 use crate::specifier::{HostName, Specifiers};
 use crate::tree::resolve_inside;
 use crate::users::{Identity, Users};
@@ -214,6 +214,12 @@ fn finish(
     let unit = policy(name, autostart, kind, &draft, notes)?;
     let timer = draft.timer.compile(kind, draft.remain_after_exit.as_ref(), world.root, notes);
     draft.place.stamped = timer.is_some_and(|timer| timer.persistent);
+    draft.conditions.expand(&specifiers, notes);
+    for At { span, value } in draft.after.iter_mut().chain(&mut draft.binds_to) {
+        if let Some(expanded) = notes.take(span, reference::expanded(value.clone(), &specifiers)) {
+            *value = expanded;
+        }
+    }
     let skipped = draft.conditions.skip(world.root, world.asked, notes);
     let mut probes = Probes::Nothing;
     let mut looks = Vec::new();

@@ -9,6 +9,7 @@ use crate::asked::Asked;
 use crate::diagnostic::{Complaint, Notes};
 use crate::draft::{At, Draft, Item, texts};
 use crate::reference::shown;
+use crate::specifier::Specifiers;
 use crate::tree::{read_system, resolve};
 
 /// Where the firmware says what the board is (Devicetree Specification 2.3.1).
@@ -83,6 +84,16 @@ fn read(
 }
 
 impl Conditions {
+    /// Replaces specifiers in paths: of a template each instance has its own.
+    pub(crate) fn expand(&mut self, specifiers: &Specifiers<'_>, notes: &mut Notes) {
+        for Condition { span, asks, .. } in &mut self.0 {
+            let Asks::Path(path) = asks else { continue };
+            if let Some(expanded) = notes.take(span, specifiers.expand(path)) {
+                *path = expanded;
+            }
+        }
+    }
+
     /// Whether one of them does not hold; said in a note.
     pub(crate) fn skip(&self, root: &Path, asked: &Asked, notes: &mut Notes) -> bool {
         let Some(words) = &asked.words else { return false };

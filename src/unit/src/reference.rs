@@ -3,6 +3,7 @@
 use ettan_table::{MAX_NAME, is_name};
 
 use crate::diagnostic::Complaint;
+use crate::specifier::Specifiers;
 
 /// What a name means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,14 @@ pub(crate) fn parse(name: &str) -> Result<Target, Complaint> {
         return condition.map(Target::Condition);
     }
     unit(name).map(Target::Unit)
+}
+
+/// With the specifiers of a condition replaced; a unit's name has none.
+pub(crate) fn expanded(name: Target, specifiers: &Specifiers<'_>) -> Result<Target, Complaint> {
+    match name {
+        Target::Condition(name) if name.contains('%') => parse(&specifiers.expand(&name)?),
+        Target::Condition(_) | Target::Unit(_) => Ok(name),
+    }
 }
 
 /// A name where only units may stand (`before`, `wants`, `requires`, `conflicts`, …).

@@ -132,6 +132,31 @@ fn a_unit_that_is_not_for_this_machine_is_skipped_and_says_why() {
 }
 
 #[test]
+fn each_instance_of_a_template_asks_for_its_own_path() {
+    let root = Root::new();
+    let keys = "condition-path-exists = \"/etc/app/%i.conf\"\n\
+         after = [\"path:/data/%i\", \"device:tty:%%%i\"]\nbinds-to = [\"network:%i:address\"]";
+    root.unit("app@", format!("[unit]\n{keys}\n[service]\nexec-start = \"/bin/true\"\n"));
+    root.write("/etc/app/eth0.conf", "");
+    root.link("/etc/units/app@eth0.toml", "app@.toml");
+    root.link("/etc/units/app@eth1.toml", "app@.toml");
+    let world = loaded(&root, None, "");
+    assert!(world.errors().is_empty(), "{world}");
+    assert!(!world.unit("app@eth0").skipped);
+    assert!(world.unit("app@eth1").skipped);
+    world.assert_says("skipped: /etc/app/eth1.conf does not exist");
+    let needs = world.needs("app@eth0").join(" ");
+    for need in ["network:eth0:address", "path:/data/eth0", "device:tty:%eth0"] {
+        assert!(needs.contains(need), "{needs}");
+    }
+
+    for key in ["condition-path-exists = \"/etc/%i\"", "after = [\"path:/data/%i\"]"] {
+        root.unit("web", format!("[unit]\n{key}\n[service]\nexec-start = \"/bin/true\"\n"));
+        loaded(&root, None, "").assert_says("`%i` in `web`, which is no instance");
+    }
+}
+
+#[test]
 fn a_condition_that_says_nothing_is_refused() {
     let root = Root::new();
     for (condition, message) in [

@@ -93,7 +93,7 @@ pub(crate) fn target(name: &str, own: &str) -> Target {
 
 /// A device is known by its name below /dev.
 fn device(stem: &str) -> Target {
-    let path = unescape(stem);
+    let path = unescape(stem).replace('%', "%%");
     let Some(node) = path.strip_prefix("dev/") else { return Target::Untold };
     let (name, differs) = match node.starts_with("tty") && !node.contains('/') {
         true => (format!("device:tty:{node}"), ""),
@@ -168,6 +168,11 @@ mod tests {
         let link = target("dev-serial-by\\x2did-usb.device", "x");
         assert!(matches!(link, Target::Condition(name, _) if name == "path:/dev/serial/by-id/usb"));
         assert_eq!(target("sys-subsystem-net-devices-eth0.device", "x"), Target::Untold);
+        // A percent sign begins a specifier.
+        let odd = target("dev-disk-by\\x2dlabel-80\\x25.device", "x");
+        assert!(
+            matches!(odd, Target::Condition(name, _) if name == "path:/dev/disk/by-label/80%%")
+        );
         let long = format!("dev-{}.device", "x".repeat(64));
         assert_eq!(target(&long, "x"), Target::Untold);
         assert_eq!(unescape("a-\\x2\\xé-b\\x2f"), "a/\\x2\\xé/b/");
