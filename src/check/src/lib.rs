@@ -60,6 +60,7 @@ pub struct Wish {
 
 /// Every lint, and what it finds. Those can be allowed by a unit, in `[x-check]`.
 pub const LINTS: &[(&str, &str)] = &[
+    ("critical-device", "a `critical` unit that comes and goes with a device"),
     ("forks", "a `simple` service whose program is known to put itself into the background"),
     ("missing-directory", "a directory in memory that somebody has to make first"),
     ("newer-library", "a library that says it is for a newer CPU than the root's"),

@@ -17,9 +17,10 @@ pub(crate) const UNUSED: &str = "unused-unit";
 
 /// What one unit says by itself.
 pub(crate) fn of_unit(root: &Path, unit: &Compiled, out: &mut Vec<Finding>) {
+    let source = &unit.source;
+    out.extend(critical_device(unit).map(|(saying, span)| saying.at(source, &span)));
     let Some(command) = exec_start(unit) else { return };
     let daemon = daemons::known(&command.value);
-    let source = &unit.source;
     let said = [
         runs_as_root(root, unit, command, daemon),
         forks(root, unit, command, daemon),
@@ -90,6 +91,17 @@ fn key<'a>(unit: &'a Compiled, name: &str) -> Option<&'a Range<usize>> {
 
 fn warning(lint: &'static str, message: String) -> Saying {
     Saying::new(Severity::Warning, message).lint(lint)
+}
+
+/// A critical unit that waits counts as not well, whatever it waits for.
+fn critical_device(unit: &Compiled) -> Said {
+    let is_device =
+        |target: &Target| matches!(target, Target::Condition(name) if name.starts_with("device:"));
+    let bound = unit.binds_to.iter().find(|at| unit.unit.critical && is_device(&at.value))?;
+    let message = "a critical unit that comes and goes with a device: without it the boot is no \
+        success, and two minutes after it went the hardware watchdog resets the machine";
+    let hint = "leave out `critical`, or have the unit run without the device";
+    Some((warning("critical-device", message.into()).hint(Some(hint.into())), bound.span.clone()))
 }
 
 /// Daemons that everybody knows to start as root, and to drop to another user by themselves where

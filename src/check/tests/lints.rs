@@ -76,6 +76,24 @@ fn a_daemon_that_forks_is_no_simple_service() {
 }
 
 #[test]
+fn what_comes_and_goes_is_not_critical() {
+    let root = with(&["/usr/sbin/tool"]);
+    let cases: [(&str, &[&str]); 4] = [
+        (
+            "critical = true\nbinds-to = [\"network\", \"device:usb:1781:0c31\"]",
+            &["critical-device"],
+        ),
+        ("binds-to = [\"device:usb:1781:0c31\"]", &[]),
+        ("critical = true\nafter = [\"device:tty:ttyUSB0\"]", &[]),
+        ("critical = true\nbinds-to = [\"network\"]", &[]),
+    ];
+    for (keys, expected) in cases {
+        root.unit("a", format!("[unit]\n{keys}\n[service]\nexec-start = \"/usr/sbin/tool\"\n"));
+        assert_eq!(lints(&wish(&root)), expected, "{keys}: {:?}", said(&wish(&root)));
+    }
+}
+
+#[test]
 fn a_policy_that_leaves_a_service_down_is_put_into_words() {
     let root = with(&["/usr/sbin/tool"]);
     for (word, severity) in [("no", "warning"), ("on-success", "warning"), ("on-failure", "note")] {
