@@ -103,7 +103,7 @@ fn notes(status: &UnitStatus) -> Vec<String> {
 }
 
 /// Whether it is the unit that shows this page, which could not tell what became of it.
-fn is_ours(status: &UnitStatus) -> bool {
+pub(crate) fn is_ours(status: &UnitStatus) -> bool {
     status.main_pid.is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id()))
 }
 

@@ -9,7 +9,8 @@ use crate::serve::Work;
 use crate::sessions::{COOKIE, LIFE, Sessions};
 use crate::token::Token;
 use crate::{WAITING, metrics, options};
-use ettan_cli::client::{self, Goal, Outcome, Trouble};
+use ettan_cli::client::{self, Goal, Kind, Outcome, Trouble};
+use ettan_wire::UnitStatus;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::header::{ALLOW, HeaderMap, SET_COOKIE, WWW_AUTHENTICATE};
@@ -210,7 +211,7 @@ impl Site {
         let _work = Work::begin(waits);
         // The change goes on when nobody waits for its answer any more, and so does its place.
         let change = blocking(move || {
-            let changed = client::change(goal, &unit, CHANGE_MS);
+            let changed = change_another(goal, &unit);
             drop(place);
             answer_change(&unit, changed, manner, api)
         });
@@ -332,6 +333,27 @@ fn unit_page(
     let seen = client::unit(unit)?;
     let log = client::log(unit, lines).map_err(|trouble| trouble.text);
     Ok(reply::html(StatusCode::OK, page::unit(&seen, &log, changed, manner)))
+}
+
+fn change_another(goal: Goal, unit: &str) -> Result<Option<Outcome>, Trouble> {
+    is_another(goal, &client::unit(unit)?.facts)?;
+    client::change(goal, unit, CHANGE_MS)
+}
+
+/// Nobody would be left to say what became of it.
+fn is_another(goal: Goal, status: &UnitStatus) -> Result<(), Trouble> {
+    if !page::is_ours(status) {
+        return Ok(());
+    }
+    let verb = match goal {
+        Goal::Start => "start",
+        Goal::Stop => "stop",
+        Goal::Restart => "restart",
+    };
+    let unit = &status.unit;
+    let text =
+        format!("{unit}: this page leaves itself alone (on the machine: ettan {verb} {unit})");
+    Err(Trouble { kind: Kind::NotPermitted, text })
 }
 
 fn answer_change(

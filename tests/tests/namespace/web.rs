@@ -146,6 +146,15 @@ fn a_program_with_the_token_does_what_the_command_does() {
     // PID 1 lets it say no more than what each unit shall be.
     let own = format!("{shows} -X POST {HERE}/api/units/ettan-log/stop");
     assert_eq!(status(&mut machine, &own), "403");
+    // Nor does it end what is to answer.
+    let page = machine.main_pid("ettan-web");
+    for verb in ["stop", "restart"] {
+        let asked = format!("{shows} -X POST {HERE}/api/units/ettan-web/{verb}");
+        let (refused, code) = curl(&mut machine, &asked);
+        assert_eq!((code.as_str(), &json(&refused)["code"]), ("403", &"not-permitted".into()));
+        assert!(refused.contains("this page leaves itself alone"), "{refused}");
+    }
+    assert_eq!(machine.main_pid("ettan-web"), page);
 }
 
 #[test]

@@ -132,6 +132,16 @@ fn a_browser_shows_the_token_once_and_presses_buttons_of_our_pages_only() {
 }
 
 #[test]
+fn the_page_leaves_itself_alone() {
+    let mut status = page::tests::listed("ettan-web").status;
+    assert_eq!(is_another(Goal::Stop, &status), Ok(()));
+    status.main_pid = i32::try_from(std::process::id()).ok();
+    let refused = is_another(Goal::Stop, &status).unwrap_err();
+    assert_eq!(of_trouble(&refused), (StatusCode::FORBIDDEN, "not-permitted"));
+    assert!(refused.text.ends_with("ettan stop ettan-web)"), "{}", refused.text);
+}
+
+#[test]
 fn so_many_changes_at_a_time_and_no_more() {
     let places = Arc::default();
     let taken: Vec<_> = (0..CHANGES).map(|_| Place::take(&places).unwrap()).collect();
