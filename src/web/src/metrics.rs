@@ -34,7 +34,7 @@ pub(crate) fn text(stats: &Stats, units: &[Listed]) -> String {
         let (unit, state) = (Label(&status.unit), client::word(status));
         let _ = writeln!(text, "ettan_unit_state{{unit=\"{unit}\",state=\"{state}\"}} 1");
     }
-    let help = "Starts that nobody asked for, since boot or the last start by hand";
+    let help = "Starts that nobody asked for, since the unit was loaded or reset";
     of_units(&mut text, "unit_restarts_total", "counter", help, statuses(), |status| {
         Some(u64::from(status.restarts))
     });
