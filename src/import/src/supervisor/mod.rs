@@ -120,7 +120,9 @@ fn drop_all(settings: &[Setting], why: &str, notes: &mut Vec<Note>) {
 fn own(section: &Section, notes: &mut Vec<Note>) {
     let why = match section.name.as_str() {
         "unix_http_server" => "PID 1 is spoken to over /run/ettan/control.sock",
-        "inet_http_server" => "PID 1 listens on no port, and there is no web page in this release",
+        "inet_http_server" => {
+            "PID 1 listens on no port: the page is ettan-web (ettan enable ettan-web)"
+        }
         "supervisorctl" => "the command is `ettan`, and needs no settings",
         "ctlplugin" => "there are no plug-ins",
         name if name.starts_with("rpcinterface:") => "there is no XML-RPC",

@@ -106,7 +106,10 @@ const WHY: &[(&str, &str)] = &[
     ("RestartMode=", "units that require this one are stopped and come back"),
     ("RestartSteps=", "the delay between restarts doubles by itself"),
     ("RootDirectoryStartOnly=", MOUNTS),
-    ("PermissionsStartOnly=", "use `+` in front of a hook's command"),
+    (
+        "PermissionsStartOnly=",
+        "hooks run as the unit's user: make it a oneshot of root's before this unit",
+    ),
     ("ExecCondition=", "the unit is started also where this fails"),
     ("TimeoutAbortSec=", STOPPING),
     ("TimeoutStartFailureMode=", STOPPING),
