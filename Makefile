@@ -12,14 +12,14 @@ run:            ## boot BOARD, kill its daemons, see them come back, power off
 shell:          ## boot BOARD and leave its console here
 	ROOT=$(ROOT) qemu/run.sh shell $(BOARD)
 
-image:          ## an SD-card image for BOARD, in target/image/BOARD
+image:          ## a card image for the emulated BOARD (no firmware on it: not for a real Pi), in target/image/BOARD
 	ROOT=$(ROOT) qemu/run.sh image $(BOARD)
 
 cross:          ## static programs for ARMv6 and aarch64, in target/musl
 	qemu/cross.sh armv6
 	qemu/cross.sh aarch64
 
-host-musl:      ## static programs for this machine, in target/musl/x86_64
+host-musl:      ## static programs for this machine (x86-64), in target/musl/x86_64
 	qemu/cross.sh x86_64 ettan-init ettan ettan-web ettan-fakes
 
 man:            ## manual pages, in target/man
@@ -57,7 +57,7 @@ bench: host-musl ## against a bare C floor, other supervisors, other inits; half
 	tests/bench/logs.sh
 	tests/bench/boot.sh
 
-clean:          ## remove everything built and downloaded
+clean:          ## remove everything built and downloaded below target; crates in ~/.cargo and Debian's packages stay
 	rm -rf $(or $(CARGO_TARGET_DIR),target) 2>/dev/null || sudo rm -rf $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help run shell image cross host-musl man check test test-units test-namespace \
