@@ -58,6 +58,7 @@ fn in_rescue_only_what_is_on_starts() {
 fn the_example_gives_a_box_with_an_address_and_an_ssh_daemon() {
     let layer = Layer::new("rescue");
     layer.script("mounts");
+    layer.script("root");
     layer.program("sbin/ifup", "ettan condition network set");
     fs::create_dir_all(layer.0.join("etc")).expect("a folder");
     fs::write(layer.0.join("etc/fstab"), "").expect("a file");
