@@ -86,6 +86,8 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
         Err(error) => return Err(error.to_string()),
     };
     let is_file = |entry: &io::Result<fs::DirEntry>| match entry {
+        // What begins with a dot is what other systems leave behind, one of each file.
+        Ok(entry) if entry.file_name().as_encoded_bytes().starts_with(b".") => false,
         Ok(entry) => entry.file_type().is_ok_and(|kind| kind.is_file()),
         Err(_) => true,
     };
@@ -94,7 +96,8 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
         let name = entry.file_name();
         copy_file(&entry.path(), to, &name).map_err(|error| format!("{}: {error}", name.display()))
     };
-    let files = entries.filter(is_file).take(MAX_FILES);
+    // One more than are read: too many stay too many.
+    let files = entries.filter(is_file).take(MAX_FILES.saturating_add(1));
     let bad: Vec<String> = files.filter_map(|entry| copied(entry).err()).collect();
     if bad.is_empty() { Ok(()) } else { Err(bad.join("; ")) }
 }
@@ -257,6 +260,7 @@ mod tests {
             card.write(&format!("ettan/{name}"), text);
         }
         card.write("ettan/below/no.toml", "");
+        card.write("ettan/._huge.toml", "");
         let to = card.0.join("to");
         fs::create_dir(&to).unwrap();
         copy_all(&card.0.join("ettan"), &to).unwrap();
@@ -272,5 +276,9 @@ mod tests {
         assert!(said.starts_with("b.toml: ") && !said.contains(';'), "{said}");
         assert_eq!((length("a.toml"), length("c.toml")), (1, 1));
         assert_eq!(copy_all(&card.0.join("nothing"), &to), Ok(()));
+        fs::create_dir(card.0.join("all")).unwrap();
+        (0..MAX_FILES + 9).for_each(|number| card.write(&format!("many/{number}.toml"), ""));
+        copy_all(&card.0.join("many"), &card.0.join("all")).unwrap();
+        assert_eq!(fs::read_dir(card.0.join("all")).unwrap().count(), MAX_FILES + 1);
     }
 }
