@@ -2,12 +2,10 @@
 //! believes no byte it has not looked at.
 
 use crate::image::{Damage, name_of};
-use crate::run::Running;
+use crate::run::{Next, Running};
 use crate::shutdown::Pressure;
-use crate::slot::Next;
 use crate::{
-    Commands, ExitStatus, HookEnd, Hooks, KillMode, Kind, LimitAction, Millis, Name, Phase, Pid,
-    Power, Probes, Reason, Restart, SpawnFault, Stage, StartLimit, State, Statuses, Step, Unit,
+    ExitStatus, HookEnd, Millis, Name, Phase, Pid, Power, Reason, SpawnFault, Stage, State, Step,
 };
 
 /// Puts values one after the other.
@@ -25,7 +23,7 @@ impl<'a> Writer<'a> {
         self.len
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
         if let Some(to) = self.room.get_mut(self.len..end) {
             to.copy_from_slice(bytes);
@@ -123,13 +121,6 @@ impl<'a> Writer<'a> {
                 self.moment(since);
             }
         }
-    }
-
-    fn statuses(&mut self, statuses: &Statuses) {
-        let codes = statuses.codes();
-        self.u8(u8::try_from(codes.len()).unwrap_or(0));
-        self.bytes(codes);
-        self.u32(statuses.signals());
     }
 
     /// What runs beside, or in place of, the program.
@@ -247,50 +238,6 @@ impl<'a> Writer<'a> {
     pub(crate) fn power(&mut self, power: Power) {
         self.u8(power as u8);
     }
-
-    pub(crate) fn unit(&mut self, unit: &Unit) {
-        self.name(&unit.name);
-        self.u8(match unit.kind {
-            Kind::Simple => 0,
-            Kind::Forking => 1,
-            Kind::Oneshot { remain_after_exit: false } => 2,
-            Kind::Oneshot { remain_after_exit: true } => 3,
-            Kind::Target => 4,
-            Kind::Notify => 5,
-        });
-        self.u8(unit.restart as u8);
-        for span in [
-            unit.restart_delay_ms,
-            unit.restart_delay_max_ms,
-            unit.restart_reset_ms,
-            unit.start_limit.interval_ms,
-            unit.min_uptime_ms,
-            unit.start_timeout_ms,
-            unit.stop_timeout_ms,
-        ] {
-            self.u32(span);
-        }
-        self.u16(unit.start_limit.burst);
-        self.u8(unit.start_limit.action as u8);
-        self.u8(unit.kill_signal);
-        self.u8(unit.kill_mode as u8);
-        self.u8(unit.reload_signal.unwrap_or(0));
-        self.flag(unit.reload_answers);
-        self.statuses(&unit.success);
-        self.statuses(&unit.no_restart);
-        for stage in STAGES {
-            let Commands { count, tolerant } = unit.hooks.of(stage);
-            self.bytes(&[count, tolerant]);
-        }
-        self.u8(unit.probes as u8);
-        self.flag(unit.autostart);
-        self.flag(unit.skipped);
-        self.flag(unit.critical);
-        self.flag(unit.holds_data);
-        self.u8(unit.nice.cast_unsigned());
-        self.flag(unit.builtin);
-        self.u64(unit.fingerprint);
-    }
 }
 
 /// Takes values one after the other.
@@ -310,7 +257,7 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(Damage::Length) }
     }
 
-    fn bytes(&mut self, len: usize) -> Read<&'a [u8]> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Read<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Damage::Length)?;
         self.rest = rest;
         Ok(taken)
@@ -492,59 +439,7 @@ impl<'a> Reader<'a> {
         self.one_of(&[Power::Reboot, Power::PowerOff, Power::Halt])
     }
 
-    pub(crate) fn unit(&mut self) -> Read<Unit> {
-        let name = self.name()?;
-        let kind = self.one_of(&KINDS)?;
-        let restart = self.one_of(&RESTARTS)?;
-        let (restart_delay_ms, restart_delay_max_ms) = (self.u32()?, self.u32()?);
-        let (restart_reset_ms, interval_ms) = (self.u32()?, self.u32()?);
-        let (min_uptime_ms, start_timeout_ms) = (self.u32()?, self.u32()?);
-        let stop_timeout_ms = self.u32()?;
-        let (burst, action) = (self.u16()?, self.one_of(&LIMIT_ACTIONS)?);
-        Ok(Unit {
-            name,
-            kind,
-            restart,
-            restart_delay_ms,
-            restart_delay_max_ms,
-            restart_reset_ms,
-            start_limit: StartLimit { burst, interval_ms, action },
-            min_uptime_ms,
-            start_timeout_ms,
-            stop_timeout_ms,
-            kill_signal: self.u8()?,
-            kill_mode: self.one_of(&KILL_MODES)?,
-            reload_signal: Some(self.u8()?).filter(|signal| *signal > 0),
-            reload_answers: self.flag()?,
-            success: self.statuses()?,
-            no_restart: self.statuses()?,
-            hooks: self.hooks()?,
-            probes: self.one_of(&[Probes::Nothing, Probes::Up, Probes::Ready])?,
-            autostart: self.flag()?,
-            skipped: self.flag()?,
-            critical: self.flag()?,
-            holds_data: self.flag()?,
-            nice: self.u8()?.cast_signed(),
-            builtin: self.flag()?,
-            fingerprint: self.u64()?,
-        })
-    }
-
-    fn statuses(&mut self) -> Read<Statuses> {
-        let count = usize::from(self.u8()?);
-        let codes = self.bytes(count)?;
-        Statuses::of(codes, self.u32()?).ok_or(Damage::Length)
-    }
-
-    fn hooks(&mut self) -> Read<Hooks> {
-        let mut hooks = Hooks::default();
-        for stage in STAGES {
-            *hooks.of_mut(stage) = Commands { count: self.u8()?, tolerant: self.u8()? };
-        }
-        Ok(hooks)
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> Read<T> {
+    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> Read<T> {
         all.get(usize::from(self.u8()?)).copied().ok_or(Damage::Value)
     }
 }
@@ -559,27 +454,11 @@ const PHASES: [Phase; 6] = [
     Phase::Off,
 ];
 
-const RESTARTS: [Restart; 5] =
-    [Restart::No, Restart::Always, Restart::OnSuccess, Restart::OnFailure, Restart::OnAbnormal];
-
-const LIMIT_ACTIONS: [LimitAction; 4] =
-    [LimitAction::Nothing, LimitAction::Reboot, LimitAction::RebootForce, LimitAction::PowerOff];
-
-const KILL_MODES: [KillMode; 3] = [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process];
-
-const KINDS: [Kind; 6] = [
-    Kind::Simple,
-    Kind::Forking,
-    Kind::Oneshot { remain_after_exit: false },
-    Kind::Oneshot { remain_after_exit: true },
-    Kind::Target,
-    Kind::Notify,
-];
-
 /// In place of a hook's number, which is less: the unit's word is waited for.
 const WORD: u8 = u8::MAX;
 
-const STAGES: [Stage; 5] = [Stage::Pre, Stage::Post, Stage::Stop, Stage::StopPost, Stage::Reload];
+pub(crate) const STAGES: [Stage; 5] =
+    [Stage::Pre, Stage::Post, Stage::Stop, Stage::StopPost, Stage::Reload];
 
 const STEPS: [Step; 19] = [
     Step::Table,

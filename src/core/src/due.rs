@@ -1,8 +1,8 @@
 //! Deadlines: which one each state has, and what happens when it passes.
 
 use crate::backoff::Verdict;
-use crate::run::Running;
-use crate::slot::{Next, Slot};
+use crate::run::{Next, Running};
+use crate::slot::Slot;
 use crate::{Kind, Millis, Notice, Reason, State, Supervisor, UnitId};
 
 /// How long a forking unit's main process is looked for after it ended while up: a daemon that

@@ -2,7 +2,7 @@
 //! not work. Decides what follows; how it was found out is the prober's business.
 
 use crate::backoff::Verdict;
-use crate::slot::Next;
+use crate::run::Next;
 use crate::{Class, Haste, Notice, Phase, Power, Reason, Remedy, State, Supervisor, UnitId};
 
 impl Supervisor {

@@ -2,8 +2,7 @@
 //! and on reload. One after the other, at most one of a unit at a time.
 
 use crate::backoff::{self, Verdict};
-use crate::run::Running;
-use crate::slot::Next;
+use crate::run::{Next, Running};
 use crate::{
     Action, ExitStatus, HookEnd, Millis, Notice, Phase, Pid, Program, Reason, SpawnFault, Stage,
     State, Supervisor, UnitId, Whom, signals,

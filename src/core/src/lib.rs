@@ -21,6 +21,7 @@ mod bits;
 mod calendar;
 mod codec;
 mod codec_timer;
+mod codec_unit;
 mod counts;
 mod due;
 mod event;

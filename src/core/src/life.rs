@@ -2,8 +2,7 @@
 //! decided; asks nobody's leave.
 
 use crate::backoff::{self, CRASH_LOOP, MIN_RUN_MS, Verdict};
-use crate::run::{Processes, Run, Running};
-use crate::slot::Next;
+use crate::run::{Next, Processes, Run, Running};
 use crate::{
     Action, Goal, KillMode, Kind, Millis, Notice, Phase, Pid, Probes, Program, Reason, Restart,
     Stage, State, Supervisor, UnitId, Whom, signals,

@@ -1,5 +1,6 @@
 //! What is remembered of a unit's run, grouped by how long: of its program until the next start, of
-//! its processes until none is left, of what `init` was asked for until it answers. Decides nothing.
+//! its processes until none is left, of what `init` was asked for until it answers; what runs beside
+//! the program, and what follows on the end. Decides nothing.
 
 use crate::{Kind, Millis, Pid, Stage};
 
@@ -90,4 +91,19 @@ impl Running {
             Self::Hook { until, .. } | Self::Word { until } => until,
         }
     }
+}
+
+/// What follows once no process of the unit is left. Decided when the end begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Whatever the goal asks for, without delay.
+    Goal,
+    /// A oneshot did its work.
+    Done,
+    /// It ended well and policy does not start it again.
+    Quit,
+    /// It ended badly and policy does not start it again.
+    Fail,
+    /// It starts again after this delay; 0 is at once.
+    Again { delay_ms: u32 },
 }

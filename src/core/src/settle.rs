@@ -6,7 +6,8 @@
 //! moves follow those of units that need events. Goals change here only where a failure is
 //! answered by on-failure units, and that happens once for each unit that fails.
 
-use crate::slot::{Next, Slot};
+use crate::run::Next;
+use crate::slot::Slot;
 use crate::{Class, Goal, Phase, Reason, State, Supervisor, UnitId};
 
 impl Supervisor {

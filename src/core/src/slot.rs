@@ -4,7 +4,7 @@
 use crate::counts::{Alarm, Counts};
 use crate::relate::Relations;
 use crate::reload::Reload;
-use crate::run::{Pending, Processes, Run, Running};
+use crate::run::{Next, Pending, Processes, Run, Running};
 use crate::wish::{Standing, Wish};
 use crate::{
     Class, ExitStatus, Goal, HookEnd, Hooks, KillMode, Kind, Millis, Name, Probes, Reason, Restart,
@@ -20,21 +20,6 @@ pub(crate) enum Tenant {
     Unit,
     /// A unit whose definition is gone; it keeps running.
     Orphan,
-}
-
-/// What follows once no process of the unit is left. Decided when the end begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Whatever the goal asks for, without delay.
-    Goal,
-    /// A oneshot did its work.
-    Done,
-    /// It ended well and policy does not start it again.
-    Quit,
-    /// It ended badly and policy does not start it again.
-    Fail,
-    /// It starts again after this delay; 0 is at once.
-    Again { delay_ms: u32 },
 }
 
 /// The first start and the first time up since boot, for the chart of the boot. In 32 bits: what

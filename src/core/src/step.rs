@@ -1,8 +1,7 @@
 //! One event changes one unit. What that means for the others is for `settle` to find out.
 
 use crate::backoff::{self, Verdict};
-use crate::run::Running;
-use crate::slot::Next;
+use crate::run::{Next, Running};
 use crate::{
     Action, Event, ExitStatus, HookEnd, KillMode, Kind, Pid, Reason, SpawnFault, State, Supervisor,
     UnitId,
