@@ -267,6 +267,7 @@ impl Supervisor {
             return self.unexpected(Some(id), "Runs");
         };
         slot.hook = None;
+        slot.pending.spawning = false;
         let reason = slot.reason;
         self.execute(id, since, reason);
     }

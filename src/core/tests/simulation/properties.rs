@@ -119,6 +119,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event<'static>> {
         2 => (unit(), prop::option::of(status()))
             .prop_map(|(unit, status)| Event::MainLost { unit, status }),
         3 => unit().prop_map(|unit| Event::Announced { unit }),
+        2 => unit().prop_map(|unit| Event::Runs { unit }),
         3 => unit().prop_map(|unit| Event::Ready { unit }),
         2 => (unit(), 0_u64..90_000)
             .prop_map(|(unit, at)| Event::Reloaded { unit, since: Millis(at) }),

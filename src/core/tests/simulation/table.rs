@@ -205,6 +205,7 @@ fn events(main: i32) -> Vec<(&'static str, Event<'static>)> {
         ("Emptied", Event::Emptied { unit: UNIT }),
         ("MainFound", Event::MainFound { unit: UNIT, pid: pid(12) }),
         ("MainLost", Event::MainLost { unit: UNIT, status: None }),
+        ("Runs", Event::Runs { unit: UNIT }),
         ("Announced", Event::Announced { unit: UNIT }),
         ("Ready", Event::Ready { unit: UNIT }),
         ("Health (unwell, restart)", Event::Health { unit: UNIT, unwell: Some(Remedy::Restart) }),
@@ -314,4 +315,14 @@ fn the_stages_of_the_table_are_what_they_say() {
     for (title, make) in stages() {
         assert!(title.starts_with(make().state().name()), "{title}: {:?}", make().state());
     }
+}
+
+/// What was asked for is answered by that, too: nothing else is waited for.
+#[test]
+fn a_program_that_was_found_running_before_its_hook_can_be_stopped() {
+    let found = Stage::new(simple("unit").hooks(On::Pre, 1).awaited())
+        .then(Event::Runs { unit: UNIT })
+        .then(ask(Ask::Stop))
+        .then(Event::Emptied { unit: UNIT });
+    assert_eq!(found.state(), State::Down);
 }
