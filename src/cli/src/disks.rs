@@ -107,6 +107,7 @@ pub(crate) struct Standing {
     pub(crate) logs: usize,
     today_bytes: u64,
     total_bytes: u64,
+    text_bytes: u64,
     budget_bytes: Option<u64>,
     used_up: usize,
     lost_bytes: u64,
@@ -120,6 +121,7 @@ impl Standing {
             logs: 1,
             today_bytes: note.today(),
             total_bytes: note.total_bytes,
+            text_bytes: note.text_bytes,
             budget_bytes: note.budget_bytes,
             used_up: usize::from(note.is_used_up),
             lost_bytes: note.lost_bytes,
@@ -137,6 +139,7 @@ impl Standing {
                 logs: sum.logs + one.logs,
                 today_bytes: sum.today_bytes.saturating_add(one.today_bytes),
                 total_bytes: sum.total_bytes.saturating_add(one.total_bytes),
+                text_bytes: sum.text_bytes.saturating_add(one.text_bytes),
                 budget_bytes: None,
                 used_up: sum.used_up + one.used_up,
                 lost_bytes: sum.lost_bytes.saturating_add(one.lost_bytes),
@@ -151,11 +154,12 @@ impl Standing {
     pub(crate) fn json(&self) -> String {
         let errors = (!self.errors.is_empty()).then(|| json_string(&self.errors.join("; ")));
         format!(
-            "\"disk_logs\":{},\"disk_today_bytes\":{},\"disk_total_bytes\":{},\"disk_used_up\":{},\
-             \"disk_lost_bytes\":{},\"disk_lost_lines\":{}{}{}",
+            "\"disk_logs\":{},\"disk_today_bytes\":{},\"disk_total_bytes\":{},\
+             \"disk_text_bytes\":{},\"disk_used_up\":{},\"disk_lost_bytes\":{},\"disk_lost_lines\":{}{}{}",
             self.logs,
             self.today_bytes,
             self.total_bytes,
+            self.text_bytes,
             self.used_up,
             self.lost_bytes,
             self.lost_lines,
@@ -165,14 +169,15 @@ impl Standing {
     }
 }
 
-/// `on disk, 1.2 MiB written today of 5.0 MiB, 3.4 MiB since boot; lost 12 lines; …`.
+/// `on disk, 1.2 MiB written today of 5.0 MiB, 3.4 MiB since boot for 0.2 MiB of text; lost 12 lines; …`.
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "on disk, {} written today", size(self.today_bytes))?;
         if let Some(budget) = self.budget_bytes {
             write!(f, " of {}", size(budget))?;
         }
-        write!(f, ", {} since boot", size(self.total_bytes))?;
+        write!(f, ", {} since boot for ", size(self.total_bytes))?;
+        write!(f, "{} of text", size(self.text_bytes))?;
         if self.used_up > 0 {
             f.write_str("; the budget is used up")?;
         }
@@ -194,6 +199,7 @@ mod tests {
     fn a_disk_that_does_not_take_it_is_told_of() {
         let note = Note {
             total_bytes: 3 << 20,
+            text_bytes: 10 << 10,
             today_bytes: 2048,
             day_ms: clock::now().cast_signed(),
             budget_bytes: Some(5 << 20),
@@ -205,8 +211,8 @@ mod tests {
         let standing = Standing::of(&note);
         assert_eq!(
             standing.to_string(),
-            "on disk, 2.0 KiB written today of 5.0 MiB, 3.0 MiB since boot; lost 12 lines, 100 B; \
-             Input/output error"
+            "on disk, 2.0 KiB written today of 5.0 MiB, 3.0 MiB since boot for 10.0 KiB of text; \
+             lost 12 lines, 100 B; Input/output error"
         );
         assert!(standing.json().ends_with(",\"disk_error\":\"Input/output error\""));
     }

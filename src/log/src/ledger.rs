@@ -159,6 +159,11 @@ impl Ledger {
         self.store.count_gone();
     }
 
+    /// How many bytes were written to its files since the logger started.
+    pub(crate) fn written(&self) -> u64 {
+        self.store.written()
+    }
+
     /// What its oldest files took with them.
     pub(crate) fn gone(&self) -> Amount {
         self.store.gone()

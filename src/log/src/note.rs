@@ -31,12 +31,14 @@ pub struct Note {
     pub directory: PathBuf,
     /// How far it is; none before the first copy of this boot.
     pub place: Option<Place>,
-    /// Bytes written to the disk since `day_ms`.
+    /// Bytes that the disk wrote since `day_ms`: whole blocks, and what a file system writes along.
     pub today_bytes: u64,
     /// When that day began, in milliseconds since boot; less than 0 for a former boot.
     pub day_ms: i64,
-    /// Bytes written to the disk since boot.
+    /// The same since boot.
     pub total_bytes: u64,
+    /// Bytes of text in that.
+    pub text_bytes: u64,
     /// What memory let go of before the disk had it, since boot.
     pub lost_bytes: u64,
     /// The line ends in that.
@@ -89,6 +91,7 @@ impl Note {
             today_bytes: or_none("today"),
             day_ms: word("day-ms").and_then(|day| day.parse().ok()).unwrap_or(0),
             total_bytes: or_none("total"),
+            text_bytes: or_none("text"),
             lost_bytes: or_none("lost-bytes"),
             lost_lines: or_none("lost-lines"),
             budget_bytes: number("budget"),
@@ -108,6 +111,7 @@ impl Note {
         }
         let Note { today_bytes, day_ms, total_bytes, lost_bytes, lost_lines, .. } = self;
         let _ = write!(text, "today={today_bytes}\nday-ms={day_ms}\ntotal={total_bytes}\n");
+        let _ = writeln!(text, "text={}", self.text_bytes);
         let _ = write!(text, "lost-bytes={lost_bytes}\nlost-lines={lost_lines}\n");
         if let Some(budget) = self.budget_bytes {
             let _ = write!(text, "budget={budget}\nused-up={}\n", self.is_used_up);
@@ -174,6 +178,7 @@ mod tests {
             today_bytes: 5,
             day_ms: 6,
             total_bytes: 7,
+            text_bytes: 11,
             lost_bytes: 8,
             lost_lines: 9,
             budget_bytes: Some(10),

@@ -23,7 +23,8 @@ use crate::packet::{Limits, STREAMS, Stream};
 use crate::page::Page;
 use crate::stage::Stage;
 use crate::syslog::Syslog;
-use disks::{Disk, KEEP_EVERY_MS};
+use disks::Disk;
+pub(crate) use disks::KEEP_EVERY_MS;
 use resting::Rest;
 pub(crate) use resting::Standing;
 use routes::Routes;
@@ -248,13 +249,13 @@ impl Logger<'_> {
     fn with(&mut self, slot: usize, work: impl FnOnce(&mut Log, &mut Desk<'_>)) {
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             work(log, &mut self.desk);
-            if let Some(disk) = log.disk.as_mut().filter(|disk| disk.always) {
-                disk.wanted = true;
-                self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
-            }
+            let (written, limits) = (log.ledger.written(), log.limits);
+            let due_ms =
+                log.disk.as_mut().and_then(|disk| disk.heed(written, limits, clock::now()));
             if log.ledger.has_gap() && self.retry.is_none() {
                 self.retry = Some(Retry::after(RETRY_FIRST_MS));
             }
+            self.keep_by(due_ms);
         }
     }
 

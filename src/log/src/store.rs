@@ -39,6 +39,7 @@ pub(crate) struct Store {
     newest_archive: u64,
     counts_gone: bool,
     gone: Amount,
+    written: u64,
     /// A file was made, renamed or removed since the last sync.
     moved: bool,
 }
@@ -62,6 +63,7 @@ impl Store {
             newest_archive: 0,
             counts_gone: false,
             gone: Amount::default(),
+            written: 0,
             moved: false,
         }
     }
@@ -122,6 +124,11 @@ impl Store {
     /// From now on what is in files that are removed is counted.
     pub(crate) fn count_gone(&mut self) {
         self.counts_gone = true;
+    }
+
+    /// How many bytes were appended so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// What was in the files that were removed.
@@ -197,6 +204,7 @@ impl Store {
             open.since_second = open.checked_second;
         }
         open.size += text.len() as u64;
+        self.written = self.written.saturating_add(text.len() as u64);
         open.mid_line = text.last().map_or(open.mid_line, |byte| *byte != b'\n');
         Ok(())
     }

@@ -7,6 +7,7 @@ mod harness;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ettan_sys::clock;
 use harness::{Folder, World, be_a_logger, expect_file, files, lines, output, say, story};
 
 const ROLE: &str = "logger_process";
@@ -37,6 +38,13 @@ fn disk(words: &str) -> (Folder, PathBuf, String) {
     let place = disk.path().join("log/web");
     let words = format!("{words} dir={}", place.display());
     (disk, place, words)
+}
+
+/// What the note says of this.
+fn number_in(note: &Path, word: &str) -> usize {
+    let text = fs::read_to_string(note).unwrap();
+    let number = text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix('='));
+    number.unwrap().parse().unwrap()
 }
 
 fn note_of(world: &World) -> PathBuf {
@@ -157,7 +165,7 @@ fn f6_3_a_disk_that_fails_a_few_writes_is_gone_on_with_and_misses_nothing() {
 #[test]
 fn the_budget_of_a_day_is_kept_to() {
     story(|| {
-        let (_disk, place, words) = disk("200000 4 storage=disk budget=70000");
+        let (_disk, place, words) = disk("200000 4 storage=disk budget=100000");
         let mut world = World::process(&[], ROLE);
         let web = world.open_with("web", &words);
         for round in 0..10 {
@@ -172,7 +180,8 @@ fn the_budget_of_a_day_is_kept_to() {
         });
         world.end();
         let size = all_of(&place).len();
-        assert!((69_800..=70_000).contains(&size), "{size}");
+        let today = number_in(&note_of(&world), "today");
+        assert!((70_000..=100_000).contains(&today) && (10_000..=76_000).contains(&size), "{size}");
         let kept = output(&lines(&all_of(&place)));
         assert!(numbered(0..1000).as_bytes().starts_with(&kept));
         // Memory goes with the power, and another boot goes on with the day.
@@ -180,13 +189,80 @@ fn the_budget_of_a_day_is_kept_to() {
         let web = world.open_with("web", &words);
         say(&web, numbered(1000..1100));
         world.end();
-        let size = all_of(&place).len();
-        assert!(size <= 70_000, "{size}");
+        assert_eq!(all_of(&place).len(), size);
         let note = fs::read_to_string(note_of(&world)).unwrap();
         assert!(
-            note.contains(&format!("today={size}\n")) && note.contains("used-up=true"),
+            number_in(&note_of(&world), "today") >= today && note.contains("used-up=true"),
             "{note}"
         );
+    });
+}
+
+#[test]
+fn a_line_is_counted_as_what_the_disk_writes_for_it() {
+    story(|| {
+        let (_disk, place, words) = disk("200000 4 storage=disk");
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        for n in 0..20 {
+            let line = numbered(n..n + 1);
+            say(&web, &line);
+            world.expect("web", |log| log.ends_with(line.as_bytes()));
+            world.send("flush");
+            expect_file(&place.join("current"), |log| log.ends_with(line.as_bytes()));
+        }
+        world.end();
+        let (written, text) =
+            (number_in(&note_of(&world), "total"), number_in(&note_of(&world), "text"));
+        assert_eq!(text, all_of(&place).len());
+        // In 20 rounds, of which one began a block.
+        assert!((20 * 16_384..=23 * 16_384).contains(&written), "{written}");
+    });
+}
+
+#[test]
+fn a_unit_that_crashed_a_moment_ago_waits_and_loses_nothing() {
+    story(|| {
+        let (_disk, place, words) = disk("20000 4 storage=flush");
+        let (_other_disk, other_place, other_words) = disk("20000 4 storage=flush");
+        let mut world = World::process(&[], ROLE);
+        let web = world.open_with("web", &words);
+        let _other = world.open_with("other", &other_words);
+        let crash = "ended: killed by signal 9 (KILL)";
+        say(&web, "one\n");
+        world.send(&format!("mark web {crash}"));
+        expect_file(&place.join("current"), |log| log.ends_with(b"(KILL)\n"));
+        for n in 0..20 {
+            say(&web, numbered(n..n + 1));
+            world.send(&format!("mark web {crash}"));
+        }
+        // The first of another unit comes at once, by way of the same keeper.
+        world.send(&format!("mark other {crash}"));
+        expect_file(&other_place.join("current"), |log| log.ends_with(b"(KILL)\n"));
+        assert_eq!(output(&lines(&all_of(&place))), b"one\n");
+        world.end();
+        let said = format!("one\n{}", numbered(0..20));
+        assert!(output(&lines(&all_of(&place))) == said.as_bytes());
+    });
+}
+
+#[test]
+fn an_error_is_on_the_disk_before_its_time() {
+    const ROUND_MS: u64 = 30_000;
+    story(|| {
+        let mut world = World::process(&[], ROLE);
+        // Another one, should it just be time.
+        for n in 0.. {
+            let (_disk, place, words) = disk("20000 4 storage=disk");
+            let web = world.open_with(&format!("web{n}"), &words);
+            let next_ms = (clock::now() / ROUND_MS + 1) * ROUND_MS;
+            say(&web, "fine\n<3>bad\n");
+            expect_file(&place.join("current"), |log| log.ends_with(b"bad\n"));
+            if clock::now() < next_ms {
+                break;
+            }
+        }
+        world.end();
     });
 }
 

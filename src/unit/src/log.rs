@@ -39,6 +39,9 @@ enum Storage {
 /// The smallest file: a line and what is before it, some times over.
 const LEAST_SIZE: u64 = 4096;
 
+/// A day's budget with less lets next to no line pass: the logger counts what the disk writes (docs/adr/0044).
+const LEAST_BUDGET_BYTES: u64 = 32 * 1024;
+
 pub(crate) fn storage(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let words = [("ram", Storage::Ram), ("disk", Storage::Disk), ("flush", Storage::Flush)];
     let value = notes.take(&item.span, draft::word(item, &words));
@@ -89,6 +92,10 @@ pub(crate) fn rate_limit(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) 
 
 pub(crate) fn flash_budget(draft: &mut Draft, item: &Item<'_>, notes: &mut Notes) {
     let value = notes.take(&item.span, bytes(item.value));
+    if value.is_some_and(|bytes| bytes < LEAST_BUDGET_BYTES) {
+        let hint = "a line alone costs a disk 16K, and more where the file grows";
+        notes.warning(&item.span, "lets nothing be written", hint);
+    }
     draft.log.flash_budget = value.map(|value| At { span: item.key.clone(), value });
 }
 

@@ -388,6 +388,15 @@ fn f2_20_two_units_never_share_a_pid_file() {
 }
 
 #[test]
+fn a_budget_that_no_line_fits_into_is_told_of() {
+    let root = Root::new();
+    root.unit("a", service("[log]\nstorage = \"disk\"\nflash-budget = \"16K\""));
+    let world = root.load();
+    assert_eq!(world.names(), ["a"]);
+    world.assert_says("lets nothing be written");
+}
+
+#[test]
 fn two_units_never_share_a_log_directory() {
     let root = Root::new();
     let logging = |more: &str| service(&format!("[log]\nstorage = \"disk\"\n{more}"));

@@ -84,12 +84,12 @@ fn log_keys_become_words_for_the_logger() {
 fn routes_become_words_for_the_logger() {
     let routes = |text: &str| format!("{PLAIN}[[log.route]]\n{text}\n");
     let two = "match = [\"*an error*\", '100 %']\nexclude = \"\\t*\"\n\
-               [[log.route]]\nname = \"all\"\ndirectory = \"/data/%n\"\n[log]\nflash-budget = 5000";
+               [[log.route]]\nname = \"all\"\ndirectory = \"/data/%n\"\n[log]\nflash-budget = 50000";
     with(&routes(two), |world| {
         let words = world.launch("a").log_words;
         assert_eq!(
             words,
-            c"budget=5000 route=1 match=*an%20error* match=100%20%25 exclude=%09* route=all dir=/data/a"
+            c"budget=50000 route=1 match=*an%20error* match=100%20%25 exclude=%09* route=all dir=/data/a"
         );
     });
     let root = Root::new();

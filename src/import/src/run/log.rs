@@ -49,7 +49,7 @@ fn user(before: &[String], from: &Origin, draft: &mut Draft) {
 
 fn directory(place: String, from: &Origin, draft: &mut Draft) {
     draft.put("log", "storage", Value::text("disk"), None);
-    let why = "the newest lines are in memory, and on the disk five seconds later";
+    let why = "the newest lines are in memory, and on the disk half a minute later";
     draft.near(from, "log", "directory", Value::Text(literal(&place)), why);
 }
 

@@ -131,12 +131,16 @@ impl Kept {
             let length = fill(file, chunk)?;
             let end = chunk[..length].iter().rposition(|byte| *byte == b'\n');
             let Some(text) = end.and_then(|end| chunk.get(..=end)) else { return Ok(true) };
+            let rotates = self.store.size() >= self.job.limits.max_size_bytes;
+            if rotates {
+                self.spent.begin_round(0);
+            }
             let within = self.within_budget(text);
             if within.is_empty() {
                 return Ok(false);
             }
             let text = within;
-            if self.store.size() >= self.job.limits.max_size_bytes {
+            if rotates {
                 self.note();
                 self.store.sync()?;
                 self.store.rotate(self.job.limits, second())?;
@@ -167,7 +171,9 @@ impl Kept {
     /// Opens the file on disk. If another logger of this boot wrote to it, its length says how far
     /// that came; after a power cut, half a line at its end goes.
     fn open(&mut self) -> io::Result<()> {
-        if !self.store.prepare(self.job.limits, second())? {
+        let is_opened = self.store.prepare(self.job.limits, second())?;
+        self.spent.begin_round(self.store.size());
+        if !is_opened {
             return Ok(());
         }
         let (inode, size) = (self.store.inode(), self.store.size());
@@ -231,7 +237,7 @@ impl Kept {
         self.spent.look();
         let Some(budget) = self.job.budget_bytes else { return text };
         let left = budget.saturating_sub(self.spent.today).saturating_sub(self.others_today);
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.spent.room(left)).unwrap_or(usize::MAX);
         if text.len() <= left {
             return text;
         }
@@ -248,6 +254,7 @@ impl Kept {
             today_bytes: self.spent.today,
             day_ms: self.spent.day_ms,
             total_bytes: self.spent.total,
+            text_bytes: self.spent.text,
             lost_bytes: self.lost.bytes,
             lost_lines: self.lost.lines,
             budget_bytes: self.job.budget_bytes,

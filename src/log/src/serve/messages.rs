@@ -4,6 +4,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use ettan_sys::socket;
 
+use super::disks::is_bad_priority;
 use super::resting::Standing;
 use super::{KERNEL, Logger, MAX_LOGS, SYSLOG};
 use crate::kernel::{Kernel, News};
@@ -119,6 +120,7 @@ impl Logger<'_> {
             return;
         };
         self.with(slot, |log, desk| log.ledger.message(desk, priority, text));
+        self.look_for_errors(slot, || is_bad_priority(priority));
         self.route_message(slot, priority, text);
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use ettan_sys::socket::Message;
 use ettan_sys::{Errno, clock, limits, socket};
 
-use super::disks::{Disk, KEEP_EVERY_MS, announce};
+use super::disks::{Disk, announce, was_brought};
 use super::resting::pipe_of;
 use super::{Inlet, Log, Logger, MAX_LOGS, token};
 use crate::ledger::Ledger;
@@ -137,7 +137,7 @@ impl Logger<'_> {
                     };
                     self.with(slot, |log, desk| log.ledger.note(desk, text, is_end));
                     if text.starts_with("ended: ") && !text.ends_with("status 0") {
-                        self.ask_for(slot);
+                        self.ask_for_crashed(slot);
                     }
                 }
             }
@@ -167,13 +167,18 @@ impl Logger<'_> {
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.set_limits(limits);
             log.limits = limits;
-            log.disk = Disk::of(keep);
-            if let Some(disk) = &log.disk {
+            let former = log.disk.take();
+            let is_first = former.is_none();
+            log.disk = Disk::of(keep, former);
+            let mut due_ms = None;
+            if let Some(disk) = &mut log.disk {
+                let folder = self.root.join(name);
                 log.ledger.count_gone();
-                announce(&self.root.join(name), &disk.directory, disk.budget_bytes, limits.owner);
-                self.keep_at_ms.get_or_insert_with(|| clock::now() + KEEP_EVERY_MS);
+                announce(&folder, &disk.directory, disk.budget_bytes, limits.owner);
+                due_ms = disk.begin(is_first && was_brought(&folder), clock::now());
             }
             log.inlets[stream as usize] = inlet;
+            self.keep_by(due_ms);
         }
     }
 

@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 
 use ettan_sys::{Errno, pipe};
 
+use super::disks::is_bad;
 use super::resting::{Standing, pipe_of};
 use super::{Inlet, Logger};
 use crate::packet::{self, Packet, STREAMS, Stream};
@@ -46,6 +47,7 @@ impl Logger<'_> {
                 let input = std::mem::take(&mut self.input);
                 let output = &input[..length];
                 self.with(slot, |log, desk| log.ledger.take(desk, stream, output));
+                self.look_for_errors(slot, || is_bad(stream, output));
                 self.route(slot, (stream, output), 1, 0);
                 self.desk.stage.clear();
                 self.input = input;

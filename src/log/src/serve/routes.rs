@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use super::disks::{Disk, announce};
+use ettan_sys::clock;
+
+use super::disks::{Disk, announce, is_bad, is_bad_priority, was_brought};
 use super::{Logger, MAX_LOGS};
 use crate::packet::{Keep, Limits, STREAMS, Stream, When};
 use crate::route::{self, Rule};
@@ -94,16 +96,19 @@ impl Logger<'_> {
         }
         log.ledger.set_limits(limits);
         log.limits = limits;
-        log.disk = directory.map(|directory| Disk {
-            directory: directory.to_owned(),
-            always: keep.when != When::Asked,
-            budget_bytes: keep.budget_bytes,
-            wanted: keep.when != When::Asked,
-        });
-        if let Some(disk) = &log.disk {
+        let former = log.disk.take();
+        let is_first = former.is_none();
+        let always = keep.when != When::Asked;
+        log.disk = directory
+            .map(|directory| Disk::at(directory.to_owned(), always, keep.budget_bytes, former));
+        let mut due_ms = None;
+        if let Some(disk) = &mut log.disk {
+            let folder = self.root.join(name);
             log.ledger.count_gone();
-            announce(&self.root.join(name), &disk.directory, disk.budget_bytes, limits.owner);
+            announce(&folder, &disk.directory, disk.budget_bytes, limits.owner);
+            due_ms = disk.begin(is_first && was_brought(&folder), clock::now());
         }
+        self.keep_by(due_ms);
         Some(slot)
     }
 
@@ -138,6 +143,7 @@ impl Logger<'_> {
             let rest = rest.unwrap_or_default();
             self.make_room(*to);
             self.with(*to, |log, desk| log.ledger.take(desk, stream, rest));
+            self.look_for_errors(*to, || is_bad(stream, rest));
             if is_matched {
                 self.alert_for(&routes, rule);
             }
@@ -155,6 +161,7 @@ impl Logger<'_> {
             for (rule, to) in routes.slots.iter().enumerate() {
                 if routes.rule(rule).is_some_and(|rule| rule.takes(line)) {
                     self.with(*to, |log, desk| log.ledger.message(desk, priority, line));
+                    self.look_for_errors(*to, || is_bad_priority(priority));
                     self.alert_for(&routes, rule);
                 }
             }
