@@ -474,8 +474,8 @@ impl Ledger {
         self.store.size() + desk.page.text().len() as u64
     }
 
-    /// Writes the page out. A full file system is given the oldest archives first: what happens
-    /// now is worth more.
+    /// Writes the page out. A full file system is given the oldest archives first, all of them: what happens
+    /// now is worth more, and is nowhere else.
     fn write(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
         if desk.page.text().is_empty() {
             return Ok(());
@@ -485,7 +485,7 @@ impl Ledger {
         desk.stage.intend(inode, size, length, of_service.bytes, self.is_in_line(self.stream));
         loop {
             match self.store.append(desk.page.text()) {
-                Err(error) if crate::store::is_full(&error) && self.store.remove_oldest() => {}
+                Err(error) if crate::store::is_full(&error) && self.store.remove_oldest(0) => {}
                 Err(error) => return Err(error),
                 Ok(()) => break,
             }

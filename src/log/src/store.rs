@@ -227,10 +227,12 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the oldest archive, to make room on a full file system. True if there was one.
-    pub(crate) fn remove_oldest(&mut self) -> bool {
-        let oldest = archives(&self.directory).ok().and_then(|found| found.min());
-        oldest.is_some_and(|number| self.remove(&archive_name(number)).is_ok())
+    /// Removes the oldest archive, to make room on a full file system, if more than so many are there. True if it
+    /// is gone.
+    pub(crate) fn remove_oldest(&mut self, left: usize) -> bool {
+        let found: Vec<_> = archives(&self.directory).into_iter().flatten().collect();
+        let oldest = found.iter().min().filter(|_| found.len() > left);
+        oldest.is_some_and(|number| self.remove(&archive_name(*number)).is_ok())
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {

@@ -5,6 +5,7 @@
 mod harness;
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use ettan_sys::pipe::Pipe;
@@ -108,6 +109,44 @@ fn f6_3_the_own_oldest_archives_go_first() {
         let log = lines(&texts.concat());
         assert_eq!(lost(&log), 0);
         assert!(said.as_bytes().ends_with(&output(&log)), "the newest lines are not kept");
+    });
+}
+
+#[test]
+fn f6_3_a_disk_that_somebody_else_fills_keeps_the_newest_archive() {
+    let test = "f6_3_a_disk_that_somebody_else_fills_keeps_the_newest_archive";
+    on_a_file_system("size=1m", test, |world| {
+        let disk = Folder::new();
+        mount(&["-t", "tmpfs", "-o", "size=256k", "tmpfs", disk.path().to_str().unwrap()]);
+        let place = disk.path().join("web");
+        fs::create_dir(&place).unwrap();
+        let names = ["@0000000001", "@0000000002", "@0000000003", "current"];
+        for name in names {
+            fs::write(place.join(name), "2026-11-21T00:00:00.000Z former words\n").unwrap();
+        }
+        let filler = disk.path().join("filler");
+        let mut fill = fs::File::create(&filler).unwrap();
+        while fill.write_all(&[0; 4096]).is_ok() {}
+        let words = format!("200000 4 storage=disk dir={}", place.display());
+        let web = world.open_with("web", &words);
+        let said = numbered(600);
+        say(&web, &said);
+        let flushed = world.folder.path().join(".flushed");
+        for _ in 0..5 {
+            world.send("flush");
+            expect_file(&flushed, |text| !text.is_empty());
+            fs::remove_file(&flushed).unwrap();
+        }
+        assert_eq!(harness::files(&place), [place.join("@0000000003"), place.join("current")]);
+        let note = fs::read_to_string(world.folder.path().join("web/.disk")).unwrap();
+        assert!(note.contains("error=No space left on device"), "{note}");
+        // There is room, and nothing is missing.
+        drop(fill);
+        fs::remove_file(&filler).unwrap();
+        world.end();
+        let log = lines(&fs::read(place.join("current")).unwrap());
+        assert!(output(&log) == format!("former words\n{said}").as_bytes());
+        assert!(Command::new("umount").arg(disk.path()).status().unwrap().success());
     });
 }
 

@@ -17,6 +17,9 @@ use crate::store::{self, Store};
 const RETRY_FIRST_MS: u64 = 1_000;
 const RETRY_MOST_MS: u64 = 30_000;
 
+/// Archives that stay on a full disk.
+const ARCHIVES_LEFT: usize = 1;
+
 /// One log's copy.
 pub(super) struct Kept {
     pub(super) job: Job,
@@ -157,12 +160,14 @@ impl Kept {
         }
     }
 
+    /// A full disk is given the oldest archive, and then waited for: whoever fills it takes that room as well, and
+    /// the newest past would go for a few lines, which memory has.
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        loop {
-            match self.store.append(text) {
-                Err(error) if store::is_full(&error) && self.store.remove_oldest() => {}
-                other => break other?,
+        match self.store.append(text) {
+            Err(error) if store::is_full(&error) && self.store.remove_oldest(ARCHIVES_LEFT) => {
+                self.store.append(text)?;
             }
+            other => other?,
         }
         self.spent.add(text.len() as u64);
         Ok(())

@@ -175,7 +175,7 @@ fn a_file_of_holes_is_not_read_through() {
     file.set_len(1 << 42).unwrap();
     let mut store = folder.store();
     store.count_gone();
-    assert!(store.remove_oldest());
+    assert!(store.remove_oldest(0));
     assert_eq!(store.gone(), Amount::default());
     // Nor for the end of its last line: nothing of it is taken for a write that was torn.
     let file = fs::File::create(folder.0.join("web/current")).unwrap();
