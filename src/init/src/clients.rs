@@ -65,7 +65,7 @@ impl Pid1 {
             None => {}
             Some(Command::Ask { unit, ask }) => self.feed(Event::Ask { unit, ask }),
             Some(Command::Condition { name, holds }) => {
-                self.feed(Event::Condition { name: &name, holds });
+                self.set_condition(&name, holds);
             }
             Some(Command::Ran { unit, second }) => self.feed(Event::Ran { unit, second }),
             Some(Command::Shutdown { power, force }) => {

@@ -299,8 +299,17 @@ impl Pid1 {
         if self.watchdog.has_news() {
             let holds = self.watchdog.starves();
             self.watchdog.told_before(holds);
-            self.feed(Event::Condition { name: RESET_AHEAD, holds });
+            self.set_condition(RESET_AHEAD, holds);
         }
+    }
+
+    /// A condition holds or not, whoever says so. Before a reset, what memory has of logs that are kept on a disk
+    /// is to be there.
+    pub(crate) fn set_condition(&mut self, name: &str, holds: bool) {
+        if holds && name == RESET_AHEAD {
+            self.pipes.flush();
+        }
+        self.feed(Event::Condition { name, holds });
     }
 
     /// The one place where it is fed: the end of a turn.

@@ -547,6 +547,21 @@ fn failing_power_brings_logs_to_the_disk_before_anything_is_stopped() {
 }
 
 #[test]
+fn a_reset_that_is_near_brings_logs_to_the_disk() {
+    let mut machine = Namespace::usual();
+    machine.unit("d", &counter("flush"));
+    machine.boot();
+    machine.expect(&["d up"]);
+    machine.until("it counts", |machine| machine.ettan("logs d").out.contains("number 5"));
+    let disk = machine.root().join("var/log/ettan/d/current");
+    assert!(!disk.exists());
+    let _ = machine.ettan("condition reset-ahead set").ok();
+    machine.until("it is on the disk", |_| {
+        std::fs::read_to_string(&disk).is_ok_and(|log| log.contains("number 5"))
+    });
+}
+
+#[test]
 fn lines_go_to_further_logs_and_start_units() {
     let mut machine = Namespace::usual();
     let log = "[log]\n[[log.route]]\nname = \"bad\"\nmatch = [\"*failed*\", \"*third*\"]\n\
