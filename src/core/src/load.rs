@@ -90,7 +90,7 @@ impl Supervisor {
         }
     }
 
-    /// What is free now is forgotten by everyone once the load is over.
+    /// What is free before a load is forgotten by everyone: it may be given to another unit.
     fn let_rest(&mut self) {
         for slot in &mut self.slots {
             if let Tenant::Nobody { rested } = &mut slot.tenant {

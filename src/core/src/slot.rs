@@ -89,7 +89,7 @@ pub(crate) struct Slot {
     pub(crate) run: Run,
     pub(crate) processes: Processes,
     pub(crate) pending: Pending,
-    /// Up, and does not work. Until it begins again.
+    /// Up, and does not work. Until it begins again, or works.
     pub(crate) unwell: bool,
     /// KILL did not help within the usual time; nobody waits for it any more. Until it is not swept
     /// any longer.

@@ -23,7 +23,7 @@ const PLACE: &str = "/run/ettan/card";
 /// A card answers within a fraction of a second, or is broken.
 const PATIENCE_MS: u64 = 3_000;
 
-/// No more of a folder, and of a file, than the loader reads.
+/// As much of a folder, and of a file, as the loader reads, and one more: too many stay too many.
 const MAX_FILES: usize = 64;
 const MAX_BYTES: u64 = 64 * 1024;
 
@@ -86,9 +86,10 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
         Err(error) => return Err(error.to_string()),
     };
     let is_file = |entry: &io::Result<fs::DirEntry>| match entry {
-        // What begins with a dot is what other systems leave behind, one of each file.
-        Ok(entry) if entry.file_name().as_encoded_bytes().starts_with(b".") => false,
-        Ok(entry) => entry.file_type().is_ok_and(|kind| kind.is_file()),
+        Ok(entry) => {
+            ettan_unit::is_override(&entry.file_name().to_string_lossy())
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
+        }
         Err(_) => true,
     };
     let copied = |entry: io::Result<fs::DirEntry>| {
@@ -96,7 +97,6 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
         let name = entry.file_name();
         copy_file(&entry.path(), to, &name).map_err(|error| format!("{}: {error}", name.display()))
     };
-    // One more than are read: too many stay too many.
     let files = entries.filter(is_file).take(MAX_FILES.saturating_add(1));
     let bad: Vec<String> = files.filter_map(|entry| copied(entry).err()).collect();
     if bad.is_empty() { Ok(()) } else { Err(bad.join("; ")) }
@@ -104,7 +104,6 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), String> {
 
 fn copy_file(from: &Path, to: &Path, name: &OsStr) -> io::Result<()> {
     let mut bytes = Vec::new();
-    // One more than is read: too long stays too long.
     let most = MAX_BYTES.saturating_add(1);
     fs::File::open(from)?.take(most).read_to_end(&mut bytes)?;
     let mut draft = OsString::from(".");
@@ -260,7 +259,9 @@ mod tests {
             card.write(&format!("ettan/{name}"), text);
         }
         card.write("ettan/below/no.toml", "");
-        card.write("ettan/._huge.toml", "");
+        for name in ["._huge.toml", "README", "picture.jpg"] {
+            card.write(&format!("ettan/{name}"), "");
+        }
         let to = card.0.join("to");
         fs::create_dir(&to).unwrap();
         copy_all(&card.0.join("ettan"), &to).unwrap();

@@ -10,8 +10,8 @@ pub(crate) struct Channel {
     socket: Option<OwnedFd>,
     /// What for it is in the epoll set. A new socket is not yet.
     polled: Option<Interest>,
-    /// The kernel did not take a packet although there is room: not before `try_again`.
-    rests: bool,
+    /// Why the kernel did not take a packet although there is room: not before `try_again`.
+    rests: Option<Errno>,
 }
 
 /// What became of a packet that is no trouble.
@@ -26,7 +26,7 @@ pub(crate) enum Sent {
 impl Channel {
     /// With the socket that the execution before had.
     pub(crate) const fn over(socket: Option<OwnedFd>) -> Self {
-        Self { socket, polled: None, rests: false }
+        Self { socket, polled: None, rests: None }
     }
 
     /// A new helper is about to start: gives its end.
@@ -51,17 +51,17 @@ impl Channel {
 
     /// Whether it would be of use to send something, or to wait until there is room for it.
     pub(crate) fn may_send(&self) -> bool {
-        self.is_open() && !self.rests
+        self.is_open() && self.rests.is_none()
     }
 
-    /// Nothing is sent until [`Channel::try_again`].
-    pub(crate) const fn rests(&self) -> bool {
+    /// Why nothing is sent until [`Channel::try_again`].
+    pub(crate) const fn rests(&self) -> Option<Errno> {
         self.rests
     }
 
     /// Ends the rest after an error.
     pub(crate) const fn try_again(&mut self) {
-        self.rests = false;
+        self.rests = None;
     }
 
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -92,7 +92,7 @@ impl Channel {
             Err(Errno::AGAIN) => Ok(Sent::NotNow),
             // Its readiness would say nothing.
             Err(errno) => {
-                self.rests = true;
+                self.rests = Some(errno);
                 Err(errno)
             }
         }

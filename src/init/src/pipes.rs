@@ -265,8 +265,8 @@ impl Pipes {
     /// # Errors
     /// The kernel has no memory for it: nothing is shown until [`Channel::try_again`].
     pub(crate) fn show(&mut self, tables: &Tables) -> Result<(), Errno> {
-        if self.logger.rests() {
-            return Err(Errno::NOBUFS);
+        if let Some(errno) = self.logger.rests() {
+            return Err(errno);
         }
         if self.unshown == 0 || !self.logger.is_open() {
             return Ok(());

@@ -175,8 +175,8 @@ impl Probing {
         tables: &Tables,
         cookie: impl Fn(UnitId) -> u64,
     ) -> Result<(), Errno> {
-        if self.prober.rests() {
-            return Err(Errno::NOBUFS);
+        if let Some(errno) = self.prober.rests() {
+            return Err(errno);
         }
         if !self.has_stale || !self.prober.is_open() {
             return Ok(());

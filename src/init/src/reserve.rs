@@ -1,5 +1,5 @@
 //! Descriptors kept back for the moment when none is left: given up to look for what is left of a
-//! unit and to start it, and taken again at once. They stand for /dev/null, which services find as descriptor
+//! unit and to start it, and taken again at once. They are copies of /dev/null, which services find as descriptor
 //! 0.
 
 use crate::degraded::Task;

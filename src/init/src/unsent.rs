@@ -16,7 +16,7 @@ pub(crate) struct Unsent {
     whom: Whom,
 }
 
-/// What a stop of everybody asks for within one quarter of a second.
+/// A stop of many units at once asks for so many within one quarter of a second.
 const UNSENT: usize = 64;
 
 /// Signals that wait to be sent again. Those that find no room are not: the time limit of the

@@ -2,7 +2,7 @@
 //! success, and later when a reset may help. Looks at units and changes nothing.
 
 use crate::pid1::Pid1;
-use ettan_core::{Event, Goal, Millis, Name, Phase, State, Supervisor, UnitId};
+use ettan_core::{Event, Goal, Millis, Name, Phase, Reason, State, Supervisor, UnitId};
 
 /// The condition that holds from then on that the boot was a success.
 pub(crate) const BOOT_OK: &str = "boot-ok";
@@ -11,7 +11,8 @@ pub(crate) const BOOT_OK: &str = "boot-ok";
 /// was a success: a machine that never is well would be reset for ever.
 const PATIENCES: u64 = 2;
 
-/// A unit that runs, or starts, for this part of that time has come to rest.
+/// A unit that runs, or starts, for so long has come to rest; or for this part of that time.
+const REST_MS: u64 = 10_000;
 const REST_PART: u64 = 6;
 
 /// While a unit is still to come up.
@@ -24,15 +25,15 @@ pub(crate) struct Vitals {
     look_at: Option<Millis>,
     /// Since when not all of them are well.
     ill_since: Option<Millis>,
-    /// Since when one or another of them has only just begun to run, whenever somebody looks.
-    restless_since: Option<Millis>,
+    /// One that has only just begun to run, whenever somebody looks, and since when.
+    restless: Option<(UnitId, Millis)>,
 }
 
 impl Vitals {
     /// All critical units up for `proof_ms` is a success. What an execution before has found goes on.
     pub(crate) fn new(supervisor: &Supervisor, proof_ms: u64, now: Millis) -> Self {
         let proven = supervisor.holds(BOOT_OK);
-        Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None, restless_since: None }
+        Self { proof_ms, look_at: (!proven).then_some(now), ill_since: None, restless: None }
     }
 
     /// When [`Vitals::proves`] has something to do although nothing happens.
@@ -64,7 +65,7 @@ impl Vitals {
     /// A critical unit for whose sake the machine should be reset.
     pub(crate) fn hopeless(&mut self, now: Millis, supervisor: &Supervisor) -> Option<Name> {
         if self.look_at.is_some() || supervisor.phase() != Phase::Running {
-            (self.ill_since, self.restless_since) = (None, None);
+            (self.ill_since, self.restless) = (None, None);
             return None;
         }
         let (ill, restless) = (self.ill(now, supervisor), self.restless(now, supervisor));
@@ -88,15 +89,17 @@ impl Vitals {
 
     /// One that ends every few seconds, which is no crash loop and seldom seen: it is up nearly always.
     fn restless(&mut self, now: Millis, supervisor: &Supervisor) -> Option<UnitId> {
-        let rest_ms = self.proof_ms / REST_PART;
-        let restless = critical(supervisor)
-            .find(|id| runs_since(supervisor, *id).is_none_or(|since| now < since.after(rest_ms)));
-        if restless.is_none() {
-            self.restless_since = None;
-            return None;
-        }
-        let since = *self.restless_since.get_or_insert(now);
-        restless.filter(|_| now >= self.patient_until(since))
+        let rest_ms = REST_MS.min(self.proof_ms / REST_PART);
+        let is_restless = |id: &UnitId| {
+            !is_asked_for(supervisor, *id)
+                && runs_since(supervisor, *id).is_none_or(|since| now < since.after(rest_ms))
+        };
+        let known = self.restless.filter(|(id, _)| critical(supervisor).any(|it| it == *id));
+        self.restless = known
+            .filter(|(id, _)| is_restless(id))
+            .or_else(|| critical(supervisor).find(is_restless).map(|id| (id, now)));
+        let (id, since) = self.restless?;
+        (now >= self.patient_until(since)).then_some(id)
     }
 
     fn patient_until(&self, since: Millis) -> Millis {
@@ -136,6 +139,13 @@ fn runs_since(supervisor: &Supervisor, id: UnitId) -> Option<Millis> {
     let state = supervisor.view(id)?.state;
     let State::Up { since, .. } = state else { return state.start_since() };
     Some(since)
+}
+
+/// What runs, or is about to, is what somebody wanted anew.
+fn is_asked_for(supervisor: &Supervisor, id: UnitId) -> bool {
+    supervisor.view(id).is_some_and(|view| {
+        matches!(view.reason, Reason::Asked | Reason::Reloaded | Reason::PartOf)
+    })
 }
 
 /// In a start that has time left, for ever where none was set: a database that repairs itself is not helped by a

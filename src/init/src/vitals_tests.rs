@@ -214,6 +214,32 @@ fn a_unit_that_runs_for_seconds_only_is_not_well_though_it_is_up() {
 }
 
 #[test]
+fn who_works_with_units_has_none_of_them_beyond_help() {
+    let mut world = World::new(vec![unit("db", true), unit("web", true)]);
+    world.pass(60_000);
+    assert!(world.proves());
+    // Now this one, now that one: each has come to rest in between.
+    for _ in 0..20 {
+        for name in ["db", "web"] {
+            world.exit(name);
+            world.pass(5_000);
+            assert_eq!(world.hopeless(), None);
+            world.pass(3_000);
+            assert_eq!(world.hopeless(), None);
+        }
+    }
+    // Again and again, by hand.
+    for _ in 0..40 {
+        world.stop("web");
+        let unit = world.supervisor.find("web").unwrap();
+        world.supervisor.handle(world.now, Event::Ask { unit, ask: Ask::Start });
+        world.settle();
+        world.pass(5_000);
+        assert_eq!(world.hopeless(), None);
+    }
+}
+
+#[test]
 fn a_start_without_a_time_out_has_all_the_time_there_is() {
     let slow = Unit { probes: Probes::Ready, start_timeout_ms: 0, ..unit("db", true) };
     let mut world = World::new(vec![slow]);

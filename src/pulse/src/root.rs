@@ -65,12 +65,16 @@ impl Root {
     }
 }
 
-/// The disk that this file is on: none beneath an overlay or in memory.
+/// The disk that this file is on: none beneath an overlay or in memory. A loop device reads a file, through the
+/// cache as a rule.
 fn disk_of(path: &Path, devices: &Path) -> Option<PathBuf> {
     let number = fs::metadata(path).ok()?.dev();
     let (major, minor) = (ettan_sys::host::major(number), ettan_sys::host::minor(number));
     let said = fs::read_to_string(devices.join(format!("{major}:{minor}/uevent"))).ok()?;
     let name = said.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+    if ["loop", "ram", "zram"].iter().any(|none| name.starts_with(none)) {
+        return None;
+    }
     Some(Path::new("/dev").join(name))
 }
 
@@ -105,6 +109,8 @@ mod tests {
         fs::write(device.join("uevent"), "MAJOR=179\nDEVNAME=mmcblk0p2\nDEVTYPE=partition\n")
             .unwrap();
         assert_eq!(disk_of(&folder, &folder), Some("/dev/mmcblk0p2".into()));
+        fs::write(device.join("uevent"), "DEVNAME=loop0\n").unwrap();
+        assert_eq!(disk_of(&folder, &folder), None);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -56,7 +56,7 @@ pub use instances::{Groups, fold};
 pub use keys::{KEYS, Key, kebab};
 pub use load::{Loaded, load, load_as_asked, read_alone, reload, sort};
 pub use nearest::nearest;
-pub use overrides::read_override;
+pub use overrides::{is_override, read_override};
 pub use reference::{Target, shown};
 pub use survey::{Survey, survey};
 

@@ -88,15 +88,16 @@ fn list(path: &Path, owners: &Owners) -> Result<Vec<String>, Words> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        names.extend(name.to_str().filter(|name| counts(name)).map(str::to_owned));
+        names.extend(name.to_str().filter(|name| is_override(name)).map(str::to_owned));
     }
     sort_by(&mut names, |a, b| (a.to_ascii_lowercase(), a).cmp(&(b.to_ascii_lowercase(), b)));
     Ok(names)
 }
 
-/// `X.toml` in whatever case, also as old FAT and Windows' editors make of it. What begins with a dot is
+/// Whether a file of the boot partition's folder is read: `X.toml` in whatever case, also as old FAT and Windows' editors make of it. What begins with a dot is
 /// what other systems leave behind.
-fn counts(name: &str) -> bool {
+#[must_use]
+pub fn is_override(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     !name.starts_with('.') && [".toml", ".tom", ".toml.txt"].iter().any(|end| lower.ends_with(end))
 }
