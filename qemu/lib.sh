@@ -45,7 +45,7 @@ need() {
 apt() {
     local said tries
     for ((tries = 0; tries < 60; tries++)); do
-        said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" 2>&1 >/dev/null) && return
+        said=$(as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" 2>&1 >/dev/null) && return
         case $said in *"lock"*"held by process"*) ;; *) break ;; esac
         [ $tries -gt 0 ] || say "wait for another apt-get to end"
         sleep 5

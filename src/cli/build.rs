@@ -17,6 +17,11 @@ fn list_of(folder: &Path) -> String {
     println!("cargo::rerun-if-changed={}", folder.display());
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    // What an editor leaves beside them is none.
+    paths.retain(|path| {
+        matches!(path.extension().and_then(|end| end.to_str()), None | Some("toml"))
+    });
+    paths.retain(|path| !path.to_string_lossy().ends_with('~'));
     paths.sort();
     let mut list = String::from("[\n");
     for path in paths {

@@ -95,8 +95,9 @@ fn warning(lint: &'static str, message: String) -> Saying {
 
 /// A critical unit that waits counts as not well, whatever it waits for.
 fn critical_device(unit: &Compiled) -> Said {
+    let comes_and_goes = |name: &str| name.starts_with("device:") || name.starts_with("path:/dev/");
     let is_device =
-        |target: &Target| matches!(target, Target::Condition(name) if name.starts_with("device:"));
+        |target: &Target| matches!(target, Target::Condition(name) if comes_and_goes(name));
     let bound = unit.binds_to.iter().find(|at| unit.unit.critical && is_device(&at.value))?;
     let message = "a critical unit that comes and goes with a device: without it the boot is no \
         success, and two minutes after it went the hardware watchdog resets the machine";

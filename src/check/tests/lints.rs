@@ -78,11 +78,12 @@ fn a_daemon_that_forks_is_no_simple_service() {
 #[test]
 fn what_comes_and_goes_is_not_critical() {
     let root = with(&["/usr/sbin/tool"]);
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 5] = [
         (
             "critical = true\nbinds-to = [\"network\", \"device:usb:1781:0c31\"]",
             &["critical-device"],
         ),
+        ("critical = true\nbinds-to = [\"path:/dev/serial/by-id/x\"]", &["critical-device"]),
         ("binds-to = [\"device:usb:1781:0c31\"]", &[]),
         ("critical = true\nafter = [\"device:tty:ttyUSB0\"]", &[]),
         ("critical = true\nbinds-to = [\"network\"]", &[]),

@@ -91,6 +91,8 @@ fn is_interface(name: &str) -> bool {
 fn is_device(rest: &str) -> bool {
     let hex = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match rest.split_once(':') {
+        // An instance has the numbers; they are looked at once they are there.
+        Some(("usb", numbers)) if numbers.contains('%') => true,
         Some(("usb", numbers)) => {
             let mut parts = numbers.splitn(3, ':');
             let known = parts.by_ref().take(2).filter(|part| hex(part)).count();

@@ -150,6 +150,14 @@ fn each_instance_of_a_template_asks_for_its_own_path() {
         assert!(needs.contains(need), "{needs}");
     }
 
+    let usb =
+        "[unit]\nbinds-to = [\"device:usb:1781:%i\"]\n[service]\nexec-start = \"/bin/true\"\n";
+    root.unit("stick@", usb);
+    root.link("/etc/units/stick@0c31.toml", "stick@.toml");
+    assert!(loaded(&root, None, "").needs("stick@0c31").join(" ").contains("device:usb:1781:0c31"));
+    root.link("/etc/units/stick@duo.toml", "stick@.toml");
+    loaded(&root, None, "").assert_says("unknown condition `device:usb:1781:duo`");
+
     for key in ["condition-path-exists = \"/etc/%i\"", "after = [\"path:/data/%i\"]"] {
         root.unit("web", format!("[unit]\n{key}\n[service]\nexec-start = \"/bin/true\"\n"));
         loaded(&root, None, "").assert_says("`%i` in `web`, which is no instance");
