@@ -480,6 +480,8 @@ fn f6_4_a_read_only_root_stays_as_it_was_and_data_survives_a_power_cut() {
     machine.until("the log is on the card", |machine| {
         machine.sh("grep -q 'said before' /data/log/ettan/scribe/current").code == 0
     });
+    // What can be read there may be on its way still; it is written out once this says so.
+    assert_eq!(machine.ettan("logs --flush").code, 0);
     machine.pull_plug();
     assert_eq!(machine.card().sha256(Partition::Root), root);
     let problem = machine.card().problem(Partition::Data);
