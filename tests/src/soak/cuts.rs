@@ -4,6 +4,7 @@
 use super::Row;
 use super::dice::Dice;
 use super::segments;
+use crate::binaries::workspace;
 use crate::units::{idle, shell, shipped, with};
 use crate::{Machine, Operate, Partition, Qemu};
 use std::fs;
@@ -109,8 +110,14 @@ impl Board {
             b"LABEL=rootfs / ext4 rw,noatime 0 1\nLABEL=data /data ext4 rw,noatime 0 2\n",
         );
         machine.write("/data/README", b"");
+        for entry in fs::read_dir(workspace().join("units/lib")).expect("scripts").flatten() {
+            let place = format!("/usr/lib/ettan/{}", entry.file_name().display());
+            machine.write(&place, &fs::read(entry.path()).expect("a script"));
+        }
         for unit in DUTIES {
-            machine.unit(unit, &shipped(unit));
+            // What is written there is no program.
+            let text = shipped(unit).replace("[\"/usr/lib/", "[\"/bin/sh\", \"/usr/lib/");
+            machine.unit(unit, &text);
         }
         let edit = "while sleep 0.3; do cp /etc/units/edited.toml /etc/units/.edited && sync && \
                     mv /etc/units/.edited /etc/units/edited.toml && ettan reload-units; done";
