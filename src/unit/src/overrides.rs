@@ -94,8 +94,8 @@ fn list(path: &Path, owners: &Owners) -> Result<Vec<String>, Words> {
     Ok(names)
 }
 
-/// Whether a file of the boot partition's folder is read: `X.toml` in whatever case, also as old FAT and Windows' editors make of it. What begins with a dot is
-/// what other systems leave behind.
+/// Whether a file of the boot partition's folder is read: `X.toml` in whatever case, also as old FAT and
+/// Windows' editors make of it. What begins with a dot is what other systems leave behind.
 #[must_use]
 pub fn is_override(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();

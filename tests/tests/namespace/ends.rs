@@ -232,5 +232,7 @@ fn what_the_kernel_said_last_is_brought_to_the_card() {
         says(&mut machine, "power cut or reset", "console-ramoops-0 dmesg-ramoops-0");
     }
     assert_eq!(machine.sh("ls /var/lib/ettan/pstore | xargs").ok(), "3 4 5 6 7");
-    assert!(machine.ettan("logs pstore").out.contains("is in /var/lib/ettan/pstore/7"));
+    machine.until("it says where", |machine| {
+        machine.ettan("logs pstore").out.contains("is in /var/lib/ettan/pstore/7")
+    });
 }

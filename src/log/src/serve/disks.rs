@@ -106,6 +106,23 @@ fn next_round(now: u64) -> u64 {
     (now / KEEP_EVERY_MS + 1) * KEEP_EVERY_MS
 }
 
+impl Log {
+    /// Where it is kept on a disk from now on, of the place where it was. When something is to be brought there.
+    pub(super) fn keep_at(
+        &mut self,
+        root: &Path,
+        place: impl FnOnce(Option<Disk>) -> Option<Disk>,
+    ) -> Option<u64> {
+        let former = self.disk.take();
+        let is_first = former.is_none();
+        let disk = self.disk.insert(place(former)?);
+        let folder = root.join(&self.name);
+        self.ledger.count_gone();
+        announce(&folder, &disk.directory, disk.budget_bytes, self.limits.owner);
+        disk.begin(is_first && was_brought(&folder), clock::now())
+    }
+}
+
 impl Logger<'_> {
     /// A log that is kept on a disk, and those of its routes, are to be brought there now.
     pub(super) fn ask_for(&mut self, slot: usize) {
@@ -193,7 +210,7 @@ impl Logger<'_> {
             let Some(disk) = log.disk.as_mut() else { continue };
             let Some(due) = disk.due_ms else { continue };
             if due > now && !at_last {
-                next = Some(next.map_or(due, |next: u64| next.min(due)));
+                next = next.into_iter().chain([due]).min();
                 continue;
             }
             if self.keeper.is_none() {
@@ -222,8 +239,7 @@ impl Logger<'_> {
             if is_taken {
                 disk.is_brought(log.ledger.written(), now);
             } else {
-                let again = now + RETRY_FIRST_MS;
-                next = Some(next.map_or(again, |next| next.min(again)));
+                next = next.into_iter().chain([now + RETRY_FIRST_MS]).min();
             }
         }
         self.keep_at_ms = next;
@@ -246,18 +262,13 @@ pub(super) fn is_bad_priority(priority: u16) -> bool {
 }
 
 /// Whether this log was brought to the disk before in this boot: another logger may have had to bring more of it there.
-pub(super) fn was_brought(log: &Path) -> bool {
+fn was_brought(log: &Path) -> bool {
     Note::read(log).is_some_and(|note| note.place.is_some())
 }
 
 /// Says where the copy will be, so that what former boots left there can be read now. Whoever
 /// starts first after that finds the folder made.
-pub(super) fn announce(
-    log: &Path,
-    directory: &Path,
-    budget_bytes: Option<u64>,
-    owner: Option<(u32, u32)>,
-) {
+fn announce(log: &Path, directory: &Path, budget_bytes: Option<u64>, owner: Option<(u32, u32)>) {
     if Note::read(log).is_none() && store::create_directory(log, owner).is_ok() {
         let directory = directory.to_owned();
         Note { directory, budget_bytes, ..Note::default() }.write(log);

@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use ettan_sys::socket::Message;
-use ettan_sys::{Errno, clock, limits, socket};
+use ettan_sys::{Errno, limits, socket};
 
-use super::disks::{Disk, announce, was_brought};
+use super::disks::Disk;
 use super::resting::pipe_of;
 use super::{Inlet, Log, Logger, MAX_LOGS, token};
 use crate::ledger::Ledger;
@@ -167,16 +167,7 @@ impl Logger<'_> {
         if let Some(Some(log)) = self.logs.get_mut(slot) {
             log.ledger.set_limits(limits);
             log.limits = limits;
-            let former = log.disk.take();
-            let is_first = former.is_none();
-            log.disk = Disk::of(keep, former);
-            let mut due_ms = None;
-            if let Some(disk) = &mut log.disk {
-                let folder = self.root.join(name);
-                log.ledger.count_gone();
-                announce(&folder, &disk.directory, disk.budget_bytes, limits.owner);
-                due_ms = disk.begin(is_first && was_brought(&folder), clock::now());
-            }
+            let due_ms = log.keep_at(self.root, |former| Disk::of(keep, former));
             log.inlets[stream as usize] = inlet;
             self.keep_by(due_ms);
         }

@@ -3,9 +3,7 @@
 
 use std::path::Path;
 
-use ettan_sys::clock;
-
-use super::disks::{Disk, announce, is_bad, is_bad_priority, was_brought};
+use super::disks::{Disk, is_bad, is_bad_priority};
 use super::{Logger, MAX_LOGS};
 use crate::packet::{Keep, Limits, STREAMS, Stream, When};
 use crate::route::{self, Rule};
@@ -96,18 +94,11 @@ impl Logger<'_> {
         }
         log.ledger.set_limits(limits);
         log.limits = limits;
-        let former = log.disk.take();
-        let is_first = former.is_none();
         let always = keep.when != When::Asked;
-        log.disk = directory
-            .map(|directory| Disk::at(directory.to_owned(), always, keep.budget_bytes, former));
-        let mut due_ms = None;
-        if let Some(disk) = &mut log.disk {
-            let folder = self.root.join(name);
-            log.ledger.count_gone();
-            announce(&folder, &disk.directory, disk.budget_bytes, limits.owner);
-            due_ms = disk.begin(is_first && was_brought(&folder), clock::now());
-        }
+        let due_ms = log.keep_at(self.root, |former| {
+            let directory = directory?.to_owned();
+            Some(Disk::at(directory, always, keep.budget_bytes, former))
+        });
         self.keep_by(due_ms);
         Some(slot)
     }
