@@ -31,6 +31,7 @@ mod names;
 mod nearest;
 mod overrides;
 mod place;
+mod policy;
 mod ready;
 mod reference;
 mod rescue;
